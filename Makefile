@@ -1,0 +1,68 @@
+# Everything made here stays in bin/, .tools/ and .reconciler/demo/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+GOLANGCI_LINT := v2.15.0
+LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT)
+FUZZTIME ?= 10m
+
+# Packages whose tests hold what the pattern names, as ./path.
+packages = $(shell grep -rlE --include='*_test.go' '$(1)' . | xargs -r dirname | sort -u)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/reconciler
+	go build -o bin/reconciler ./cmd/reconciler
+
+.PHONY: run
+run: build ## deploy examples/repo to local databases and watch it; ONCE=1 exits when all is synced
+	bin/reconciler demo examples/repo --data .reconciler/demo $(if $(ONCE),--once)
+
+# In CI the tree is clean at the start, and no test may have written into it.
+.PHONY: test
+test: lint ## everything that must pass before a merge: lint, all tests, each benchmark once
+	go test -shuffle=on ./...
+	$(if $(call packages,^func Benchmark),BENCH_TENANTS=20 go test -run '^$$' -bench . -benchtime 1x $(call packages,^func Benchmark))
+	$(if $(CI),git diff --exit-code)
+
+.PHONY: race
+race: ## all tests under the race detector
+	go test -race -shuffle=on ./...
+
+.PHONY: golden
+golden: ## rewrite the golden files with what the tests produce; review the diff like code
+	go test $(call packages,golden\.(Equal|Update)) -update
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (10m)
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sort | while IFS=': ' read -r file _ name; do \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")"; \
+	done
+
+.PHONY: bench
+bench: ## run the benchmarks at full size
+	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m $(call packages,^func Benchmark)
+
+.PHONY: lint
+lint: $(LINT) ## run the linters, which are built on first use
+	$(LINT) run
+
+$(LINT):
+	GOBIN=$(CURDIR)/.tools/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+	mv .tools/bin/golangci-lint $@
+
+.PHONY: verify
+verify: golden ## go.mod is tidy, modules are intact, golden files are what the tests produce
+	go mod tidy -diff
+	go mod verify
+	git diff --exit-code
+
+.PHONY: clean
+clean: ## remove what these targets made
+	rm -rf bin .tools .reconciler/demo
