@@ -1,0 +1,150 @@
+package gitrepo
+
+import (
+	"compress/flate"
+	"compress/zlib"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	git "github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// Errors that a caller can match with errors.Is. Each one leaves what was
+// fetched before as it was.
+var (
+	ErrNoRepository = errors.New("not a git repository")
+	ErrEmpty        = errors.New("repository has no commits yet")
+	ErrNoRef        = errors.New("revision not found")
+	ErrCorrupt      = errors.New("repository is corrupt")
+	ErrAuth         = errors.New("access denied")
+	ErrUnreachable  = errors.New("remote cannot be reached")
+	ErrNotFile      = errors.New("not a plain file") // a symbolic link or a submodule, from Tree
+)
+
+// Error says what failed on which repository and what helps. It matches the
+// sentinel of its kind where there is one, and the cause.
+type Error struct {
+	Op   string // fetch, resolve, read tree, ...
+	Repo string // URL without user, password and query, or the path
+	Err  error
+	Next string // what to do about it; may be empty
+}
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s %s: %s", e.Op, e.Repo, oneLine(e.Err.Error()))
+	if e.Next != "" {
+		text += " (" + e.Next + ")"
+	}
+	return text
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// oneLine shortens what a server answered, which may be a whole page.
+func oneLine(text string) string {
+	const most = 300 // bytes; enough for every text of go-git and of this package
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return text
+}
+
+// failure gives err its kind, its repository and the next step. The end of
+// the caller's own context is no fault of the repository.
+func (r *Repo) failure(ctx context.Context, op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if known := (*Error)(nil); errors.As(err, &known) {
+		return err
+	}
+	if cause := ctx.Err(); cause != nil {
+		return &Error{Op: op, Repo: r.at.name, Err: cause}
+	}
+	kind := kindOf(err)
+	if kind != nil && !errors.Is(err, kind) {
+		err = fmt.Errorf("%w: %w", kind, err)
+	}
+	return &Error{Op: op, Repo: r.at.name, Err: err, Next: r.next(kind)}
+}
+
+// kindOf maps what go-git and its transports report to a sentinel of this
+// package; nil when it is neither, a full disk for example.
+func kindOf(err error) error {
+	for _, kind := range []error{ErrNoRepository, ErrEmpty, ErrNoRef, ErrCorrupt, ErrAuth, ErrUnreachable} {
+		if errors.Is(err, kind) {
+			return kind
+		}
+	}
+	var (
+		noMatch  git.NoMatchingRefSpecError
+		hostKey  *knownhosts.KeyError
+		badPack  *packfile.Error
+		badFlate flate.CorruptInputError
+		status   *githttp.Err
+		network  net.Error
+	)
+	switch {
+	case anyOf(err, transport.ErrRepositoryNotFound, git.ErrRepositoryNotExists, git.ErrRepositoryIncomplete):
+		return ErrNoRepository
+	case errors.Is(err, transport.ErrEmptyRemoteRepository):
+		return ErrEmpty
+	case anyOf(err, plumbing.ErrReferenceNotFound, git.ErrExactSHA1NotSupported), errors.As(err, &noMatch):
+		return ErrNoRef
+	case anyOf(err, transport.ErrAuthenticationRequired, transport.ErrAuthorizationFailed, transport.ErrInvalidAuthMethod),
+		errors.As(err, &hostKey), strings.Contains(err.Error(), "ssh: unable to authenticate"): // it has no type
+		return ErrAuth
+	case anyOf(err, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF), errors.As(err, &status), errors.As(err, &network):
+		return ErrUnreachable
+	case anyOf(err, plumbing.ErrObjectNotFound, idxfile.ErrMalformedIdxFile, zlib.ErrHeader, zlib.ErrChecksum),
+		errors.As(err, &badPack), errors.As(err, &badFlate):
+		return ErrCorrupt
+	}
+	return nil
+}
+
+func anyOf(err error, targets ...error) bool {
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// next is the step that helps against a kind of error.
+func (r *Repo) next(kind error) string {
+	remote := r.at.remote != ""
+	switch {
+	case kind == ErrNoRepository && remote:
+		return "check the URL, and that the credentials may read it"
+	case kind == ErrNoRepository:
+		return "give the folder that holds .git, or a bare repository"
+	case kind == ErrEmpty:
+		return "push a first commit"
+	case kind == ErrNoRef:
+		return "check the name; a shallow or single-branch clone lacks other revisions"
+	case kind == ErrCorrupt && remote:
+		return "delete " + r.gitDir + "; the next fetch clones it again"
+	case kind == ErrCorrupt:
+		return "run git fsck there, and restore the repository from another clone"
+	case kind == ErrAuth && r.at.scheme == "ssh":
+		return "check the key file and the known_hosts file"
+	case kind == ErrAuth:
+		return "check the user name and the token"
+	case kind == ErrUnreachable:
+		return "check the URL and the network; the commit fetched last stays in use"
+	}
+	return ""
+}

@@ -1,0 +1,277 @@
+package gitrepo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	git "github.com/go-git/go-git/v5"
+	gitconfig "github.com/go-git/go-git/v5/config"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/go-git/go-git/v5/storage/memory"
+)
+
+// Head is where the followed ref is.
+type Head struct {
+	Hash     string // full
+	Previous string // of the Fetch before, of an earlier process too when the repository is remote; empty at first
+	// Rewritten is true when Previous is no ancestor of Hash: the branch was
+	// force-pushed, or the ref moved to another line of history.
+	Rewritten bool
+}
+
+// Fetch brings a remote's branches, tags and the followed ref into the clone,
+// and reads the followed ref; a local repository's ref is just read again.
+// Refs that are gone from the remote go from the clone; objects stay, so an
+// earlier commit remains readable after a force push.
+//
+// An error changes nothing. It matches ErrUnreachable (a passed deadline too),
+// ErrAuth, ErrNoRepository, ErrEmpty, ErrNoRef or ErrCorrupt.
+func (r *Repo) Fetch(ctx context.Context) (Head, error) {
+	if r.at.remote != "" {
+		if err := r.fetch(ctx, r.config.Ref); err != nil {
+			return Head{}, r.failure(ctx, "fetch", err)
+		}
+	}
+	head, err := r.advance(ctx)
+	return head, r.failure(ctx, "fetch", err)
+}
+
+// advance reads the followed ref and compares it with the Fetch before.
+func (r *Repo) advance(ctx context.Context) (Head, error) {
+	if err := r.acquire(ctx); err != nil {
+		return Head{}, err
+	}
+	defer r.release()
+	c, err := r.find(r.refs, r.config.Ref)
+	if err != nil {
+		return Head{}, err
+	}
+	head := Head{Hash: c.Hash.String(), Previous: r.head}
+	if r.head != "" {
+		follows, err := r.objects.descends(ctx, c.Hash, plumbing.NewHash(r.head))
+		if err != nil {
+			return Head{}, err
+		}
+		head.Rewritten = !follows
+	}
+	r.head = head.Hash
+	return head, nil
+}
+
+func (r *Repo) acquire(ctx context.Context) error {
+	select {
+	case r.fetching <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Repo) release() { <-r.fetching }
+
+// staging is a clone into which go-git fetches: objects go to disk, where new
+// ones do no harm, and refs stay in memory until all is known to be well.
+type staging struct {
+	*filesystem.Storage
+	memory.ReferenceStorage
+}
+
+// fetch brings what the remote has, the wanted revision included, and
+// publishes it.
+func (r *Repo) fetch(ctx context.Context, wanted string) error {
+	if err := r.acquire(ctx); err != nil {
+		return err
+	}
+	defer r.release()
+	before, err := r.published()
+	if err != nil {
+		return err
+	}
+	if err := r.sweep(); err != nil {
+		return err
+	}
+	after := maps.Clone(before)
+	into := staging{filesystem.NewStorage(r.dot, cache.NewObjectLRUDefault()), after}
+	defer into.Close()
+	if err := r.exchange(ctx, into, wanted); err != nil {
+		return err
+	}
+	if err := r.complete(before, after, wanted); err != nil {
+		return err
+	}
+	return r.publish(after)
+}
+
+// published reads the clone's refs.
+func (r *Repo) published() (memory.ReferenceStorage, error) {
+	refs := memory.ReferenceStorage{}
+	iter, err := r.refs.IterReferences()
+	if err != nil {
+		return nil, err
+	}
+	return refs, iter.ForEach(func(ref *plumbing.Reference) error {
+		if ref.Type() == plumbing.HashReference {
+			refs[ref.Name()] = ref
+		}
+		return nil
+	})
+}
+
+// exchange talks to the remote, within the timeout. Branches and tags are
+// always asked for. A hash is asked for by itself only when none of them
+// contains it, since not every server allows that.
+func (r *Repo) exchange(ctx context.Context, into staging, wanted string) error {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	defer cancel()
+	auth, err := r.config.Auth.method(r.at)
+	if err != nil {
+		return err
+	}
+	remote := git.NewRemote(into, &gitconfig.RemoteConfig{Name: "origin", URLs: []string{r.at.remote}})
+	options := git.FetchOptions{
+		RefSpecs:     []gitconfig.RefSpec{"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"},
+		Auth:         auth,
+		Tags:         git.NoTags, // the second refspec has them all
+		Prune:        true,
+		ProxyOptions: r.dialer(ctx),
+	}
+	if unlisted(wanted) {
+		options.RefSpecs = append(options.RefSpecs, gitconfig.RefSpec("+"+wanted+":"+wanted))
+	}
+	if err := transfer(ctx, remote, options); err != nil {
+		return err
+	}
+	if fullHash.MatchString(wanted) && !r.objects.has(plumbing.NewHash(wanted)) {
+		options.RefSpecs = []gitconfig.RefSpec{gitconfig.RefSpec(wanted + ":" + wantedRef)}
+		options.Prune = false
+		err = transfer(ctx, remote, options)
+		delete(into.ReferenceStorage, wantedRef)
+	}
+	return err
+}
+
+// wantedRef is where go-git puts a commit fetched by its hash; it is not kept.
+const wantedRef = "refs/reconciler/wanted"
+
+// unlisted reports whether a revision is a ref that the fetch of all branches
+// and tags leaves out.
+func unlisted(revision string) bool {
+	name := plumbing.ReferenceName(revision)
+	return strings.HasPrefix(revision, "refs/") && !name.IsBranch() && !name.IsTag()
+}
+
+func transfer(ctx context.Context, remote *git.Remote, options git.FetchOptions) error {
+	err := remote.FetchContext(ctx, &options)
+	if wrapped := (*plumbing.UnexpectedError)(nil); errors.As(err, &wrapped) {
+		err = wrapped.Err // it has no Unwrap
+	}
+	if errors.Is(err, git.NoErrAlreadyUpToDate) {
+		return nil
+	}
+	return err
+}
+
+// complete checks that what the new refs name has arrived: go-git takes an
+// answer that was cut off at its start for one that had nothing to send.
+func (r *Repo) complete(before, after memory.ReferenceStorage, wanted string) error {
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		h := after[name].Hash()
+		if old := before[name]; (old == nil || old.Hash() != h) && !r.objects.has(h) {
+			return fmt.Errorf("%w: it did not send %s of %s", ErrUnreachable, h, name)
+		}
+	}
+	c, err := r.find(after, wanted)
+	if err != nil {
+		return err
+	}
+	_, err = r.objects.tree(c.TreeHash)
+	return err
+}
+
+// publish replaces all refs of the clone at once, by renaming a new
+// packed-refs over the old one; the clone has no other refs than those.
+func (r *Repo) publish(refs memory.ReferenceStorage) error {
+	var text bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(refs)) {
+		fmt.Fprintf(&text, "%s %s\n", refs[name].Hash(), name)
+	}
+	f, err := os.CreateTemp(r.gitDir, "packed-refs.new")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text.Bytes())
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), filepath.Join(r.gitDir, "packed-refs"))
+	}
+	if err != nil {
+		os.Remove(f.Name()) // err says more than its failure would
+	}
+	return err
+}
+
+// sweep removes what a fetch that failed or was killed left: unfinished packs,
+// and indexes whose pack never came, which go-git would take for finished. A
+// file that did not grow for a whole timeout belongs to no running fetch.
+func (r *Repo) sweep() error {
+	dir := filepath.Join(r.gitDir, "objects", "pack")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		base, index := strings.CutSuffix(e.Name(), ".idx")
+		if index {
+			_, err := os.Stat(filepath.Join(dir, base+".pack"))
+			index = errors.Is(err, fs.ErrNotExist)
+		}
+		if !index && !strings.HasPrefix(e.Name(), "tmp_pack_") {
+			continue
+		}
+		if info, err := e.Info(); err != nil || time.Since(info.ModTime()) < r.config.Timeout {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// descends reports whether a commit has another one among its ancestors, or is
+// it. Parents that a shallow clone lacks are taken for its beginning.
+func (s *store) descends(ctx context.Context, from, ancestor plumbing.Hash) (bool, error) {
+	seen := map[plumbing.Hash]bool{from: true}
+	for queue := []plumbing.Hash{from}; len(queue) > 0; queue = queue[1:] {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		if queue[0] == ancestor {
+			return true, nil
+		}
+		c, err := s.commit(queue[0])
+		if errors.Is(err, plumbing.ErrObjectNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		for _, parent := range c.ParentHashes {
+			if !seen[parent] {
+				seen[parent] = true
+				queue = append(queue, parent)
+			}
+		}
+	}
+	return false, nil
+}
