@@ -6,7 +6,6 @@ package database
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // Errors that a caller can match with errors.Is, whatever the driver. The
@@ -39,7 +38,8 @@ type Conn interface {
 	Query(ctx context.Context, sql string, args ...any) (Rows, error)
 	// Batch runs steps in order; a step whose condition does not hold is
 	// skipped. It returns one result a step and, as its own error, only what
-	// prevented the batch from running at all.
+	// prevented the batch from running at all. The context is looked at once,
+	// before the first step: a batch that has begun runs to its end.
 	Batch(ctx context.Context, steps []Step) ([]StepResult, error)
 	// Close rolls back what is open and releases the database. It may be
 	// called twice.
@@ -77,8 +77,8 @@ type StepResult struct {
 
 // Condition decides whether a step of a Batch runs. Exactly one field is set.
 type Condition struct {
-	OK           *int // the step of this index succeeded
-	Error        *int // the step of this index failed
+	OK           *int // the step of this index, an earlier one, succeeded
+	Error        *int // the step of this index, an earlier one, failed
 	Not          *Condition
 	And, Or      []Condition
 	IsAutocommit bool // no transaction is open
@@ -93,11 +93,13 @@ type ConstraintError struct {
 	Err     error    // the driver's own
 }
 
+// Error is the database's own text, which names more than the fields can: the
+// expression of a CHECK, the message of a trigger's RAISE.
 func (e *ConstraintError) Error() string {
-	if e.Table == "" {
-		return fmt.Sprintf("%s constraint failed", e.Kind)
+	if e.Err == nil {
+		return e.Kind + " constraint failed"
 	}
-	return fmt.Sprintf("%s constraint failed on %s%v", e.Kind, e.Table, e.Columns)
+	return e.Err.Error()
 }
 
 // Is makes every ConstraintError match ErrConstraint.
