@@ -1,0 +1,63 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tenantops/reconciler/internal/database"
+)
+
+// Operation says how a pass over the fleet went.
+type Operation string
+
+// Every word an Operation can be. Partial: some tenants failed.
+const (
+	Running   Operation = "Running"
+	Succeeded Operation = "Succeeded"
+	Partial   Operation = "Partial"
+	Failed    Operation = "Failed"
+)
+
+// Pass is one look at the fleet.
+type Pass struct {
+	Kind                     string
+	Revision                 string
+	Status                   Operation
+	Tenants, Changed, Failed int // how many tenants
+	Error                    string
+	StartedAt, CompletedAt   time.Time // CompletedAt is zero while it runs
+}
+
+func (p *Pass) columns() []column {
+	return []column{
+		{"kind", &p.Kind},
+		{"revision", &p.Revision},
+		{"status", (*string)(&p.Status)},
+		{"tenants", &p.Tenants},
+		{"changed", &p.Changed},
+		{"failed", &p.Failed},
+		{"error", &p.Error},
+		{"started_at", &p.StartedAt},
+		{"completed_at", &p.CompletedAt},
+	}
+}
+
+// SavePass records p as the last pass of its kind; the one before is
+// forgotten.
+func (s *Store) SavePass(ctx context.Context, p Pass) error {
+	doing := fmt.Sprintf("save pass %q", p.Kind)
+	statement, err := upsert("passes", p.columns(), "")
+	if err != nil {
+		return explain(s.path, doing, err)
+	}
+	_, err = s.write(ctx, doing, statement)
+	return err
+}
+
+// LastPass returns the pass that started last, and whether there was one.
+func (s *Store) LastPass(ctx context.Context) (Pass, bool, error) {
+	return first(read(ctx, s, "read last pass", (*Pass).columns, database.Statement{
+		SQL: selection("passes", new(Pass).columns()) + "ORDER BY started_at DESC, kind LIMIT 1",
+	}))
+}

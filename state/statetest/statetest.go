@@ -1,0 +1,99 @@
+// Package statetest holds what every state store must do, as tests against
+// its methods alone.
+package statetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+// Store is what Exercise calls. state.Store has these methods.
+type Store interface {
+	Close() error
+
+	SaveDeployment(ctx context.Context, d state.Deployment) error
+	Deployments(ctx context.Context, tenant protocol.TenantID, limit int) ([]state.Deployment, error)
+	Deployment(ctx context.Context, id string) (state.Deployment, error)
+	Unfinished(ctx context.Context) ([]state.Deployment, error)
+
+	SaveObserved(ctx context.Context, observed ...state.Observed) error
+	Observed(ctx context.Context) (map[protocol.TenantID]state.Observed, error)
+	ObservedOf(ctx context.Context, tenant protocol.TenantID) (state.Observed, bool, error)
+
+	Replace(ctx context.Context, tenant protocol.TenantID, committed []state.Deployment, o state.Observed) error
+
+	SavePlan(ctx context.Context, p state.Plan) error
+	Plan(ctx context.Context, digest string) (state.Plan, error)
+	PlanByClass(ctx context.Context, class string) (state.Plan, error)
+	SaveBundle(ctx context.Context, digest string, body []byte) error
+	Bundle(ctx context.Context, digest string) ([]byte, error)
+
+	SavePass(ctx context.Context, p state.Pass) error
+	LastPass(ctx context.Context) (state.Pass, bool, error)
+
+	AddEvent(ctx context.Context, e state.Event) error
+	Events(ctx context.Context, tenant protocol.TenantID, limit int) ([]state.Event, error)
+}
+
+// Open opens the store that belongs to dir: an empty one the first time, the
+// same one after it was closed.
+type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
+
+// Exercise runs the suite. Each test has a store of its own.
+func Exercise(t *testing.T, open Open) {
+	for _, part := range [][]exercise{
+		lifeCycle, deployments, observed, replacements, bodies, records, sharing,
+	} {
+		for _, e := range part {
+			t.Run(e.name, func(t *testing.T) {
+				e.run(&fixture{T: t, open: open, dir: t.TempDir()})
+			})
+		}
+	}
+}
+
+type exercise struct {
+	name string
+	run  func(*fixture)
+}
+
+// fixture is one test and where its store is.
+type fixture struct {
+	*testing.T
+	open Open
+	dir  string
+}
+
+// now is when a store of a test is, unless the test says otherwise.
+var now = time.Date(2026, 3, 4, 5, 6, 7, int(8*time.Millisecond), time.UTC)
+
+func (f *fixture) options() state.Options {
+	return state.Options{Now: func() time.Time { return now }}
+}
+
+// store opens the fixture's store until the test ends.
+func (f *fixture) store() Store {
+	f.Helper()
+	s, err := f.open(f.Context(), f.dir, f.options())
+	f.must(err)
+	f.Cleanup(func() { f.must(s.Close()) })
+	return s
+}
+
+// reopened closes s and opens it again.
+func (f *fixture) reopened(s Store) Store {
+	f.Helper()
+	f.must(s.Close())
+	return f.store()
+}
+
+func (f *fixture) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
