@@ -1,0 +1,66 @@
+// The part of SQLite's C interface (sqlite.org/c3ref/intro.html) that this
+// package calls. libSQL keeps that interface, and the library that go-libsql
+// links holds its definitions.
+//
+// The declarations are weak because cgo first links each package alone, where
+// the library is not at hand. The real link of a program has it.
+#include <stdint.h>
+
+typedef struct sqlite3 sqlite3;
+typedef struct sqlite3_stmt sqlite3_stmt;
+typedef int64_t sqlite3_int64;
+typedef uint64_t sqlite3_uint64;
+
+#define ENGINE extern __attribute__((weak))
+
+ENGINE int sqlite3_open_v2(const char *path, sqlite3 **db, int flags, const char *vfs);
+ENGINE int sqlite3_close(sqlite3 *db);
+ENGINE int sqlite3_db_readonly(sqlite3 *db, const char *schema);
+ENGINE int sqlite3_get_autocommit(sqlite3 *db);
+ENGINE sqlite3_int64 sqlite3_changes64(sqlite3 *db);
+ENGINE sqlite3_int64 sqlite3_total_changes64(sqlite3 *db);
+
+ENGINE const char *sqlite3_errmsg(sqlite3 *db);
+ENGINE int sqlite3_system_errno(sqlite3 *db);
+
+ENGINE int sqlite3_prepare_v2(sqlite3 *db, const char *sql, int size, sqlite3_stmt **stmt, const char **tail);
+ENGINE int sqlite3_step(sqlite3_stmt *stmt);
+ENGINE int sqlite3_finalize(sqlite3_stmt *stmt);
+
+ENGINE int sqlite3_bind_parameter_count(sqlite3_stmt *stmt);
+ENGINE const char *sqlite3_bind_parameter_name(sqlite3_stmt *stmt, int index);
+ENGINE int sqlite3_bind_null(sqlite3_stmt *stmt, int index);
+ENGINE int sqlite3_bind_int64(sqlite3_stmt *stmt, int index, sqlite3_int64 value);
+ENGINE int sqlite3_bind_double(sqlite3_stmt *stmt, int index, double value);
+ENGINE int sqlite3_bind_zeroblob(sqlite3_stmt *stmt, int index, int size);
+ENGINE int sqlite3_bind_blob64(sqlite3_stmt *stmt, int index, const void *bytes, sqlite3_uint64 size, void (*free)(void *));
+ENGINE int sqlite3_bind_text64(sqlite3_stmt *stmt, int index, const char *bytes, sqlite3_uint64 size, void (*free)(void *), unsigned char encoding);
+
+ENGINE int sqlite3_column_count(sqlite3_stmt *stmt);
+ENGINE const char *sqlite3_column_name(sqlite3_stmt *stmt, int column);
+ENGINE int sqlite3_column_type(sqlite3_stmt *stmt, int column);
+ENGINE sqlite3_int64 sqlite3_column_int64(sqlite3_stmt *stmt, int column);
+ENGINE double sqlite3_column_double(sqlite3_stmt *stmt, int column);
+ENGINE const void *sqlite3_column_blob(sqlite3_stmt *stmt, int column);
+ENGINE const char *sqlite3_column_text(sqlite3_stmt *stmt, int column);
+ENGINE int sqlite3_column_bytes(sqlite3_stmt *stmt, int column);
+
+
+// engine_prepare is sqlite3_prepare_v2 with the end of the first statement as
+// an offset, because C may not hand out a pointer into Go's memory.
+static inline int engine_prepare(sqlite3 *db, const char *sql, int size, sqlite3_stmt **stmt, int *end) {
+	const char *tail = sql;
+	int result = sqlite3_prepare_v2(db, sql, size, stmt, &tail);
+	*end = (int)(tail - sql);
+	return result;
+}
+
+// The database copies what is bound here before these return; -1 is
+// SQLITE_TRANSIENT, and 1 is SQLITE_UTF8.
+static inline int engine_bind_text(sqlite3_stmt *stmt, int index, const char *bytes, int64_t size) {
+	return sqlite3_bind_text64(stmt, index, bytes, (sqlite3_uint64)size, (void (*)(void *))-1, 1);
+}
+
+static inline int engine_bind_blob(sqlite3_stmt *stmt, int index, const void *bytes, int64_t size) {
+	return sqlite3_bind_blob64(stmt, index, bytes, (sqlite3_uint64)size, (void (*)(void *))-1);
+}

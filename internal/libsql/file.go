@@ -1,0 +1,109 @@
+package libsql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/tenantops/reconciler/internal/database"
+)
+
+// fileID is a file's identity, whatever path, symbolic or hard link leads to
+// it.
+type fileID struct {
+	device, inode uint64
+}
+
+// open holds the files on which this process has a connection. It belongs to
+// the process because the locks that it protects do: POSIX drops all locks of
+// a process on a file when any of its descriptors on it is closed
+// (sqlite.org/howtocorrupt.html, section 2.2).
+var open = struct {
+	sync.Mutex
+	files map[fileID]chan struct{} // closed when the connection is
+}{files: map[fileID]chan struct{}{}}
+
+// claim is the right of one connection to a file.
+type claim struct {
+	id    fileID
+	fresh bool // the file holds nothing yet
+}
+
+// claimFile waits until no other connection of this process has the file. With
+// create it makes a missing one, empty, which is a valid empty database. It
+// looks at the file and never opens an existing one.
+func claimFile(ctx context.Context, path string, create bool) (claim, error) {
+	for {
+		c, busy, err := tryClaim(path, create)
+		if err != nil || busy == nil {
+			return c, err
+		}
+		select {
+		case <-busy: // the path may lead to another file by now: look again
+		case <-ctx.Done():
+			return claim{}, fmt.Errorf("wait for this process's other connection to close: %w", ctx.Err())
+		}
+	}
+}
+
+// tryClaim returns what to wait for when the file is taken. The file is made
+// under the lock, so that its descriptor is closed before anyone locks it.
+func tryClaim(path string, create bool) (claim, <-chan struct{}, error) {
+	open.Lock()
+	defer open.Unlock()
+	c, err := identify(path)
+	if create && errors.Is(err, database.ErrMissing) {
+		if err := makeFile(path); err != nil {
+			return claim{}, nil, err
+		}
+		c, err = identify(path)
+	}
+	if err != nil {
+		return claim{}, nil, err
+	}
+	if busy, taken := open.files[c.id]; taken {
+		return claim{}, busy, nil
+	}
+	open.files[c.id] = make(chan struct{})
+	return c, nil, nil
+}
+
+// release lets the next connection have the file.
+func (c claim) release() {
+	open.Lock()
+	defer open.Unlock()
+	close(open.files[c.id])
+	delete(open.files, c.id)
+}
+
+func identify(path string) (claim, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return claim{}, pathFault(err)
+	}
+	if !info.Mode().IsRegular() {
+		return claim{}, fmt.Errorf("%w: it is a %s", database.ErrNotADB, kind(info))
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	id := fileID{device: uint64(stat.Dev), inode: stat.Ino}
+	return claim{id: id, fresh: info.Size() == 0}, nil
+}
+
+func kind(info fs.FileInfo) string {
+	if info.IsDir() {
+		return "directory"
+	}
+	return "special file"
+}
+
+func makeFile(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return pathFault(err)
+	}
+	return file.Close()
+}

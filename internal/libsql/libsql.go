@@ -1,0 +1,117 @@
+// Package libsql opens a tenant's database file. It is the only package that
+// imports the libSQL driver and the only one that opens a database, journal or
+// WAL file.
+//
+// It uses the driver's engine through SQLite's C interface, not through the
+// driver's Go and Rust layers, which close a handle twice, change text that
+// looks like a date, and report errors without a code. DESIGN.md has the
+// measurements and the invariants.
+package libsql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	_ "github.com/tursodatabase/go-libsql" // links the engine that engine.h declares
+)
+
+// Options says how Open treats a file. The zero value opens an existing file
+// for reading and writing.
+type Options struct {
+	ReadOnly    bool          // refuse every write
+	Create      bool          // make a missing file; without it a missing file is database.ErrMissing
+	WAL         bool          // use a write-ahead log when the file is empty; one that holds a database keeps its mode
+	BusyTimeout time.Duration // how long a statement waits for another process; default 5s, whole milliseconds
+	Synchronous string        // OFF, NORMAL, FULL or EXTRA (sqlite.org/pragma.html); default FULL
+}
+
+const defaultBusyTimeout = 5 * time.Second // longer than the slowest commit of another process seen
+
+// normal fills in the defaults and refuses what cannot be meant.
+func (o Options) normal() (Options, error) {
+	if o.BusyTimeout == 0 {
+		o.BusyTimeout = defaultBusyTimeout
+	}
+	if o.Synchronous == "" {
+		o.Synchronous = "FULL"
+	}
+	switch {
+	case o.ReadOnly && (o.Create || o.WAL):
+		return o, errors.New("a read-only database cannot be created or changed to WAL")
+	case o.BusyTimeout < time.Millisecond:
+		return o, fmt.Errorf("busy timeout %v is below a millisecond", o.BusyTimeout)
+	case synchronous[o.Synchronous] == "":
+		return o, fmt.Errorf("synchronous %q is none of OFF, NORMAL, FULL, EXTRA", o.Synchronous)
+	}
+	return o, nil
+}
+
+// synchronous gives the number that the database answers for a mode.
+var synchronous = map[string]string{"OFF": "0", "NORMAL": "1", "FULL": "2", "EXTRA": "3"}
+
+// Open connects to the database in a file. The path is a plain one, whatever
+// characters it has; a file: URL is not understood.
+//
+// Within this process a file has one connection at a time: while another one
+// is open, by whatever path, Open waits for its Close or for ctx. Foreign keys
+// are enforced on the new connection.
+//
+// Errors match database.ErrMissing, ErrPermission, ErrNotADB, ErrCorrupt,
+// ErrBusy (another process holds the file longer than the busy timeout),
+// ErrReadOnly (a file or file system that cannot be written, without
+// o.ReadOnly), and ctx.Err().
+func Open(ctx context.Context, path string, o Options) (*Conn, error) {
+	c, err := openFile(ctx, path, o)
+	if err != nil {
+		return nil, fmt.Errorf("open database %q: %w", path, err)
+	}
+	return c, nil
+}
+
+func openFile(ctx context.Context, path string, o Options) (*Conn, error) {
+	o, err := o.normal()
+	if err != nil {
+		return nil, err
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	file, err := claimFile(ctx, path, o.Create)
+	if err != nil {
+		return nil, err
+	}
+	c, err := connect(path, o.ReadOnly)
+	if err != nil {
+		file.release()
+		return nil, err
+	}
+	c.release = file.release
+	if err := c.setUp(ctx, o, file.fresh); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// OpenMemory makes an empty database in memory that only this connection sees
+// and that ends with it.
+func OpenMemory(ctx context.Context) (*Conn, error) {
+	o, err := Options{}.normal()
+	if err != nil {
+		return nil, err
+	}
+	c, err := connect(":memory:", false)
+	if err != nil {
+		return nil, fmt.Errorf("open a database in memory: %w", err)
+	}
+	if err := c.setUp(ctx, o, false); err != nil {
+		return nil, fmt.Errorf("open a database in memory: %w", errors.Join(err, c.Close()))
+	}
+	return c, nil
+}
