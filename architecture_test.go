@@ -39,6 +39,7 @@ var rows = []struct {
 	{name: "plan"},
 	{name: "apply"},
 	{name: "state"},
+	{name: "state/statetest", testsOnly: true},
 	{name: "tenantrouter"},
 	{name: "deploy"},
 	{name: "reconcile"},
