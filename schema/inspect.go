@@ -1,0 +1,132 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenantops/reconciler/internal/database"
+)
+
+// The three questions that describe every table of a database. They go
+// through the pragmas' table-valued form, so that a database of a hundred
+// tables takes three queries and not hundreds.
+const (
+	columnsQuery = `SELECT m.name, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden
+ FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c
+ WHERE m.type = 'table' ORDER BY m.name, c.cid`
+	indexesQuery = `SELECT m.name, i.name, i."unique", i.partial, s.sql, c.name
+ FROM sqlite_master m JOIN pragma_index_list(m.name) i
+ JOIN sqlite_master s ON s.type = 'index' AND s.name = i.name
+ JOIN pragma_index_xinfo(i.name) c
+ WHERE m.type = 'table' AND i.origin = 'c' AND c.key = 1 ORDER BY m.name, i.name, c.seqno`
+	tablesQuery = `SELECT l.name, l.type, l.wr, m.sql
+ FROM pragma_table_list l JOIN sqlite_master m ON m.type = 'table' AND m.name = l.name
+ WHERE l.schema = 'main' ORDER BY l.name`
+)
+
+// Inspect returns the ordinary tables of a database, ordered by name: virtual
+// tables, the tables behind them, the engine's and ours are left out. It is
+// meant for a private copy of a tenant's schema (Master.Replay).
+func Inspect(ctx context.Context, conn database.Conn) ([]Table, error) {
+	in := inspector{byName: map[string]*Table{}}
+	for _, step := range []struct {
+		query string
+		row   func([]any)
+	}{{tablesQuery, in.table}, {columnsQuery, in.column}, {indexesQuery, in.index}} {
+		rows, err := conn.Query(ctx, step.query)
+		if err != nil {
+			return nil, fmt.Errorf("inspect schema: %w", err)
+		}
+		for _, row := range rows.Values {
+			step.row(row)
+		}
+	}
+	tables := make([]Table, 0, len(in.byName))
+	for _, t := range in.byName {
+		in.finish(t)
+		tables = append(tables, *t)
+	}
+	slices.SortFunc(tables, func(a, b Table) int { return strings.Compare(a.Name, b.Name) })
+	return tables, nil
+}
+
+type inspector struct {
+	byName map[string]*Table
+	keys   map[string][]string
+}
+
+func (in *inspector) table(row []any) {
+	name, kind := text(row[0]), text(row[1])
+	if kind != "table" || strings.HasPrefix(name, "sqlite_") || strings.HasPrefix(strings.ToLower(name), "_reconciler_") {
+		return
+	}
+	sql := text(row[3])
+	in.byName[name] = &Table{
+		Name: name, SQL: sql, WithoutRowID: row[2] == int64(1),
+		Sequence: strings.Contains(strings.ToUpper(sql), "AUTOINCREMENT"),
+	}
+}
+
+func (in *inspector) column(row []any) {
+	t := in.byName[text(row[0])]
+	if t == nil || row[6] == int64(1) {
+		return
+	}
+	t.Columns = append(t.Columns, Column{
+		Name: text(row[1]), Type: text(row[2]), NotNull: row[3] == int64(1), Default: text(row[4]),
+		Generated: row[6] != int64(0),
+	})
+	if pk, _ := row[5].(int64); pk > 0 {
+		if in.keys == nil {
+			in.keys = map[string][]string{}
+		}
+		key := in.keys[t.Name]
+		for len(key) < int(pk) {
+			key = append(key, "")
+		}
+		key[pk-1] = text(row[1])
+		in.keys[t.Name] = key
+	}
+}
+
+func (in *inspector) index(row []any) {
+	t := in.byName[text(row[0])]
+	if t == nil {
+		return
+	}
+	name := text(row[1])
+	if last := len(t.Indexes) - 1; last < 0 || t.Indexes[last].Name != name {
+		index := Index{Name: name, Unique: row[2] == int64(1), SQL: text(row[4])}
+		if row[3] == int64(1) {
+			index.Where = predicateOf(index.SQL)
+		}
+		t.Indexes = append(t.Indexes, index)
+	}
+	column := "(expr)"
+	if row[5] != nil {
+		column = text(row[5])
+	}
+	last := &t.Indexes[len(t.Indexes)-1]
+	last.Columns = append(last.Columns, column)
+}
+
+func (in *inspector) finish(t *Table) {
+	t.PrimaryKey = in.keys[t.Name]
+	for i := range t.Columns {
+		if slices.Contains(t.PrimaryKey, t.Columns[i].Name) && t.WithoutRowID {
+			t.Columns[i].NotNull = true
+		}
+	}
+}
+
+func text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	}
+	return ""
+}

@@ -1,0 +1,111 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Owned records which names of one database earlier deployments made or
+// adopted. Everything else in it is foreign: reported, kept, and never
+// changed. It is stored in the tenant's database as JSON.
+type Owned struct {
+	Tables []OwnedTable `json:"tables,omitempty"`
+}
+
+// OwnedTable lists what is ours of one table, each list in order of name.
+type OwnedTable struct {
+	Name    string    `json:"name"`
+	Object  string    `json:"object"`
+	Columns []string  `json:"columns"`
+	Indexes []string  `json:"indexes,omitempty"`
+	Adopted []Adopted `json:"adopted,omitempty"`
+}
+
+// Adopted is a column that was there before us in a form that was accepted
+// instead of the one we would have given it. It stays as it is for as long as
+// the desired form does not change.
+type Adopted struct {
+	Column string `json:"column"`
+	Live   Form   `json:"live"`
+	As     Form   `json:"as"`
+}
+
+// Form is how a column is declared.
+type Form struct {
+	Type    string `json:"type"`
+	NotNull bool   `json:"notNull,omitempty"`
+	Default string `json:"default,omitempty"`
+}
+
+// Form returns how the column is declared.
+func (c Column) Form() Form { return Form{Type: c.Type, NotNull: c.NotNull, Default: c.Default} }
+
+// ParseOwned reads what Owned.JSON wrote; empty text is a database in which
+// nothing is ours.
+func ParseOwned(text string) (Owned, error) {
+	var o Owned
+	if text == "" {
+		return o, nil
+	}
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return Owned{}, fmt.Errorf("read owned names: %w", err)
+	}
+	return o, nil
+}
+
+// JSON returns the record as text, the same for the same names.
+func (o Owned) JSON() string {
+	slices.SortFunc(o.Tables, func(a, b OwnedTable) int { return strings.Compare(a.Name, b.Name) })
+	for _, t := range o.Tables {
+		slices.Sort(t.Columns)
+		slices.Sort(t.Indexes)
+		slices.SortFunc(t.Adopted, func(a, b Adopted) int { return strings.Compare(a.Column, b.Column) })
+	}
+	text, err := json.Marshal(o)
+	if err != nil {
+		panic("owned names cannot be marshalled: " + err.Error()) // plain strings and booleans
+	}
+	return string(text)
+}
+
+// Table returns the record of a table, in any case.
+func (o Owned) Table(name string) (OwnedTable, bool) {
+	for _, t := range o.Tables {
+		if strings.EqualFold(t.Name, name) {
+			return t, true
+		}
+	}
+	return OwnedTable{}, false
+}
+
+// ByObject returns the record of an object's table.
+func (o Owned) ByObject(object string) (OwnedTable, bool) {
+	for _, t := range o.Tables {
+		if t.Object == object {
+			return t, true
+		}
+	}
+	return OwnedTable{}, false
+}
+
+// HasColumn tells whether a column is ours.
+func (t OwnedTable) HasColumn(name string) bool { return containsFold(t.Columns, name) }
+
+// HasIndex tells whether an index is ours.
+func (t OwnedTable) HasIndex(name string) bool { return containsFold(t.Indexes, name) }
+
+// Adoption returns the forms under which a column was adopted.
+func (t OwnedTable) Adoption(column string) (Adopted, bool) {
+	for _, a := range t.Adopted {
+		if strings.EqualFold(a.Column, column) {
+			return a, true
+		}
+	}
+	return Adopted{}, false
+}
+
+func containsFold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}
