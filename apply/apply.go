@@ -1,0 +1,254 @@
+// Package apply is the only writer to a tenant's database. It runs a plan on
+// one connection in one transaction: structure, seed data, registered metadata
+// and the journal row commit together, or none of them does.
+package apply
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/schema"
+)
+
+// Deployment is one attempt to run a plan on one tenant.
+type Deployment struct {
+	ID             string // unique; chosen before the transaction, so that the journal tells whether it committed
+	Owner          Owner
+	Revision       string
+	Author         string
+	PreviousBundle string // bundle digest of the newest journal row, empty for the first
+	At             time.Time
+	// Adopt lets the first deployment into a database that has tables take
+	// them over. Without it such a database gives ErrUnknownDatabase.
+	Adopt bool
+	// OnStatus is told each step of the protocol's deploy status. May be nil.
+	OnStatus func(protocol.DeployStatus)
+}
+
+// Outcome is what a committed deployment did.
+type Outcome struct {
+	Statements     int             // of the migration
+	StatementTimes []time.Duration // one a statement, in order
+	Seeded         int             // rows that seed data inserted or updated
+	SeedIssues     []SeedIssue     // records left out, in skip mode
+}
+
+// Run runs a sealed plan and commits, or changes nothing. The context is
+// looked at between statements: until COMMIT a cancelled context rolls back.
+//
+// The connection must be outside a transaction. After an error it must be
+// closed, not used again. Errors to match: ErrStale, ErrOwnedElsewhere,
+// ErrNewerJournal, *BlockedError, *SeedError, *StatementError and the
+// sentinels of package database.
+func Run(ctx context.Context, conn database.Conn, p *plan.Plan, d Deployment) (Outcome, error) {
+	r := runner{conn: conn, plan: p, deployment: d}
+	if err := r.foreignKeys(ctx, false); err != nil {
+		return Outcome{}, err
+	}
+	if _, err := conn.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return Outcome{}, fmt.Errorf("begin: %w", err)
+	}
+	if err := r.transaction(ctx); err != nil {
+		if _, rollback := conn.Exec(context.WithoutCancel(ctx), "ROLLBACK"); rollback != nil {
+			return Outcome{}, fmt.Errorf("%w (and rolling back: %w)", err, rollback)
+		}
+		return Outcome{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		_, rollback := conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		return Outcome{}, errorsJoin(fmt.Errorf("before commit: %w", err), rollback)
+	}
+	if _, err := conn.Exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		return Outcome{}, fmt.Errorf("commit: %w", err)
+	}
+	return r.outcome, r.foreignKeys(context.WithoutCancel(ctx), true)
+}
+
+// runner runs one plan.
+type runner struct {
+	conn       database.Conn
+	plan       *plan.Plan
+	deployment Deployment
+	outcome    Outcome
+	violations int // of foreign keys, before the plan
+	counts     []int64
+}
+
+// foreignKeys switches enforcement and reads it back: a rebuild with it on
+// deletes child rows, and inside a transaction the switch is silently ignored.
+func (r *runner) foreignKeys(ctx context.Context, on bool) error {
+	want, word := int64(0), "OFF"
+	if on {
+		want, word = 1, "ON"
+	}
+	if _, err := r.conn.Query(ctx, "PRAGMA foreign_keys = "+word); err != nil {
+		return fmt.Errorf("switch foreign keys %s: %w", word, err)
+	}
+	rows, err := r.conn.Query(ctx, "PRAGMA foreign_keys")
+	if err != nil {
+		return fmt.Errorf("read foreign keys back: %w", err)
+	}
+	if len(rows.Values) != 1 || rows.Values[0][0] != want {
+		return fmt.Errorf("foreign keys stay %v after switching them %s", rows.Values, word)
+	}
+	return nil
+}
+
+func (r *runner) transaction(ctx context.Context) error {
+	steps := []struct {
+		status protocol.DeployStatus
+		run    func(context.Context) error
+	}{
+		{protocol.DeployValidating, r.verifyStart},
+		{protocol.DeployValidating, r.preChecks},
+		{protocol.DeployMigrating, r.migrate},
+		{protocol.DeployRegistering, r.seed},
+		{protocol.DeployRegistering, r.register},
+		{protocol.DeployRegistering, r.verifyEnd},
+		{protocol.DeployRegistering, r.journal},
+	}
+	last := protocol.DeployStatus("")
+	for _, step := range steps {
+		if step.status != last && r.deployment.OnStatus != nil {
+			r.deployment.OnStatus(step.status)
+		}
+		last = step.status
+		if err := step.run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verifyStart makes sure that the database is still the one that was planned
+// for, and remembers what must not change.
+func (r *runner) verifyStart(ctx context.Context) error {
+	master, err := schema.ReadMaster(ctx, r.conn)
+	if err != nil {
+		return err
+	}
+	if master.Fingerprint() != r.plan.From {
+		return fmt.Errorf("%w: its schema is %.12s, the plan starts from %.12s", ErrStale, master.Fingerprint(), r.plan.From)
+	}
+	record, err := ReadRecord(ctx, r.conn, master)
+	if err != nil {
+		return err
+	}
+	if record.Applied != r.plan.FromApplied {
+		return fmt.Errorf("%w: another deployment came first", ErrStale)
+	}
+	if !master.Reconciled {
+		if !master.Empty() && !r.deployment.Adopt {
+			return ErrUnknownDatabase
+		}
+		if err := createTables(ctx, r.conn); err != nil {
+			return err
+		}
+	} else if err := record.Owner.check(r.deployment.Owner); err != nil {
+		return err
+	}
+	if r.violations, err = r.foreignKeyViolations(ctx); err != nil {
+		return err
+	}
+	for _, g := range r.plan.Guards {
+		n, err := r.count(ctx, g.Before)
+		if err != nil {
+			return err
+		}
+		r.counts = append(r.counts, n)
+	}
+	return nil
+}
+
+func (r *runner) preChecks(ctx context.Context) error {
+	findings, err := Check(ctx, r.conn, r.plan)
+	if err != nil {
+		return err
+	}
+	if len(findings) > 0 {
+		return &BlockedError{Findings: findings}
+	}
+	return nil
+}
+
+func (r *runner) migrate(ctx context.Context) error {
+	for i, s := range r.plan.Migration.Statements {
+		start := time.Now()
+		if _, err := r.conn.Exec(ctx, s.SQL); err != nil {
+			return &StatementError{Index: i, SQL: s.SQL, Err: err}
+		}
+		r.outcome.StatementTimes = append(r.outcome.StatementTimes, time.Since(start))
+	}
+	r.outcome.Statements = len(r.plan.Migration.Statements)
+	return nil
+}
+
+func (r *runner) register(ctx context.Context) error {
+	for _, sql := range r.plan.Registry {
+		if _, err := r.conn.Exec(ctx, sql); err != nil {
+			return &StatementError{Index: -1, SQL: sql, Err: err}
+		}
+	}
+	return writeMeta(ctx, r.conn, r.plan, r.deployment.Owner)
+}
+
+// verifyEnd makes sure that the database is what the proof said it would be
+// and that no row of a rebuilt or renamed table is missing.
+func (r *runner) verifyEnd(ctx context.Context) error {
+	for i, g := range r.plan.Guards {
+		n, err := r.count(ctx, g.After)
+		if err != nil {
+			return err
+		}
+		if n != r.counts[i] {
+			return fmt.Errorf("%w: table %q had %d rows and would have %d", ErrGuard, g.After, r.counts[i], n)
+		}
+	}
+	violations, err := r.foreignKeyViolations(ctx)
+	if err != nil {
+		return err
+	}
+	if violations > r.violations {
+		return fmt.Errorf("%w: %d foreign keys would point nowhere, %d did before", ErrGuard, violations, r.violations)
+	}
+	master, err := schema.ReadMaster(ctx, r.conn)
+	if err != nil {
+		return err
+	}
+	if master.Fingerprint() != r.plan.To {
+		return fmt.Errorf("%w: the schema would be %.12s, the proof ended with %.12s", ErrGuard, master.Fingerprint(), r.plan.To)
+	}
+	return nil
+}
+
+func (r *runner) count(ctx context.Context, table string) (int64, error) {
+	rows, err := r.conn.Query(ctx, "SELECT count(*) FROM "+schema.Quote(table))
+	if err != nil {
+		return 0, fmt.Errorf("count rows of %q: %w", table, err)
+	}
+	n, _ := rows.Values[0][0].(int64)
+	return n, nil
+}
+
+// foreignKeyViolations counts rows whose foreign key points nowhere. Our
+// tables have none; where nobody's has one the answer costs nothing, and a
+// plan without statements does not ask.
+func (r *runner) foreignKeyViolations(ctx context.Context) (int, error) {
+	if len(r.plan.Migration.Statements) == 0 {
+		return 0, nil
+	}
+	rows, err := r.conn.Query(ctx, "PRAGMA foreign_key_check")
+	if err != nil {
+		if strings.Contains(err.Error(), "foreign key mismatch") {
+			return 0, nil // a foreign table refers to a key that does not exist: not ours to judge
+		}
+		return 0, fmt.Errorf("check foreign keys: %w", err)
+	}
+	return len(rows.Values), nil
+}

@@ -1,0 +1,117 @@
+package apply
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tenantops/reconciler/plan"
+)
+
+// Errors that a caller can match.
+var (
+	// ErrStale says that the database is not in the state that the plan
+	// starts from: plan again.
+	ErrStale = errors.New("plan is stale")
+	// ErrOwnedElsewhere says that the database belongs to another fleet,
+	// environment or tenant.
+	ErrOwnedElsewhere = errors.New("database belongs to somebody else")
+	// ErrNewerJournal says that a newer reconciler wrote the journal.
+	ErrNewerJournal = errors.New("journal was written by a newer reconciler")
+	// ErrUnknownDatabase says that a database has tables and no journal.
+	ErrUnknownDatabase = errors.New("database has tables that the reconciler did not make")
+	// ErrGuard says that the database would not be what was proved. Nothing
+	// is committed.
+	ErrGuard = errors.New("result differs from the proof")
+	// ErrProof says that a plan does not do in a scratch database what it
+	// should. It is not run anywhere.
+	ErrProof = errors.New("plan failed its proof")
+)
+
+// StatementError reports the statement at which a deployment stopped. Nothing
+// of the deployment is committed.
+type StatementError struct {
+	Index int    // zero-based, into MigrationPlan.Statements; -1 for metadata
+	SQL   string // as rendered
+	Err   error
+}
+
+func (e *StatementError) Error() string {
+	where := "metadata statement"
+	if e.Index >= 0 {
+		where = fmt.Sprintf("statement %d", e.Index+1)
+	}
+	return fmt.Sprintf("%s: %v: %s", where, e.Err, shorten(e.SQL))
+}
+
+func (e *StatementError) Unwrap() error { return e.Err }
+
+// Finding is one pre-check that found rows in the way.
+type Finding struct {
+	plan.PreCheck
+	Count int64    `json:"count"`
+	IDs   []string `json:"ids"` // of the first rows, at most maxIDs
+}
+
+// BlockedError reports the rows that keep a plan from being run. It is the
+// tenant's data that has to change, or the bundle.
+type BlockedError struct{ Findings []Finding }
+
+func (e *BlockedError) Error() string {
+	texts := make([]string, len(e.Findings))
+	for i, f := range e.Findings {
+		texts[i] = fmt.Sprintf("%s (%d rows)", f.Message, f.Count)
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Next says what to do about the first finding.
+func (e *BlockedError) Next() string { return e.Findings[0].Next }
+
+// SeedIssue is a record of a seed set that cannot be loaded, and why.
+type SeedIssue struct {
+	Object  string `json:"object"`
+	Record  int    `json:"record"` // zero-based, in its set
+	Key     string `json:"key,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
+}
+
+func (i SeedIssue) String() string {
+	where := fmt.Sprintf("%s record %d", i.Object, i.Record+1)
+	if i.Key != "" {
+		where += fmt.Sprintf(" (%s)", i.Key)
+	}
+	if i.Field != "" {
+		where += ", field " + i.Field
+	}
+	return where + ": " + i.Message
+}
+
+// SeedError reports the records for which a strict deployment was given up.
+type SeedError struct{ Issues []SeedIssue }
+
+func (e *SeedError) Error() string {
+	texts := make([]string, 0, len(e.Issues))
+	for _, i := range e.Issues {
+		texts = append(texts, i.String())
+	}
+	return fmt.Sprintf("%d seed records cannot be loaded: %s", len(e.Issues), strings.Join(texts, "; "))
+}
+
+// shorten keeps a statement readable in a message.
+func shorten(sql string) string {
+	const most = 200
+	sql = strings.Join(strings.Fields(sql), " ")
+	if len(sql) > most {
+		return strings.ToValidUTF8(sql[:most], "") + " ..."
+	}
+	return sql
+}
+
+func errorsJoin(err, also error) error {
+	if also == nil {
+		return err
+	}
+	return errors.Join(err, also)
+}

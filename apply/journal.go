@@ -1,0 +1,229 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/schema"
+)
+
+// Format is the version of the tables below. A database with a higher one was
+// written by a newer reconciler and is left alone.
+const Format = 1
+
+// The reconciler's own tables in a tenant's database. The journal is the
+// truth about the tenant: whether a deployment committed is whether it has a
+// row here.
+var ownTables = []string{
+	`CREATE TABLE _reconciler_journal (
+ seq INTEGER PRIMARY KEY,
+ deployment TEXT NOT NULL UNIQUE,
+ at TEXT NOT NULL,
+ revision TEXT NOT NULL,
+ author TEXT NOT NULL,
+ bundle TEXT NOT NULL,
+ previous_bundle TEXT NOT NULL,
+ plan TEXT NOT NULL,
+ from_fingerprint TEXT NOT NULL,
+ to_fingerprint TEXT NOT NULL,
+ schema_digest TEXT NOT NULL,
+ statements TEXT NOT NULL,
+ way_back TEXT NOT NULL,
+ before_images TEXT NOT NULL
+)`,
+	`CREATE TABLE _reconciler_meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)`,
+	`CREATE TABLE _reconciler_seed (
+ object TEXT NOT NULL,
+ key TEXT NOT NULL,
+ written TEXT NOT NULL,
+ PRIMARY KEY (object, key)
+)`,
+}
+
+func createTables(ctx context.Context, conn database.Conn) error {
+	for _, sql := range ownTables {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("create the journal: %w", err)
+		}
+	}
+	return nil
+}
+
+// Owner is whom a database belongs to.
+type Owner struct {
+	Fleet       string `json:"fleet"`
+	Environment string `json:"environment"`
+	Tenant      string `json:"tenant"`
+}
+
+func (o Owner) check(claims Owner) error {
+	if o == claims {
+		return nil
+	}
+	return fmt.Errorf("%w: it is tenant %q of fleet %q (%s), not tenant %q of fleet %q (%s)",
+		ErrOwnedElsewhere, o.Tenant, o.Fleet, o.Environment, claims.Tenant, claims.Fleet, claims.Environment)
+}
+
+// Record is what a tenant's database says about itself. The zero Record is
+// that of a database without a journal.
+type Record struct {
+	Owner       Owner
+	Owned       string            // schema.Owned as JSON
+	Applied     string            // applied digest
+	Registered  string            // the definitions that are ours, see plan.Registered
+	SeedDigests map[string]string // by seed set
+	Policy      string            // plan-policy digest of the last deployment
+	Last        *Entry            // newest journal row
+}
+
+// Entry is one journal row: one deployment that committed.
+type Entry struct {
+	Deployment     string
+	At             time.Time
+	Revision       string
+	Author         string
+	Bundle         string
+	PreviousBundle string
+	Plan           string
+	From, To       string // fingerprints
+	SchemaDigest   string
+	Statements     []string
+	WayBack        []string
+}
+
+// ReadRecord reads what conn says about itself. master tells whether there is
+// anything to read. A journal of a higher Format gives ErrNewerJournal.
+func ReadRecord(ctx context.Context, conn database.Conn, master schema.Master) (Record, error) {
+	if !master.Reconciled {
+		return Record{}, nil
+	}
+	rows, err := conn.Query(ctx, "SELECT key, value FROM _reconciler_meta")
+	if err != nil {
+		return Record{}, fmt.Errorf("read the database's record: %w", err)
+	}
+	meta := map[string]string{}
+	for _, row := range rows.Values {
+		meta[str(row[0])] = str(row[1])
+	}
+	if format := meta["format"]; format != fmt.Sprint(Format) {
+		return Record{}, fmt.Errorf("%w: its format is %q, ours is %d; upgrade this reconciler", ErrNewerJournal, format, Format)
+	}
+	record := Record{
+		Owner:       Owner{Fleet: meta["fleet"], Environment: meta["environment"], Tenant: meta["tenant"]},
+		Owned:       meta["owned"],
+		Applied:     meta["applied"],
+		Registered:  meta["registered"],
+		Policy:      meta["policy"],
+		SeedDigests: map[string]string{},
+	}
+	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {
+		return Record{}, fmt.Errorf("read the database's record of seeds: %w", err)
+	}
+	entries, err := readEntries(ctx, conn, "ORDER BY seq DESC LIMIT 1")
+	if err != nil {
+		return Record{}, err
+	}
+	if len(entries) == 0 {
+		return Record{}, errors.New("read the database's record: its journal is empty")
+	}
+	record.Last = &entries[0]
+	return record, nil
+}
+
+// Journal returns the whole journal, oldest first. A database without one
+// gives an empty journal.
+func Journal(ctx context.Context, conn database.Conn) ([]Entry, error) {
+	master, err := schema.ReadMaster(ctx, conn)
+	if err != nil || !master.Reconciled {
+		return nil, err
+	}
+	return readEntries(ctx, conn, "ORDER BY seq")
+}
+
+func readEntries(ctx context.Context, conn database.Conn, order string) ([]Entry, error) {
+	rows, err := conn.Query(ctx, `SELECT deployment, at, revision, author, bundle, previous_bundle, plan,
+ from_fingerprint, to_fingerprint, schema_digest, statements, way_back FROM _reconciler_journal `+order)
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	entries := make([]Entry, 0, len(rows.Values))
+	for _, row := range rows.Values {
+		at, err := time.Parse(time.RFC3339Nano, str(row[1]))
+		if err != nil {
+			return nil, fmt.Errorf("read the journal: deployment %s: %w", str(row[0]), err)
+		}
+		e := Entry{
+			Deployment: str(row[0]), At: at, Revision: str(row[2]), Author: str(row[3]), Bundle: str(row[4]),
+			PreviousBundle: str(row[5]), Plan: str(row[6]), From: str(row[7]), To: str(row[8]), SchemaDigest: str(row[9]),
+		}
+		if err := errors.Join(json.Unmarshal([]byte(str(row[10])), &e.Statements), json.Unmarshal([]byte(str(row[11])), &e.WayBack)); err != nil {
+			return nil, fmt.Errorf("read the journal: deployment %s: %w", e.Deployment, err)
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// writeMeta records who owns the database and what is ours in it.
+func writeMeta(ctx context.Context, conn database.Conn, p *plan.Plan, owner Owner) error {
+	seeds, err := json.Marshal(p.SeedDigests)
+	if err != nil {
+		return fmt.Errorf("record seeds: %w", err)
+	}
+	if p.SeedDigests == nil {
+		seeds = []byte("{}")
+	}
+	_, err = conn.Exec(ctx, `INSERT OR REPLACE INTO _reconciler_meta (key, value) VALUES
+ ('format', ?), ('fleet', ?), ('environment', ?), ('tenant', ?),
+ ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?)`,
+		fmt.Sprint(Format), owner.Fleet, owner.Environment, owner.Tenant,
+		p.Owned, p.Registered, string(seeds), p.Applied, p.Policy)
+	if err != nil {
+		return fmt.Errorf("record what is ours: %w", err)
+	}
+	return nil
+}
+
+// journal adds the row that says that this deployment committed.
+func (r *runner) journal(ctx context.Context) error {
+	statements := make([]string, 0, len(r.plan.Migration.Statements))
+	for _, s := range r.plan.Migration.Statements {
+		statements = append(statements, s.SQL)
+	}
+	d := r.deployment
+	_, err := r.conn.Exec(ctx, `INSERT INTO _reconciler_journal (deployment, at, revision, author, bundle, previous_bundle, plan,
+ from_fingerprint, to_fingerprint, schema_digest, statements, way_back, before_images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		d.ID, d.At.UTC().Format("2006-01-02T15:04:05.000Z"), d.Revision, d.Author, r.plan.Bundle, d.PreviousBundle, r.plan.Digest,
+		r.plan.From, r.plan.To, r.plan.ToSchema, list(statements), list(r.plan.WayBack), "[]")
+	if err != nil {
+		return fmt.Errorf("write the journal: %w", err)
+	}
+	return nil
+}
+
+// list writes statements as JSON; nil is the empty list.
+func list(statements []string) string {
+	if statements == nil {
+		statements = []string{}
+	}
+	text, err := json.Marshal(statements)
+	if err != nil {
+		panic("strings cannot be marshalled: " + err.Error())
+	}
+	return string(text)
+}
+
+func str(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	}
+	return ""
+}

@@ -1,0 +1,202 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/schema"
+)
+
+// copyPrefix names the new table of a rebuild until it takes the old one's
+// name. The prefix is reserved, so no bundle and no runtime has such a table.
+const copyPrefix = "_reconciler_new_"
+
+// retype rebuilds a table whose column changes its type: a new table made
+// from the text of the old one, the rows copied with checked conversions, the
+// old table dropped and the new one renamed (sqlite.org/lang_altertable.html,
+// "Making Other Kinds Of Table Schema Changes"). Whatever else the text has,
+// such as foreign columns, CHECKs, collations and foreign keys, stays.
+// All retyped columns of a table share one rebuild.
+func (b *builder) retype(c diff.Change) error {
+	if b.rebuild[c.Table] {
+		return nil
+	}
+	b.rebuild[c.Table] = true
+	live, ok := b.liveSQL(c.Table)
+	if !ok {
+		return fmt.Errorf("plan %s: the table is not there", c.Describe())
+	}
+	if _, renamed := b.tables[strings.ToLower(c.Table)]; renamed || b.renamesColumn(c.Table) {
+		return Conflict("RenameAndRetype", c.Table, "rename in one commit and change the type in the next",
+			"table %q is renamed, or a column of it, and a column changes its type in the same step", c.Table)
+	}
+	changes := b.retyped(c.Table)
+	text := live
+	for _, r := range changes {
+		before, err := schema.ColumnText(live, r.From.Name)
+		if err != nil {
+			return fmt.Errorf("plan %s: %w", r.Describe(), err)
+		}
+		after, err := schema.EditColumn(before, *r.From, *r.To)
+		if err != nil {
+			return fmt.Errorf("plan %s: %w", r.Describe(), err)
+		}
+		if text, err = schema.ReplaceColumn(text, r.From.Name, after); err != nil {
+			return fmt.Errorf("plan %s: %w", r.Describe(), err)
+		}
+		b.checkConversion(r)
+	}
+	text, err := schema.RenameTable(text, copyPrefix+c.Table)
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", c.Describe(), err)
+	}
+	b.guard(c.Table)
+	b.withoutDependents(func() { b.copyTable(c.Table, text, changes) })
+	return nil
+}
+
+// copyTable adds the statements that put a table of the given text in the
+// place of an old one.
+func (b *builder) copyTable(table, text string, retyped []diff.Change) {
+	old, fresh := schema.Quote(table), schema.Quote(copyPrefix+table)
+	live := b.liveStructure(table)
+	b.add(text, "")
+	into, from := []string{}, []string{}
+	if !live.WithoutRowID && !hasRowIDColumn(live) {
+		into, from = append(into, "rowid"), append(from, "rowid") // others may have kept it
+	}
+	for _, column := range live.Columns {
+		if column.Generated {
+			continue
+		}
+		into = append(into, schema.Quote(column.Name))
+		from = append(from, conversion(column, retyped))
+	}
+	b.add(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s",
+		fresh, strings.Join(into, ", "), strings.Join(from, ", "), old), "")
+	b.copies()
+	if live.Sequence {
+		b.add(fmt.Sprintf("DELETE FROM sqlite_sequence WHERE name = %s", schema.QuoteText(copyPrefix+table)), "")
+		b.add(fmt.Sprintf("INSERT INTO sqlite_sequence (name, seq) SELECT %s, seq FROM sqlite_sequence WHERE name = %s",
+			schema.QuoteText(copyPrefix+table), schema.QuoteText(table)), "")
+	}
+	b.add("DROP TABLE "+old, "")
+	b.add(fmt.Sprintf("ALTER TABLE %s RENAME TO %s", fresh, old), "")
+	for _, index := range b.in.Master.Of("index") {
+		if strings.EqualFold(index.Table, table) && !b.drops(index.Name) {
+			b.add(index.SQL, "")
+		}
+	}
+}
+
+// withoutDependents takes every view and trigger away for as long as add
+// runs: the rename at the end of a rebuild fails while one mentions the table.
+func (b *builder) withoutDependents(add func()) {
+	views, triggers := b.in.Master.Of("view"), b.in.Master.Of("trigger")
+	for _, t := range triggers {
+		b.add("DROP TRIGGER "+schema.Quote(t.Name), "")
+	}
+	for _, v := range views {
+		b.add("DROP VIEW "+schema.Quote(v.Name), "")
+	}
+	add()
+	for _, e := range slices.Concat(views, triggers) {
+		b.add(e.SQL, "")
+	}
+}
+
+func (b *builder) liveStructure(table string) schema.Table {
+	for _, t := range b.in.Live {
+		if strings.EqualFold(t.Name, table) {
+			return t
+		}
+	}
+	return schema.Table{Name: table}
+}
+
+func (b *builder) retyped(table string) []diff.Change {
+	var changes []diff.Change
+	for _, c := range b.in.Diff.Changes {
+		if c.Op == diff.RetypeColumn && c.Table == table {
+			changes = append(changes, c)
+		}
+	}
+	return changes
+}
+
+func (b *builder) renamesColumn(table string) bool {
+	return slices.ContainsFunc(b.in.Diff.Changes, func(c diff.Change) bool {
+		return c.Op == diff.RenameColumn && c.Table == table
+	})
+}
+
+func (b *builder) drops(index string) bool {
+	return slices.ContainsFunc(b.in.Diff.Changes, func(c diff.Change) bool {
+		return c.Op == diff.DropIndex && strings.EqualFold(c.Index.Name, index)
+	})
+}
+
+func hasRowIDColumn(t schema.Table) bool {
+	for _, name := range []string{"rowid", "oid", "_rowid_"} {
+		if _, taken := t.Column(name); taken {
+			return true
+		}
+	}
+	return false
+}
+
+// conversion is the expression that carries a column's value over.
+func conversion(column schema.Column, retyped []diff.Change) string {
+	for _, r := range retyped {
+		if strings.EqualFold(r.From.Name, column.Name) {
+			value := converted(schema.Quote(column.Name), r.From.Type, r.To.Type)
+			if r.To.NotNull && !r.From.NotNull && r.To.Default != "" {
+				return fmt.Sprintf("coalesce(%s, %s)", value, schema.DefaultClause(r.To.Default))
+			}
+			return value
+		}
+	}
+	return schema.Quote(column.Name)
+}
+
+// converted turns a value of one type into the other. Whole numbers become
+// text without a fraction, and the words true and false become 1 and 0.
+func converted(column, from, to string) string {
+	switch target := schema.Affinity(to); {
+	case target == schema.Text && schema.Affinity(from) == schema.Text:
+		return column
+	case target == schema.Text:
+		return fmt.Sprintf("CASE WHEN typeof(%[1]s) = 'real' AND %[1]s = CAST(%[1]s AS INTEGER) THEN CAST(CAST(%[1]s AS INTEGER) AS TEXT) ELSE CAST(%[1]s AS TEXT) END", column)
+	case target == schema.Integer:
+		return fmt.Sprintf("CASE lower(%[1]s) WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE CAST(%[1]s AS INTEGER) END", column)
+	case target == schema.Real:
+		return fmt.Sprintf("CAST(%s AS REAL)", column)
+	}
+	return column
+}
+
+// checkConversion asks for the rows whose value a conversion would damage.
+func (b *builder) checkConversion(c diff.Change) {
+	column := schema.Quote(c.From.Name)
+	table := schema.Quote(b.liveTable(c.Table))
+	damaged := ""
+	switch schema.Affinity(c.To.Type) {
+	case schema.Real:
+		damaged = fmt.Sprintf("%[1]s IS NOT NULL AND NOT (+%[1]s = CAST(%[1]s AS REAL) OR typeof(%[1]s) = 'text' AND CAST(%[1]s AS NUMERIC) = %[1]s AND trim(%[1]s) <> '')", column)
+	case schema.Integer:
+		damaged = fmt.Sprintf("%[1]s IS NOT NULL AND lower(%[1]s) NOT IN ('true', 'false') AND NOT (CAST(%[1]s AS INTEGER) = %[1]s)", column)
+	}
+	if damaged != "" {
+		b.check(PreCheck{
+			Code: "conversion_damages", Table: c.Table, Column: c.To.Name,
+			SQL:     fmt.Sprintf("SELECT id FROM %s WHERE %s", table, damaged),
+			Message: fmt.Sprintf("rows of %q have a value in %s that is not %s", c.Table, c.To.Name, strings.ToLower(c.To.Type)),
+			Next:    "correct the values, or add a field of the new type beside the old one",
+		})
+	}
+	if c.To.NotNull && !c.From.NotNull && c.To.Default == "" {
+		b.checkNulls(c, column)
+	}
+}
