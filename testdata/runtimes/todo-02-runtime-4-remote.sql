@@ -1,0 +1,26 @@
+-- The objects of app-todo/02-41791d50.json as the ObjectStack runtime 4.0.1 (libSQL server) stores them.
+CREATE TABLE "task" (
+  "id" TEXT PRIMARY KEY,
+  "created_at" TEXT DEFAULT (datetime('now')),
+  "updated_at" TEXT DEFAULT (datetime('now')),
+  "subject" TEXT,
+  "description" TEXT,
+  "status" TEXT,
+  "priority" TEXT,
+  "category" TEXT,
+  "due_date" TEXT,
+  "reminder_date" TEXT,
+  "completed_date" TEXT,
+  "owner" TEXT,
+  "tags" TEXT,
+  "is_recurring" INTEGER,
+  "recurrence_type" TEXT,
+  "recurrence_interval" REAL,
+  "is_completed" INTEGER,
+  "is_overdue" INTEGER,
+  "progress_percent" REAL,
+  "estimated_hours" REAL,
+  "actual_hours" REAL,
+  "notes" TEXT,
+  "category_color" TEXT
+);
