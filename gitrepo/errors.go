@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strings"
+	"syscall"
 
 	git "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"golang.org/x/crypto/ssh/knownhosts"
@@ -52,7 +55,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // oneLine shortens what a server answered, which may be a whole page.
 func oneLine(text string) string {
-	const most = 300 // bytes; enough for every text of go-git and of this package
+	const most = 240 // bytes
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "..."
@@ -93,19 +96,22 @@ func kindOf(err error) error {
 		badPack  *packfile.Error
 		badFlate flate.CorruptInputError
 		status   *githttp.Err
-		network  net.Error
+		request  *url.Error
+		network  *net.OpError
 	)
 	switch {
-	case anyOf(err, transport.ErrRepositoryNotFound, git.ErrRepositoryNotExists, git.ErrRepositoryIncomplete):
+	case anyOf(err, transport.ErrRepositoryNotFound, git.ErrRepositoryNotExists, git.ErrRepositoryIncomplete,
+		syscall.ENOTDIR, pktline.ErrInvalidPktLen): // a file; a server that does not speak git
 		return ErrNoRepository
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return ErrEmpty
-	case anyOf(err, plumbing.ErrReferenceNotFound, git.ErrExactSHA1NotSupported), errors.As(err, &noMatch):
+	case anyOf(err, plumbing.ErrReferenceNotFound, git.ErrExactSHA1NotSupported), errors.As(err, &noMatch),
+		strings.Contains(err.Error(), "not our ref"): // the server's words
 		return ErrNoRef
 	case anyOf(err, transport.ErrAuthenticationRequired, transport.ErrAuthorizationFailed, transport.ErrInvalidAuthMethod),
 		errors.As(err, &hostKey), strings.Contains(err.Error(), "ssh: unable to authenticate"): // it has no type
 		return ErrAuth
-	case anyOf(err, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF), errors.As(err, &status), errors.As(err, &network):
+	case anyOf(err, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF), errors.As(err, &status), errors.As(err, &request), errors.As(err, &network):
 		return ErrUnreachable
 	case anyOf(err, plumbing.ErrObjectNotFound, idxfile.ErrMalformedIdxFile, zlib.ErrHeader, zlib.ErrChecksum),
 		errors.As(err, &badPack), errors.As(err, &badFlate):
@@ -136,7 +142,7 @@ func (r *Repo) next(kind error) string {
 	case kind == ErrNoRef:
 		return "check the name; a shallow or single-branch clone lacks other revisions"
 	case kind == ErrCorrupt && remote:
-		return "delete " + r.gitDir + "; the next fetch clones it again"
+		return "try again; if it stays, delete " + r.gitDir + ", which the next fetch clones again"
 	case kind == ErrCorrupt:
 		return "run git fsck there, and restore the repository from another clone"
 	case kind == ErrAuth && r.at.scheme == "ssh":

@@ -52,6 +52,9 @@ func locate(address string) (location, error) {
 		}
 		return locateFile(u.Path)
 	case "http", "https", "ssh":
+		if u.RawQuery != "" || u.Fragment != "" {
+			return location{}, fmt.Errorf("%s: a git URL has no query; set a token apart from it", redact(address))
+		}
 		at := location{scheme: u.Scheme, user: u.User.Username(), name: redact(address)}
 		at.password, _ = u.User.Password()
 		u.User = nil
@@ -75,6 +78,7 @@ func locateFile(name string) (location, error) {
 // folder names the clone of a remote: readable, and different for each URL,
 // so that a changed URL never meets the refs of another repository.
 func (at location) folder() string {
-	base := strings.TrimSuffix(path.Base(strings.ReplaceAll(at.name, ":", "/")), ".git")
+	trimmed := strings.TrimSuffix(strings.TrimSuffix(at.name, "/"), ".git")
+	base := path.Base(strings.ReplaceAll(trimmed, ":", "/"))
 	return fmt.Sprintf("%s-%.4x.git", base, sha256.Sum256([]byte(at.name)))
 }

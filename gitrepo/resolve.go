@@ -24,7 +24,7 @@ import (
 func (r *Repo) Resolve(ctx context.Context, revision string) (Commit, error) {
 	name := firstOf(revision, r.config.Ref)
 	found, err := r.find(r.refs, name)
-	if r.at.remote != "" && (errors.Is(err, ErrNoRef) || revision != "" && unlisted(name)) {
+	if r.at.remote != "" && (anyOf(err, ErrNoRef, ErrEmpty) || revision != "" && unlisted(name)) {
 		if err = r.fetch(ctx, name); err == nil {
 			found, err = r.find(r.refs, name)
 		}

@@ -113,13 +113,13 @@ func (t *Tree) find(op, name string) (object.TreeEntry, error) {
 	for element := range strings.SplitSeq(name, "/") {
 		entries, err := t.entries(at)
 		if err != nil {
-			return at, t.failure(op, name, err)
+			return object.TreeEntry{}, t.failure(op, name, err)
 		}
 		i, found := slices.BinarySearchFunc(entries, element, func(e object.TreeEntry, name string) int {
 			return strings.Compare(e.Name, name)
 		})
 		if !found {
-			return at, t.failure(op, name, fs.ErrNotExist)
+			return object.TreeEntry{}, t.failure(op, name, fs.ErrNotExist)
 		}
 		at = entries[i]
 	}
