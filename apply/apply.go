@@ -32,10 +32,10 @@ type Deployment struct {
 
 // Outcome is what a committed deployment did.
 type Outcome struct {
-	Statements     int             // of the migration
-	StatementTimes []time.Duration // one a statement, in order
-	Seeded         int             // rows that seed data inserted or updated
-	SeedIssues     []SeedIssue     // records left out, in skip mode
+	Statements     int              // of the migration
+	StatementTimes []time.Duration  // one a statement, in order
+	Seeded         int              // rows that seed data inserted or updated
+	SeedIssues     []plan.SeedIssue // records left out, and warnings
 }
 
 // Run runs a sealed plan and commits, or changes nothing. The context is
@@ -78,6 +78,7 @@ type runner struct {
 	outcome    Outcome
 	violations int // of foreign keys, before the plan
 	counts     []int64
+	before     []beforeImage // of rows that seed data changed
 }
 
 // foreignKeys switches enforcement and reads it back: a rebuild with it on

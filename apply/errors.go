@@ -68,35 +68,15 @@ func (e *BlockedError) Error() string {
 // Next says what to do about the first finding.
 func (e *BlockedError) Next() string { return e.Findings[0].Next }
 
-// SeedIssue is a record of a seed set that cannot be loaded, and why.
-type SeedIssue struct {
-	Object  string `json:"object"`
-	Record  int    `json:"record"` // zero-based, in its set
-	Key     string `json:"key,omitempty"`
-	Field   string `json:"field,omitempty"`
-	Message string `json:"message"`
-}
-
-func (i SeedIssue) String() string {
-	where := fmt.Sprintf("%s record %d", i.Object, i.Record+1)
-	if i.Key != "" {
-		where += fmt.Sprintf(" (%s)", i.Key)
-	}
-	if i.Field != "" {
-		where += ", field " + i.Field
-	}
-	return where + ": " + i.Message
-}
-
 // SeedError reports the records for which a strict deployment was given up.
-type SeedError struct{ Issues []SeedIssue }
+type SeedError struct{ Issues []plan.SeedIssue }
 
 func (e *SeedError) Error() string {
 	texts := make([]string, 0, len(e.Issues))
 	for _, i := range e.Issues {
 		texts = append(texts, i.String())
 	}
-	return fmt.Sprintf("%d seed records cannot be loaded: %s", len(e.Issues), strings.Join(texts, "; "))
+	return "seed data cannot be loaded: " + strings.Join(texts, "; ")
 }
 
 // shorten keeps a statement readable in a message.

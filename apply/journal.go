@@ -199,21 +199,21 @@ func (r *runner) journal(ctx context.Context) error {
 	_, err := r.conn.Exec(ctx, `INSERT INTO _reconciler_journal (deployment, at, revision, author, bundle, previous_bundle, plan,
  from_fingerprint, to_fingerprint, schema_digest, statements, way_back, before_images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		d.ID, d.At.UTC().Format("2006-01-02T15:04:05.000Z"), d.Revision, d.Author, r.plan.Bundle, d.PreviousBundle, r.plan.Digest,
-		r.plan.From, r.plan.To, r.plan.ToSchema, list(statements), list(r.plan.WayBack), "[]")
+		r.plan.From, r.plan.To, r.plan.ToSchema, list(statements), list(r.plan.WayBack), list(r.before))
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	return nil
 }
 
-// list writes statements as JSON; nil is the empty list.
-func list(statements []string) string {
-	if statements == nil {
-		statements = []string{}
+// list writes statements or before-images as JSON; nil is the empty list.
+func list[T string | beforeImage](values []T) string {
+	if values == nil {
+		values = []T{}
 	}
-	text, err := json.Marshal(statements)
+	text, err := json.Marshal(values)
 	if err != nil {
-		panic("strings cannot be marshalled: " + err.Error())
+		panic("the journal's lists cannot be marshalled: " + err.Error()) // text and the database's own JSON
 	}
 	return string(text)
 }

@@ -112,8 +112,8 @@ func (s scratch) forward(ctx context.Context) (schema.Master, error) {
 		}
 	}
 	for _, seed := range s.plan.Seeds {
-		if _, err := s.conn.Exec(ctx, seed.SQL); err != nil && !errors.Is(err, database.ErrConstraint) {
-			return schema.Master{}, fmt.Errorf("%w: seed %s record %d: %w", ErrProof, seed.Object, seed.Record+1, err)
+		if _, err := load(ctx, s.conn, seed); err != nil {
+			return schema.Master{}, fmt.Errorf("%w: seed %s record %d: %w", ErrProof, seed.Set, seed.Record+1, err)
 		}
 	}
 	after, err := schema.ReadMaster(ctx, s.conn)

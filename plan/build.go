@@ -30,16 +30,16 @@ func newBuilder(in Input) *builder {
 		in: in,
 		plan: &Plan{
 			Migration: protocol.MigrationPlan{Statements: []protocol.MigrationStatement{}, Dialect: schema.Dialect, Reversible: true},
-			Diff:      in.Diff.Diff, Foreign: in.Diff.Foreign, Seeds: in.Seeds,
+			Diff:      in.Diff.Diff, Foreign: in.Diff.Foreign, Seeds: in.Seeds.Seeds, SeedIssues: in.Seeds.Issues,
 			From: in.Master.Fingerprint(), FromSchema: in.Diff.Before, ToSchema: in.Diff.After,
 			Bundle: in.Bundle, Owned: in.Diff.Owned.JSON(),
-			SeedDigests: in.SeedDigests, Registered: in.Registered, Policy: in.Policy, FromApplied: in.FromApplied,
+			SeedDigests: in.Seeds.Digests, Registered: in.Registered, Policy: in.Policy, FromApplied: in.FromApplied,
 		},
 		tables: map[string]string{}, columns: map[string]string{},
 		rebuild: map[string]bool{}, targets: map[string]schema.Table{},
 	}
 	b.plan.Applied = AppliedDigest(b.plan.Owned, b.plan.Registered, b.plan.SeedDigests)
-	if len(in.Seeds) > 0 {
+	if len(in.Seeds.Seeds)+len(in.Seeds.Issues) > 0 {
 		b.plan.SeedMode = in.SeedMode
 	}
 	for _, t := range in.Diff.Target {

@@ -18,18 +18,19 @@ import (
 // Plan is everything that a deployment does to one database. It is complete
 // once Seal has set its digest; from then on it is only read.
 type Plan struct {
-	Digest    string                 `json:"digest"`
-	Migration protocol.MigrationPlan `json:"migration"`
-	Diff      protocol.DeployDiff    `json:"diff"`
-	Steps     []Step                 `json:"steps,omitempty"` // what each migration statement is for
-	PreChecks []PreCheck             `json:"preChecks,omitempty"`
-	Guards    []Guard                `json:"guards,omitempty"`
-	Registry  []string               `json:"registry,omitempty"` // statements on sys_metadata
-	Seeds     []Seed                 `json:"seeds,omitempty"`
-	SeedMode  string                 `json:"seedMode,omitempty"` // strict or skip
-	Warnings  []Warning              `json:"warnings,omitempty"`
-	Foreign   []diff.Foreign         `json:"foreign,omitempty"`
-	WayBack   []string               `json:"wayBack,omitempty"` // undoes Migration, proved with it
+	Digest     string                 `json:"digest"`
+	Migration  protocol.MigrationPlan `json:"migration"`
+	Diff       protocol.DeployDiff    `json:"diff"`
+	Steps      []Step                 `json:"steps,omitempty"` // what each migration statement is for
+	PreChecks  []PreCheck             `json:"preChecks,omitempty"`
+	Guards     []Guard                `json:"guards,omitempty"`
+	Registry   []string               `json:"registry,omitempty"` // statements on sys_metadata
+	Seeds      []Seed                 `json:"seeds,omitempty"`
+	SeedIssues []SeedIssue            `json:"seedIssues,omitempty"` // records that cannot be loaded anywhere
+	SeedMode   string                 `json:"seedMode,omitempty"`   // strict or skip
+	Warnings   []Warning              `json:"warnings,omitempty"`
+	Foreign    []diff.Foreign         `json:"foreign,omitempty"`
+	WayBack    []string               `json:"wayBack,omitempty"` // undoes Migration, proved with it
 
 	From        string            `json:"from"`       // fingerprint that the plan starts from
 	To          string            `json:"to"`         // fingerprint that the proof ended with
@@ -67,15 +68,6 @@ type PreCheck struct {
 type Guard struct {
 	Before string `json:"before"` // its name when the plan starts
 	After  string `json:"after"`
-}
-
-// Seed is one statement of a seed set.
-type Seed struct {
-	SQL     string `json:"sql"`
-	Object  string `json:"object"`
-	Record  int    `json:"record"` // zero-based, in its set
-	Key     string `json:"key"`    // the record's external id
-	Inserts bool   `json:"inserts,omitempty"`
 }
 
 // Warning is something to know about a plan that does not stop it.
@@ -143,8 +135,7 @@ type Input struct {
 	// KeepValues adds pre-checks so that a column or table that is dropped
 	// holds nothing but what the schema alone would put there.
 	KeepValues  bool
-	Seeds       []Seed
-	SeedDigests map[string]string
+	Seeds       SeedPlan
 	SeedMode    string
 	Registered  string // see Registered
 	Policy      string // plan-policy digest
