@@ -16,7 +16,7 @@ var (
 	alternativesType = reflect.TypeFor[Alternatives]()
 	transformerType  = reflect.TypeFor[Transformer]()
 	refinerType      = reflect.TypeFor[Refiner]()
-	nullType         = reflect.TypeFor[Null]()
+	freeMap          = reflect.TypeFor[map[string]any]()
 )
 
 func (b builder) build(t reflect.Type, r rules) node {
@@ -29,8 +29,6 @@ func (b builder) build(t reflect.Type, r rules) node {
 
 func (b builder) plain(t reflect.Type, r rules) node {
 	switch {
-	case t == nullType:
-		return null{}
 	case t.Kind() == reflect.Pointer:
 		return &pointer{b.build(t.Elem(), r), t.Elem()}
 	case t.Implements(alternativesType):
@@ -50,7 +48,7 @@ func (b builder) plain(t reflect.Type, r rules) node {
 	case reflect.Slice:
 		return &list{b.build(t.Elem(), r.elements()), r.items, t}
 	case reflect.Map:
-		return &record{b.build(t.Elem(), r.elements()), r.key, t}
+		return &record{b.build(t.Elem(), r.elements()), r.key, t, t == freeMap && r.key == nil}
 	case reflect.Struct:
 		return b.object(t)
 	}
@@ -60,9 +58,9 @@ func (b builder) plain(t reflect.Type, r rules) node {
 func text(t reflect.Type, r rules) node {
 	switch {
 	case r.one != nil:
-		return &choice{r.one, ""}
+		return &choice{r.one, nil}
 	case t.Implements(enumType):
-		return &choice{reflect.Zero(t).Interface().(Enum).Values(), t.Name()}
+		return &choice{reflect.Zero(t).Interface().(Enum).Values(), t}
 	}
 	return &textual{r.length, r.format}
 }
@@ -71,11 +69,14 @@ func (b builder) object(t reflect.Type) node {
 	if n, ok := b[t]; ok {
 		return n
 	}
-	o := &object{name: t.Name(), index: map[string]int{}, refines: t.Implements(refinerType)}
+	o := &object{typ: t, index: map[string]int{}, refines: t.Implements(refinerType)}
 	b[t] = o
 	b.properties(o, t, nil)
 	for i, p := range o.properties {
 		o.index[p.name] = i
+		if p.preset {
+			o.presets++
+		}
 	}
 	return o
 }
@@ -141,9 +142,9 @@ func (b builder) union(t reflect.Type) node {
 	}
 	alternatives := make([]alternative, len(types))
 	if tagged, ok := zero.(Tagged); ok {
-		u = &taggedUnion{t.Name(), tagged.Tag(), alternatives}
+		u = &taggedUnion{t, tagged.Tag(), alternatives}
 	} else {
-		u = &union{alternatives}
+		u = &union{t, alternatives}
 	}
 	b[t] = u
 	for i, at := range types {

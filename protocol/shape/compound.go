@@ -8,9 +8,10 @@ import (
 
 // object is a struct.
 type object struct {
-	name       string
+	typ        reflect.Type
 	properties []property
 	index      map[string]int // of a property by its name
+	presets    int            // properties with a default
 	refines    bool
 }
 
@@ -34,31 +35,63 @@ func (o *object) parse(r *run, in any, out reflect.Value) any {
 	if r.tooDeep() {
 		return in
 	}
-	mark := len(r.found)
-	value := make(map[string]any, len(o.properties))
+	mark, base := len(r.found), r.lay(o, given)
+	value := make(map[string]any, len(given)+o.presets)
+	if r.unknown != Strip {
+		o.strangers(r, given, value)
+	}
 	for i := range o.properties {
 		p := &o.properties[i]
-		v, ok := given[p.name]
-		switch {
-		case ok:
-		case p.preset:
-			v = p.value
-		case p.optional:
+		v, ok := p.of(r.slots[base+i])
+		if !ok {
 			continue
-		default:
-			v = missing{}
 		}
 		r.enterKey(p.name)
 		value[p.name] = p.node.parse(r, v, out.FieldByIndex(p.field))
 		r.leave()
 	}
-	if r.unknown != Strip {
-		o.strangers(r, given, value)
-	}
+	r.slots = r.slots[:base]
 	if o.refines && !r.final(mark) {
 		out.Interface().(Refiner).Refine(func(message string) { r.exceed(Custom, "%s", message) })
 	}
 	return value
+}
+
+// slot is what a property was given.
+type slot struct {
+	value any
+	given bool
+}
+
+// lay puts what is given into one slot a property, so that the properties can
+// be taken in their order with one look-up for each key that is there. It
+// returns the index of the first slot.
+func (r *run) lay(o *object, given map[string]any) int {
+	base := len(r.slots)
+	r.slots = slices.Grow(r.slots, len(o.properties))[:base+len(o.properties)]
+	clear(r.slots[base:])
+	for key, v := range given {
+		if i, ok := o.index[key]; ok {
+			r.slots[base+i] = slot{v, true}
+		}
+	}
+	return base
+}
+
+// of is the value of a property, and false for one that stays absent.
+func (p *property) of(s slot) (any, bool) {
+	switch {
+	case s.given:
+		return s.value, true
+	case p.preset:
+		if m, ok := p.value.(map[string]any); ok {
+			return maps.Clone(m), true
+		}
+		return p.value, true
+	case p.optional:
+		return nil, false
+	}
+	return missing{}, true
 }
 
 // strangers notes the unknown keys of given, and keeps them where that is
@@ -74,8 +107,6 @@ func (o *object) strangers(r *run, given, value map[string]any) {
 		}
 	}
 }
-
-func (*object) same() bool { return false }
 
 // list is a slice.
 type list struct {
@@ -93,23 +124,15 @@ func (l *list) parse(r *run, in any, out reflect.Value) any {
 	if !ok || r.tooDeep() {
 		return in
 	}
-	value := given
-	if !l.elem.same() {
-		value = make([]any, len(given))
-	}
+	value := make([]any, len(given))
 	out.Set(reflect.MakeSlice(l.typ, len(given), len(given)))
 	for i, v := range given {
 		r.enterIndex(i)
-		v = l.elem.parse(r, v, out.Index(i))
+		value[i] = l.elem.parse(r, v, out.Index(i))
 		r.leave()
-		if !l.elem.same() {
-			value[i] = v
-		}
 	}
 	return value
 }
-
-func (l *list) same() bool { return l.elem.same() }
 
 // proto is the key that a map drops: in JavaScript it would set the map's
 // prototype.
@@ -117,9 +140,10 @@ const proto = "__proto__"
 
 // record is a map.
 type record struct {
-	elem node
-	key  *format
-	typ  reflect.Type
+	elem     node
+	key      *format
+	typ      reflect.Type
+	anything bool // a map[string]any, which is taken as it is
 }
 
 func (m *record) parse(r *run, in any, out reflect.Value) any {
@@ -131,8 +155,13 @@ func (m *record) parse(r *run, in any, out reflect.Value) any {
 	if r.tooDeep() {
 		return in
 	}
+	if _, dirty := given[proto]; m.anything && !dirty {
+		out.Set(reflect.ValueOf(given))
+		return given
+	}
 	value := make(map[string]any, len(given))
 	out.Set(reflect.MakeMapWithSize(m.typ, len(given)))
+	elem := reflect.New(m.typ.Elem()).Elem()
 	for _, key := range slices.Sorted(maps.Keys(given)) {
 		if key == proto {
 			continue
@@ -141,7 +170,7 @@ func (m *record) parse(r *run, in any, out reflect.Value) any {
 		if m.key != nil && !m.key.pattern.MatchString(key) {
 			r.reject(InvalidKey, "key %q is not of format %s", key, m.key.name)
 		} else {
-			elem := reflect.New(m.typ.Elem()).Elem()
+			elem.SetZero()
 			value[key] = m.elem.parse(r, given[key], elem)
 			out.SetMapIndex(reflect.ValueOf(key), elem)
 		}
@@ -149,5 +178,3 @@ func (m *record) parse(r *run, in any, out reflect.Value) any {
 	}
 	return value
 }
-
-func (m *record) same() bool { return false }

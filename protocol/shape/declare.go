@@ -40,9 +40,3 @@ func (u Union) MarshalJSON() ([]byte, error) { return json.Marshal(u.Value) }
 func (u *Union) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &u.Value) }
 
 func (u *Union) set(value any) { u.Value = value }
-
-// Null is the alternative that is null.
-type Null struct{}
-
-// MarshalJSON writes null.
-func (Null) MarshalJSON() ([]byte, error) { return []byte("null"), nil }

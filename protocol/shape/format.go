@@ -29,7 +29,6 @@ var formats = []format{
 	{"identifier", regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)},
 	{"system", regexp.MustCompile(`^[a-z][a-z0-9_.]*$`)},
 	{"snake", regexp.MustCompile(`^[a-z][a-z0-9_]*$`)},
-	{"namespace", regexp.MustCompile(`^[a-z][a-z0-9]*$`)},
 	{"datetime", regexp.MustCompile(`^` + date + `T` + clock + `Z$`)},
 	{"email", regexp.MustCompile(`^` + localPart + `@` + domain + `$`)},
 	{"uuid", regexp.MustCompile(`^(?:` + hex + `{8}-` + hex + `{4}-[1-8]` + hex + `{3}-[89abAB]` + hex + `{3}-` + hex + `{12}` +

@@ -1,15 +1,20 @@
 package shape
 
-import "math"
+import (
+	"math"
+	"reflect"
+)
 
 // JSONSchema describes T in JSON Schema, draft 2020-12. It says what Parse
-// accepts; lengths count code points, and what a Refiner checks is not in it.
+// accepts, with two differences: a length counts code points, and what a
+// Refiner checks is left out.
 func JSONSchema[T any]() map[string]any { return Of[T]().JSONSchema() }
 
 // JSONSchema describes the type in JSON Schema, draft 2020-12.
 func (s *Shape) JSONSchema() map[string]any {
 	d := definitions{}
 	schema := s.root.schema(d)
+	schema["title"] = s.Name()
 	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	if len(d) > 0 {
 		schema["$defs"] = map[string]any(d)
@@ -17,14 +22,15 @@ func (s *Shape) JSONSchema() map[string]any {
 	return schema
 }
 
-// definitions are the schemas of named types by name.
+// definitions are the schemas of named types, such as "protocol.Field".
 type definitions map[string]any
 
 // refer gives a reference to a named type, which describe describes once.
-func (d definitions) refer(name string, describe func() map[string]any) map[string]any {
-	if name == "" {
+func (d definitions) refer(t reflect.Type, describe func() map[string]any) map[string]any {
+	if t == nil || t.Name() == "" {
 		return describe()
 	}
+	name := t.String()
 	if _, ok := d[name]; !ok {
 		d[name] = nil // a type may contain itself
 		d[name] = describe()
@@ -33,11 +39,10 @@ func (d definitions) refer(name string, describe func() map[string]any) map[stri
 }
 
 func (free) schema(definitions) map[string]any    { return map[string]any{} }
-func (null) schema(definitions) map[string]any    { return map[string]any{"type": "null"} }
 func (boolean) schema(definitions) map[string]any { return map[string]any{"type": "boolean"} }
 
 func (c *choice) schema(d definitions) map[string]any {
-	return d.refer(c.name, func() map[string]any {
+	return d.refer(c.typ, func() map[string]any {
 		values := make([]any, len(c.values))
 		for i, v := range c.values {
 			values[i] = v
@@ -102,7 +107,7 @@ func (m *record) schema(d definitions) map[string]any {
 }
 
 func (o *object) schema(d definitions) map[string]any {
-	return d.refer(o.name, func() map[string]any {
+	return d.refer(o.typ, func() map[string]any {
 		properties := map[string]any{}
 		required := []any{}
 		for _, p := range o.properties {
@@ -127,11 +132,13 @@ func (p property) schema(d definitions) map[string]any {
 }
 
 func (u *union) schema(d definitions) map[string]any {
-	return map[string]any{"anyOf": schemas(u.alternatives, d)}
+	return d.refer(u.typ, func() map[string]any {
+		return map[string]any{"anyOf": schemas(u.alternatives, d)}
+	})
 }
 
 func (u *taggedUnion) schema(d definitions) map[string]any {
-	return d.refer(u.name, func() map[string]any {
+	return d.refer(u.typ, func() map[string]any {
 		return map[string]any{"oneOf": schemas(u.alternatives, d)}
 	})
 }

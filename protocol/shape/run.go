@@ -11,8 +11,6 @@ type node interface {
 	// parse checks in, stores it in out and returns it with defaults applied.
 	// Out is meant for in only when no issue is found.
 	parse(r *run, in any, out reflect.Value) any
-	// same reports whether parse returns in as it is.
-	same() bool
 	// schema describes the node in JSON Schema.
 	schema(d definitions) map[string]any
 }
@@ -31,6 +29,7 @@ type run struct {
 	path      []step
 	found     []finding
 	strangers Issues // unknown keys
+	slots     []slot // of the objects being parsed
 }
 
 type step struct {

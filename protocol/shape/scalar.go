@@ -20,16 +20,6 @@ func (free) parse(_ *run, in any, out reflect.Value) any {
 	return in
 }
 
-// null is only null.
-type null struct{}
-
-func (null) parse(r *run, in any, _ reflect.Value) any {
-	if in != nil {
-		r.wrongType(in, "null")
-	}
-	return in
-}
-
 type boolean struct{}
 
 func (boolean) parse(r *run, in any, out reflect.Value) any {
@@ -45,7 +35,7 @@ func (boolean) parse(r *run, in any, out reflect.Value) any {
 // choice is one of some texts.
 type choice struct {
 	values []string
-	name   string // of the type, if it has one
+	typ    reflect.Type // of an Enum
 }
 
 func (c *choice) parse(r *run, in any, out reflect.Value) any {
@@ -80,8 +70,8 @@ func (t *textual) parse(r *run, in any, out reflect.Value) any {
 	return in
 }
 
-// check bounds the length of a text or list. It looks at either, whichever was
-// meant: zod counts whatever has a length.
+// check bounds the length of a text or list. It looks at whatever has a length,
+// even at an object with that key, as zod does beside the wrong type.
 func (b bounds) check(r *run, in any) {
 	if b.min == nil && b.max == nil {
 		return
@@ -94,6 +84,12 @@ func (b bounds) check(r *run, in any) {
 		}
 	case []any:
 		length = len(in)
+	case map[string]any:
+		n, ok := toFloat(in["length"])
+		if !ok {
+			return
+		}
+		length = int(n)
 	default:
 		return
 	}
@@ -118,6 +114,9 @@ type numeric struct {
 func (n *numeric) parse(r *run, in any, out reflect.Value) any {
 	f, ok := toFloat(in)
 	switch {
+	case !ok && kindOf(in) == "a number":
+		r.reject(InvalidType, "must be within the range of a double")
+		return in
 	case !ok:
 		r.wrongType(in, "a number")
 		return in
@@ -204,11 +203,3 @@ func (t *transform) parse(r *run, in any, out reflect.Value) any {
 	}
 	return t.by.Transform(value)
 }
-
-func (free) same() bool       { return true }
-func (null) same() bool       { return true }
-func (boolean) same() bool    { return true }
-func (*choice) same() bool    { return true }
-func (*textual) same() bool   { return true }
-func (*numeric) same() bool   { return true }
-func (*transform) same() bool { return false }

@@ -21,6 +21,7 @@ package shape
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"reflect"
 	"sync"
@@ -84,7 +85,7 @@ func decode(data []byte) (value any, err error) {
 		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, &json.SyntaxError{Offset: decoder.InputOffset()}
+		return nil, fmt.Errorf("there is more after the value, at byte %d", decoder.InputOffset())
 	}
 	return value, nil
 }
@@ -119,7 +120,15 @@ func (s *Shape) Name() string { return s.typ.Name() }
 
 // Parse is the function Parse without the typed value.
 func (s *Shape) Parse(value any, unknown Unknown) Report {
-	return s.parse(value, unknown, reflect.New(s.typ).Elem())
+	_, report := s.Make(value, unknown)
+	return report
+}
+
+// Make is the function Parse for a type known by its shape only.
+func (s *Shape) Make(value any, unknown Unknown) (any, Report) {
+	out := reflect.New(s.typ).Elem()
+	report := s.parse(value, unknown, out)
+	return out.Interface(), report
 }
 
 func (s *Shape) parse(value any, unknown Unknown, out reflect.Value) Report {

@@ -20,7 +20,10 @@ func (a alternative) take(r *run, in any, out reflect.Value) any {
 }
 
 // union is the first of some types that fits.
-type union struct{ alternatives []alternative }
+type union struct {
+	typ          reflect.Type
+	alternatives []alternative
+}
 
 // parse tries the alternatives. Where none fits, but exactly one has no final
 // issue, its issues are the union's: the value is of that type and breaks a
@@ -48,11 +51,9 @@ func (u *union) parse(r *run, in any, out reflect.Value) any {
 	return in
 }
 
-func (*union) same() bool { return false }
-
 // taggedUnion is one of some structs, told apart by the property tag.
 type taggedUnion struct {
-	name         string
+	typ          reflect.Type
 	tag          string
 	alternatives []alternative
 }
@@ -88,5 +89,3 @@ func (u *taggedUnion) tags() (all []string) {
 	}
 	return all
 }
-
-func (*taggedUnion) same() bool { return false }
