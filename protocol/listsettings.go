@@ -1,5 +1,7 @@
 package protocol
 
+import "github.com/tenantops/reconciler/protocol/shape"
+
 // Selection is how records of a list are selected.
 type Selection struct {
 	Type SelectionType `json:"type" default:"none" doc:"How many at one time."`
@@ -17,8 +19,14 @@ type Navigation struct {
 	View              string         `json:"view,omitempty" doc:"Form that shows it."`
 	PreventNavigation bool           `json:"preventNavigation" default:"false" doc:"Do nothing."`
 	OpenNewTab        bool           `json:"openNewTab" default:"false" doc:"Open a new tab."`
-	Width             *FilterItem    `json:"width,omitempty" doc:"Width of a drawer or modal."`
+	Width             *Width         `json:"width,omitempty" doc:"Width of a drawer or modal."`
 }
+
+// Width is a text such as "50%", or a number of pixels.
+type Width struct{ shape.Union }
+
+// Alternatives lists the forms.
+func (Width) Alternatives() []any { return []any{"", 0.0} }
 
 // NavigationMode is where a record opens.
 type NavigationMode string
@@ -165,15 +173,15 @@ type Appearance struct {
 
 // ViewTab is a tab above a list.
 type ViewTab struct {
-	Name      string       `json:"name" shape:"minlen=2,format=snake" doc:"Name of the tab."`
-	Label     *Label       `json:"label,omitempty" doc:"Name shown to people."`
-	Icon      string       `json:"icon,omitempty" doc:"Icon shown to people."`
-	View      string       `json:"view,omitempty" doc:"List that it shows."`
-	Filter    []ViewFilter `json:"filter,omitzero" doc:"Which records it shows."`
-	Order     *int64       `json:"order,omitempty" shape:"min=0" doc:"Its place."`
-	Pinned    bool         `json:"pinned" default:"false" doc:"People cannot remove it."`
-	IsDefault bool         `json:"isDefault" default:"false" doc:"It is shown first."`
-	Visible   bool         `json:"visible" default:"true" doc:"It is shown at all."`
+	Name      string `json:"name" shape:"minlen=2,format=snake" doc:"Name of the tab."`
+	Label     *Label `json:"label,omitempty" doc:"Name shown to people."`
+	Icon      string `json:"icon,omitempty" doc:"Icon shown to people."`
+	View      string `json:"view,omitempty" doc:"List that it shows."`
+	Filter    []any  `json:"filter,omitzero" doc:"Which records it shows."`
+	Order     *int64 `json:"order,omitempty" shape:"min=0" doc:"Its place."`
+	Pinned    bool   `json:"pinned" default:"false" doc:"People cannot remove it."`
+	IsDefault bool   `json:"isDefault" default:"false" doc:"It is shown first."`
+	Visible   bool   `json:"visible" default:"true" doc:"It is shown at all."`
 }
 
 // AddRecord is how records are added to a list.
@@ -201,63 +209,4 @@ type EmptyState struct {
 	Title   *Label `json:"title,omitempty" doc:"Title."`
 	Message *Label `json:"message,omitempty" doc:"Text."`
 	Icon    string `json:"icon,omitempty" doc:"Icon."`
-}
-
-// Responsive is how a list fits small screens. Source: ui/responsive.
-type Responsive struct {
-	Breakpoint Breakpoint   `json:"breakpoint,omitempty" doc:"Smallest screen that shows it."`
-	HiddenOn   []Breakpoint `json:"hiddenOn,omitzero" doc:"Screens that do not."`
-	Columns    *GridColumns `json:"columns,omitempty" doc:"Columns of the grid by screen."`
-	Order      *GridOrder   `json:"order,omitempty" doc:"Place by screen."`
-}
-
-// Breakpoint is a size of screens.
-type Breakpoint string
-
-// Values lists the sizes in the protocol's order.
-func (Breakpoint) Values() []string { return []string{"xs", "sm", "md", "lg", "xl", "2xl"} }
-
-// GridColumns is a number of columns for each size of screens.
-type GridColumns struct {
-	XS  *float64 `json:"xs,omitempty" shape:"min=1,max=12"`
-	SM  *float64 `json:"sm,omitempty" shape:"min=1,max=12"`
-	MD  *float64 `json:"md,omitempty" shape:"min=1,max=12"`
-	LG  *float64 `json:"lg,omitempty" shape:"min=1,max=12"`
-	XL  *float64 `json:"xl,omitempty" shape:"min=1,max=12"`
-	XXL *float64 `json:"2xl,omitempty" shape:"min=1,max=12"`
-}
-
-// GridOrder is a place for each size of screens.
-type GridOrder struct {
-	XS  *float64 `json:"xs,omitempty"`
-	SM  *float64 `json:"sm,omitempty"`
-	MD  *float64 `json:"md,omitempty"`
-	LG  *float64 `json:"lg,omitempty"`
-	XL  *float64 `json:"xl,omitempty"`
-	XXL *float64 `json:"2xl,omitempty"`
-}
-
-// Performance is how a list loads. Source: ui/responsive.
-type Performance struct {
-	LazyLoad      *bool          `json:"lazyLoad,omitempty" doc:"Wait until it is visible."`
-	VirtualScroll *VirtualScroll `json:"virtualScroll,omitempty" doc:"Draw only what is visible."`
-	CacheStrategy CacheStrategy  `json:"cacheStrategy,omitempty" doc:"How data is cached."`
-	Prefetch      *bool          `json:"prefetch,omitempty" doc:"Load before it is visible."`
-	PageSize      *float64       `json:"pageSize,omitempty" doc:"Records on a page."`
-	DebounceMs    *float64       `json:"debounceMs,omitempty" doc:"Pause after typing, in milliseconds."`
-}
-
-// VirtualScroll draws only what is visible.
-type VirtualScroll struct {
-	Enabled    bool     `json:"enabled" default:"false" doc:"Do so."`
-	ItemHeight *float64 `json:"itemHeight,omitempty" doc:"Height of a row in pixels."`
-	Overscan   *float64 `json:"overscan,omitempty" doc:"Rows drawn outside."`
-}
-
-// CacheStrategy is how data of a list is cached.
-type CacheStrategy string
-
-// Values lists the strategies in the protocol's order.
-func (CacheStrategy) Values() []string {
-	return []string{"none", "cache-first", "network-first", "stale-while-revalidate"}
 }

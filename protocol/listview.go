@@ -9,7 +9,7 @@ type ListView struct {
 	Type             ListType       `json:"type" default:"grid" doc:"How records are shown."`
 	Data             *ViewData      `json:"data,omitempty" doc:"Where its data comes from."`
 	Columns          ListColumns    `json:"columns" doc:"Its columns."`
-	Filter           []ViewFilter   `json:"filter,omitzero" doc:"Which records it shows."`
+	Filter           []any          `json:"filter,omitzero" doc:"Which records it shows, as rules of any form."`
 	Sort             *ListSort      `json:"sort,omitempty" doc:"Their order."`
 	SearchableFields []string       `json:"searchableFields,omitzero" doc:"Fields that its search looks at."`
 	FilterableFields []string       `json:"filterableFields,omitzero" doc:"Fields that people can filter by."`
@@ -46,8 +46,6 @@ type ListView struct {
 	AllowPrinting    *bool          `json:"allowPrinting,omitempty" doc:"It can be printed."`
 	EmptyState       *EmptyState    `json:"emptyState,omitempty" doc:"What is shown without records."`
 	Aria             *Aria          `json:"aria,omitempty" doc:"For screen readers."`
-	Responsive       *Responsive    `json:"responsive,omitempty" doc:"How it fits small screens."`
-	Performance      *Performance   `json:"performance,omitempty" doc:"How it loads."`
 }
 
 // ListType is how a ListView shows records.
@@ -117,33 +115,12 @@ type SortField struct {
 	Order SortOrder `json:"order" doc:"Direction."`
 }
 
-// ViewFilter is a condition on the records of a list.
-type ViewFilter struct {
-	Field    string       `json:"field" doc:"Field that is compared."`
-	Operator string       `json:"operator" doc:"How, such as equals."`
-	Value    *FilterValue `json:"value,omitempty" doc:"What with."`
-}
-
-// FilterValue is a string, a number, a bool, null or a list of FilterItem.
-type FilterValue struct{ shape.Union }
-
-// Alternatives lists the forms.
-func (FilterValue) Alternatives() []any {
-	return []any{"", 0.0, false, shape.Null{}, []FilterItem(nil)}
-}
-
-// FilterItem is a string or a number.
-type FilterItem struct{ shape.Union }
-
-// Alternatives lists the forms.
-func (FilterItem) Alternatives() []any { return []any{"", 0.0} }
-
 // QuickFilter is a filter of one click.
 type QuickFilter struct {
 	Field    string        `json:"field" doc:"Field that is compared."`
 	Label    string        `json:"label,omitempty" doc:"Name shown to people."`
 	Operator QuickOperator `json:"operator" default:"equals" doc:"How."`
-	Value    *FilterValue  `json:"value,omitempty" doc:"What with."`
+	Value    any           `json:"value,omitempty" doc:"What with."`
 }
 
 // QuickOperator is how a QuickFilter compares.

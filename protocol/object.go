@@ -11,7 +11,6 @@ type Object struct {
 	PluralLabel string   `json:"pluralLabel,omitempty" doc:"Name of several, shown to people."`
 	Description string   `json:"description,omitempty" doc:"What the object is for."`
 	Icon        string   `json:"icon,omitempty" doc:"Icon shown to people."`
-	Namespace   string   `json:"namespace,omitempty" shape:"format=namespace" doc:"Domain of the object, one word."`
 	Tags        []string `json:"tags,omitzero" doc:"Words to find it by."`
 	Active      bool     `json:"active" default:"true" doc:"It can be used."`
 	IsSystem    bool     `json:"isSystem" default:"false" doc:"It must not be deleted."`
@@ -41,7 +40,6 @@ type Object struct {
 	RecordTypes      []string            `json:"recordTypes,omitzero" doc:"Names of its record types."`
 	SharingModel     SharingModel        `json:"sharingModel,omitempty" doc:"Who sees its records by default."`
 	KeyPrefix        string              `json:"keyPrefix,omitempty" shape:"maxlen=5" doc:"Prefix of record ids."`
-	Actions          []Action            `json:"actions,omitzero" doc:"Buttons of its records."`
 }
 
 // Index is an index of an object's table. The list of fields may be empty.

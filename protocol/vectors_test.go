@@ -3,10 +3,11 @@ package protocol_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"text/tabwriter"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,55 +15,89 @@ import (
 	"github.com/tenantops/reconciler/protocol/shape"
 )
 
-// vector is one case made by running the published schemas.
+// vector is one case, made by running the published schemas.
 type vector struct {
 	Schema string
 	Name   string
 	Input  any
 	OK     bool
 	Output any
-	Issues []struct {
-		Path []any
-		Code string
-	}
+	Issues []shape.Issue
 }
 
+// vectors reads the cases of every type.
+func vectors(t testing.TB) [][]vector {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(shared(t, "PROTOCOL_VECTORS", "../shared/vectors"), "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no vectors: %v", err)
+	}
+	all := make([][]vector, len(files))
+	for i, file := range files {
+		all[i] = readJSON[[]vector](t, file)
+	}
+	return all
+}
+
+// TestVectors parses every case: outcome, value and the set of issues are
+// those of the published schemas, and a parsed value survives being written.
 func TestVectors(t *testing.T) {
-	files, _ := filepath.Glob("../../shared/vectors/*.json")
-	for _, f := range files {
-		data, _ := os.ReadFile(f)
-		var vs []vector
-		if err := json.Unmarshal(data, &vs); err != nil {
-			t.Fatal(err)
-		}
-		s, ok := protocol.ShapeOf(vs[0].Schema)
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "type\tcases\tvalid\tpassed")
+	for _, cases := range vectors(t) {
+		name := cases[0].Schema
+		s, ok := protocol.ShapeOf(name)
 		if !ok {
-			t.Errorf("no shape %s", vs[0].Schema)
+			t.Errorf("there is no shape %s", name)
 			continue
 		}
-		for _, v := range vs {
-			r := s.Parse(v.Input, shape.Strip)
-			var got, want []string
-			for _, i := range r.Issues {
-				b, _ := json.Marshal(i.Path)
-				got = append(got, fmt.Sprint(string(b), i.Code))
-			}
-			for _, i := range v.Issues {
-				b, _ := json.Marshal(i.Path)
-				want = append(want, fmt.Sprint(string(b), i.Code))
-			}
-			slices.Sort(got)
-			slices.Sort(want)
-			got, want = slices.Compact(got), slices.Compact(want)
-			if d := cmp.Diff(got, want); d != "" {
-				t.Errorf("%s %s: %s", v.Schema, v.Name, d)
-			} else if v.OK {
-				a, _ := json.Marshal(r.Value)
-				b, _ := json.Marshal(v.Output)
-				if string(a) != string(b) {
-					t.Errorf("%s %s:\n%s\n%s", v.Schema, v.Name, a, b)
+		var valid, passed int
+		t.Run(name, func(t *testing.T) {
+			for _, v := range cases {
+				if v.OK {
+					valid++
 				}
+				if err := check(t, s, v); err != "" {
+					t.Errorf("%s: %s", v.Name, err)
+					continue
+				}
+				passed++
 			}
-		}
+		})
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", name, len(cases), valid, passed)
 	}
+	w.Flush()
+	t.Log("\n" + table.String())
+}
+
+// check runs one case and says what differs.
+func check(t *testing.T, s *shape.Shape, v vector) string {
+	t.Helper()
+	typed, report := s.Make(v.Input, shape.Strip)
+	if diff := cmp.Diff(issueSet(report.Issues), issueSet(v.Issues)); diff != "" {
+		return "issues (-got +want)\n" + diff
+	}
+	if !v.OK {
+		return ""
+	}
+	if diff := cmp.Diff(plain(t, report.Value), v.Output); diff != "" {
+		return "value (-got +want)\n" + diff
+	}
+	again, report := s.Make(plain(t, typed), shape.Strict)
+	if report.Err() != nil {
+		return "cannot be parsed again: " + report.Err().Error()
+	}
+	return cmp.Diff(plain(t, typed), plain(t, again))
+}
+
+// issueSet is the path and code of every issue, each once.
+func issueSet(issues []shape.Issue) []string {
+	set := make([]string, len(issues))
+	for i, issue := range issues {
+		path, _ := json.Marshal(append([]any{}, issue.Path...))
+		set[i] = string(path) + " " + issue.Code
+	}
+	slices.Sort(set)
+	return slices.Compact(set)
 }

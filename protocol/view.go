@@ -63,7 +63,6 @@ type FormView struct {
 	Sections    []FormSection `json:"sections,omitzero" doc:"Its parts."`
 	Groups      []FormSection `json:"groups,omitzero" doc:"Older key of sections."`
 	DefaultSort []DefaultSort `json:"defaultSort,omitzero" doc:"Order of related lists."`
-	Sharing     *FormSharing  `json:"sharing,omitempty" doc:"How it is shared with the public."`
 	Aria        *Aria         `json:"aria,omitempty" doc:"For screen readers."`
 }
 
@@ -126,13 +125,3 @@ type SortOrder string
 
 // Values lists the directions in the protocol's order.
 func (SortOrder) Values() []string { return []string{"asc", "desc"} }
-
-// FormSharing is how a form is shared with the public. Source: ui/sharing.
-type FormSharing struct {
-	Enabled        bool     `json:"enabled" default:"false" doc:"The public may use it."`
-	PublicLink     string   `json:"publicLink,omitempty" doc:"URL of the form."`
-	Password       string   `json:"password,omitempty" doc:"Password for the form."`
-	AllowedDomains []string `json:"allowedDomains,omitzero" doc:"Domains of email addresses let in."`
-	ExpiresAt      string   `json:"expiresAt,omitempty" doc:"When sharing ends."`
-	AllowAnonymous bool     `json:"allowAnonymous" default:"false" doc:"Without signing in."`
-}
