@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
 )
@@ -23,7 +22,7 @@ type SeedSet struct {
 // SeedInput is what seed sets are compiled from.
 type SeedInput struct {
 	Sets    []SeedSet       // of the tenant's environment, in the bundle's order
-	Objects []bundle.Object // of the bundle
+	Objects []schema.Object // of the bundle
 	Tables  []schema.Table  // as the bundle wants them
 	Applied map[string]string
 }
@@ -148,7 +147,7 @@ func (s namedSet) digest(issues []SeedIssue) string {
 type seedCompiler struct {
 	plan    SeedPlan
 	sets    []namedSet
-	objects map[string]bundle.Object
+	objects map[string]schema.Object
 	tables  map[string]*schema.Table // by object
 	keys    map[string]string        // by object: the field that its sets match by
 	left    map[string]int           // by object: sets that are still to come
@@ -157,7 +156,7 @@ type seedCompiler struct {
 func newSeedCompiler(in SeedInput) *seedCompiler {
 	c := &seedCompiler{
 		plan:    SeedPlan{Digests: map[string]string{}},
-		objects: map[string]bundle.Object{}, tables: map[string]*schema.Table{},
+		objects: map[string]schema.Object{}, tables: map[string]*schema.Table{},
 		keys: map[string]string{}, left: map[string]int{},
 	}
 	for _, o := range in.Objects {
