@@ -93,7 +93,10 @@ func (x *tenant) plan(objects string) (*plan.Plan, error) {
 	return planFor(x.t.Context(), conn, parse(x.t, objects), x.keep)
 }
 
-func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, keep bool) (*plan.Plan, error) {
+// planFor makes and proves a plan. prepare may add to its input, knowing what
+// the database says about itself.
+func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, keep bool,
+	prepare ...func(apply.Record, *plan.Input)) (*plan.Plan, error) {
 	master, err := schema.ReadMaster(ctx, conn)
 	if err != nil {
 		return nil, err
@@ -130,6 +133,9 @@ func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, k
 	}
 	in := plan.Input{Diff: compared, Master: master, Live: live, Desired: tables, KeepValues: keep,
 		FromApplied: record.Applied, Bundle: schema.Digest(tables)}
+	for _, add := range prepare {
+		add(record, &in)
+	}
 	made, err := plan.Build(in)
 	if err != nil {
 		return nil, err
