@@ -1,26 +1,20 @@
 package state
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-
-	"github.com/tenantops/reconciler/internal/libsql"
 )
 
 // SetAside renames a state file that cannot be read, so that Open can create a
 // new one, and returns its new name: path with ".broken-N" appended, N being
 // the lowest number that is free. Its write-ahead log goes with it. No process
 // may have the file open.
-func SetAside(ctx context.Context, path string) (string, error) {
-	if err := libsql.Drain(ctx); err != nil { // a close may still be on its way
-		return "", fmt.Errorf("set state %s aside: %w", path, err)
-	}
+func SetAside(path string) (string, error) {
 	aside, err := freeName(path)
 	if err != nil {
-		return "", fmt.Errorf("set state %s aside: %w", path, err)
+		return "", fmt.Errorf("set state %q aside: %w", path, err)
 	}
 	// The database goes first: SQLite discards a log without its database,
 	// but would read a database without its log as whole.

@@ -32,8 +32,7 @@ func (s *Store) SavePlan(ctx context.Context, p Plan) error {
 			Args: []any{p.Class, p.Digest},
 		})
 	}
-	_, err := s.write(ctx, fmt.Sprintf("save plan %q", p.Digest), statements...)
-	return err
+	return s.write(ctx, fmt.Sprintf("save plan %q", p.Digest), statements...)
 }
 
 // Plan returns the plan with a digest, or an error matching ErrNotFound.
@@ -75,11 +74,10 @@ func (s *Store) SaveBundle(ctx context.Context, digest string, body []byte) erro
 	if err != nil {
 		return explain(s.path, doing, err)
 	}
-	_, err = s.write(ctx, doing, database.Statement{
+	return s.write(ctx, doing, database.Statement{
 		SQL:  "INSERT INTO bundles (digest, body) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING",
 		Args: []any{digest, packed},
 	})
-	return err
 }
 
 // Bundle returns the bundle with a digest, or an error matching ErrNotFound.

@@ -70,19 +70,10 @@ func (d *Deployment) columns() []column {
 }
 
 // SaveDeployment records d, or overwrites what was recorded of it before: a
-// deployment is known by its id and is never there twice. An id that another
-// tenant's deployment has is an error.
+// deployment is known by its id and is never there twice.
 func (s *Store) SaveDeployment(ctx context.Context, d Deployment) error {
-	doing := fmt.Sprintf("save deployment %q of tenant %q", d.ID, d.Tenant)
-	statement, err := upsert("deployments", d.columns(), " WHERE tenant = excluded.tenant")
-	if err != nil {
-		return explain(s.path, doing, err)
-	}
-	changed, err := s.write(ctx, doing, statement)
-	if err == nil && changed == 0 {
-		err = explain(s.path, doing, fmt.Errorf("the id belongs to another tenant's deployment"))
-	}
-	return err
+	return s.save(ctx, fmt.Sprintf("save deployment %q of tenant %q", d.ID, d.Tenant),
+		"REPLACE INTO deployments", d.columns())
 }
 
 // Deployments returns the tenant's newest deployments, newest first: at most

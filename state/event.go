@@ -42,13 +42,7 @@ func (s *Store) AddEvent(ctx context.Context, e Event) error {
 	if e.At.IsZero() {
 		e.At = s.now()
 	}
-	doing := fmt.Sprintf("add event %q", e.Kind)
-	statement, err := insertion("events", e.columns(), "")
-	if err != nil {
-		return explain(s.path, doing, err)
-	}
-	_, err = s.write(ctx, doing, statement)
-	return err
+	return s.save(ctx, fmt.Sprintf("add event %q", e.Kind), "INSERT INTO events", e.columns())
 }
 
 // Events returns the newest events of a tenant, or of everything for an empty

@@ -32,13 +32,6 @@ func migrate(ctx context.Context, conn database.Conn, readOnly bool) error {
 		return fmt.Errorf("%w: the file has version %d, this binary needs %d: "+
 			"run \"reconciler sync\" or \"reconciler run\" of this binary, which migrates it",
 			ErrVersion, version, len(files))
-	case readOnly:
-		return nil
-	}
-	// Readers go on while a row is written. The file keeps the mode; setting it
-	// each time mends a file whose first process died right after creating it.
-	if _, err := conn.Exec(ctx, "PRAGMA journal_mode = WAL"); err != nil {
-		return err
 	}
 	for version < len(files) {
 		if err := step(ctx, conn, files[version], version); err != nil {

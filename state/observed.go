@@ -89,12 +89,11 @@ func (s *Store) SaveObserved(ctx context.Context, observed ...Observed) error {
 	statements := make([]database.Statement, len(observed))
 	for i := range observed {
 		var err error
-		if statements[i], err = upsert("observed", observed[i].columns(), ""); err != nil {
+		if statements[i], err = insertion("REPLACE INTO observed", observed[i].columns()); err != nil {
 			return explain(s.path, doing, err)
 		}
 	}
-	_, err := s.write(ctx, doing, statements...)
-	return err
+	return s.write(ctx, doing, statements...)
 }
 
 // Observed returns every tenant's row, as one moment had them.
@@ -132,8 +131,8 @@ const (
 )
 
 // packed is a query that answers with all rows of a table in one value, for
-// columns that are text. Each value that crosses from the driver costs about
-// 3 µs, measured: 1,000 tenants take 54 ms as rows and 3 ms so.
+// columns that are text. It is what a pass without work waits for: 1,000
+// tenants take 11 ms as 17,000 values and 4 ms so, measured.
 func packed(table string, columns []column) string {
 	return "SELECT CAST(group_concat(" + strings.Join(names(columns), " || char(31) || ") +
 		", char(30)) AS BLOB) FROM " + table

@@ -46,13 +46,7 @@ func (p *Pass) columns() []column {
 // SavePass records p as the last pass of its kind; the one before is
 // forgotten.
 func (s *Store) SavePass(ctx context.Context, p Pass) error {
-	doing := fmt.Sprintf("save pass %q", p.Kind)
-	statement, err := upsert("passes", p.columns(), "")
-	if err != nil {
-		return explain(s.path, doing, err)
-	}
-	_, err = s.write(ctx, doing, statement)
-	return err
+	return s.save(ctx, fmt.Sprintf("save pass %q", p.Kind), "REPLACE INTO passes", p.columns())
 }
 
 // LastPass returns the pass that started last, and whether there was one.

@@ -10,8 +10,8 @@ import (
 )
 
 // Replace makes what state holds of a tenant agree with the tenant's journal,
-// in one transaction: committed are the deployments in the journal. Ready
-// deployments that are not among them go. One that is recorded as ready
+// in one transaction: committed are the deployments in the journal, each ready.
+// Ready deployments that are not among them go. One that is recorded as ready
 // already stays as it is, since it knows more than a journal does; so do
 // attempts that never committed, and ids that another tenant's deployment has
 // (a database that was copied brings the other's journal along).
@@ -23,40 +23,47 @@ func (s *Store) Replace(
 	if err != nil {
 		return explain(s.path, doing, err)
 	}
-	_, err = s.write(ctx, doing, statements...)
-	return err
+	return s.write(ctx, doing, statements...)
 }
 
 func replacement(tenant protocol.TenantID, committed []Deployment, o Observed) ([]database.Statement, error) {
 	if o.Tenant != tenant {
 		return nil, fmt.Errorf("the observed row is of tenant %q", o.Tenant)
 	}
-	observed, err := upsert("observed", o.columns(), "")
+	observed, err := insertion("REPLACE INTO observed", o.columns())
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]string, len(committed))
-	statements := []database.Statement{observed, {}}
-	for i, d := range committed {
+	refuted, err := refutation(tenant, committed)
+	if err != nil {
+		return nil, err
+	}
+	statements := []database.Statement{observed, refuted}
+	for _, d := range committed {
 		if d.Tenant != tenant {
 			return nil, fmt.Errorf("deployment %q is of tenant %q", d.ID, d.Tenant)
 		}
-		ids[i] = d.ID
-		statement, err := upsert("deployments", d.columns(),
-			" WHERE tenant = excluded.tenant AND status <> excluded.status")
+		statement, err := insertion("INSERT INTO deployments", d.columns())
 		if err != nil {
 			return nil, err
 		}
+		statement.SQL += " ON CONFLICT (id) DO NOTHING"
 		statements = append(statements, statement)
 	}
-	known, err := json.Marshal(ids)
-	if err != nil {
-		return nil, err
-	}
-	statements[1] = database.Statement{
-		SQL: "DELETE FROM deployments WHERE tenant = ? AND status = ?" +
-			" AND id NOT IN (SELECT value FROM json_each(?))",
-		Args: []any{string(tenant), string(protocol.DeployReady), string(known)},
-	}
 	return statements, nil
+}
+
+// refutation removes what a journal contradicts: ready deployments that it
+// lacks, and those that it has and that are not recorded as ready.
+func refutation(tenant protocol.TenantID, committed []Deployment) (database.Statement, error) {
+	ids := make([]string, len(committed))
+	for i, d := range committed {
+		ids[i] = d.ID
+	}
+	known, err := json.Marshal(ids)
+	return database.Statement{
+		SQL: "DELETE FROM deployments WHERE tenant = ?" +
+			" AND (status = ?) = (id NOT IN (SELECT value FROM json_each(?)))",
+		Args: []any{string(tenant), string(protocol.DeployReady), string(known)},
+	}, err
 }

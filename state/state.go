@@ -59,10 +59,14 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	conn, err := libsql.Open(ctx, path, libsql.Options{
 		ReadOnly:    o.ReadOnly,
 		Create:      !o.ReadOnly,
-		Synchronous: "NORMAL", // a power cut may take the last rows, a crash takes none
+		WAL:         !o.ReadOnly, // others read while a row is written
+		Synchronous: "NORMAL",    // a power cut may take the last rows, a crash takes none
 	})
+	if o.ReadOnly && errors.Is(err, database.ErrMissing) {
+		err = fmt.Errorf("%w; \"reconciler sync\" or \"reconciler run\" creates it", err)
+	}
 	if err != nil {
-		return nil, explain(path, "open", err)
+		return nil, fmt.Errorf("state: %w", wayOut(path, err))
 	}
 	s, err := open(ctx, conn, path, o)
 	if err != nil {
@@ -117,34 +121,30 @@ func (s *Store) query(ctx context.Context, doing, sql string, args ...any) (rows
 	return rows, err
 }
 
-// write runs statements, all or none of them, and returns how many rows they
-// changed together.
-func (s *Store) write(ctx context.Context, doing string, statements ...database.Statement) (changed int64, err error) {
-	run := func(conn database.Conn) error {
-		for _, st := range statements {
-			n, err := conn.Exec(ctx, st.SQL, st.Args...)
-			if err != nil {
-				return err
+// write runs statements, all or none of them.
+func (s *Store) write(ctx context.Context, doing string, statements ...database.Statement) error {
+	return s.use(ctx, doing, func(conn database.Conn) error {
+		run := func() error {
+			for _, st := range statements {
+				if _, err := conn.Exec(ctx, st.SQL, st.Args...); err != nil {
+					return err
+				}
 			}
-			changed += n
+			return nil
 		}
-		return nil
-	}
-	err = s.use(ctx, doing, func(conn database.Conn) error {
 		if len(statements) == 1 {
-			return run(conn)
+			return run()
 		}
-		return transact(ctx, conn, func() error { return run(conn) })
+		return transact(ctx, conn, run)
 	})
-	return changed, err
 }
 
 // transact runs f between BEGIN IMMEDIATE and COMMIT, or rolls back.
 func transact(ctx context.Context, conn database.Conn, f func() error) error {
-	if _, err := conn.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
+	_, err := conn.Exec(ctx, "BEGIN IMMEDIATE")
+	if err == nil {
+		err = f()
 	}
-	err := f()
 	if err == nil {
 		_, err = conn.Exec(ctx, "COMMIT")
 	}
@@ -156,15 +156,16 @@ func transact(ctx context.Context, conn database.Conn, f func() error) error {
 	return err
 }
 
-// explain adds the file, what was being done, and the way out where there is
-// one.
+// explain adds the file, what was being done, and the way out.
 func explain(path, doing string, err error) error {
-	next := ""
-	switch {
-	case errors.Is(err, database.ErrCorrupt), errors.Is(err, database.ErrNotADB):
-		next = fmt.Sprintf("; the tenants' journals have its content: run \"reconciler state rebuild --data %s\"", filepath.Dir(path))
-	case errors.Is(err, database.ErrMissing):
-		next = "; \"reconciler sync\" or \"reconciler run\" creates it"
+	return fmt.Errorf("state %q: %s: %w", path, doing, wayOut(path, err))
+}
+
+// wayOut adds the next step to the error of a file that cannot be read.
+func wayOut(path string, err error) error {
+	if !errors.Is(err, database.ErrCorrupt) && !errors.Is(err, database.ErrNotADB) {
+		return err
 	}
-	return fmt.Errorf("state %s: %s: %w%s", path, doing, err, next)
+	return fmt.Errorf("%w; the tenants' journals tell what it held: run \"reconciler state rebuild --data %s\"",
+		err, filepath.Dir(path))
 }

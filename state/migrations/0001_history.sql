@@ -16,16 +16,16 @@ CREATE TABLE deployments (
   from_fingerprint   TEXT    NOT NULL,
   to_fingerprint     TEXT    NOT NULL,
   status             TEXT    NOT NULL CHECK (status <> ''),
-  transitions        TEXT    NOT NULL CHECK (json_valid(transitions)),
+  transitions        TEXT    NOT NULL,
   statements         INTEGER NOT NULL,
-  statement_times_ns TEXT    NOT NULL CHECK (json_valid(statement_times_ns)),
+  statement_times_ns TEXT    NOT NULL,
   duration_ns        INTEGER NOT NULL,
   reason             TEXT    NOT NULL,
   error              TEXT    NOT NULL,
   next               TEXT    NOT NULL,
   started_at         TEXT    NOT NULL,
   completed_at       TEXT    NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX deployments_newest ON deployments (tenant, started_at, id);
 
@@ -49,7 +49,7 @@ CREATE TABLE observed (
   deployment       TEXT NOT NULL,
   plan             TEXT NOT NULL,
   observed_at      TEXT NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- A plan is stored once, however many classes of tenants need it.
 CREATE TABLE plans (
@@ -60,7 +60,7 @@ CREATE TABLE plans (
 CREATE TABLE plan_classes (
   class  TEXT NOT NULL PRIMARY KEY CHECK (class <> ''),
   digest TEXT NOT NULL REFERENCES plans (digest)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- body is gzip: bundles repeat themselves.
 CREATE TABLE bundles (
@@ -79,7 +79,7 @@ CREATE TABLE passes (
   error        TEXT    NOT NULL,
   started_at   TEXT    NOT NULL,
   completed_at TEXT    NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Rows are added and never changed. tenant is '' for what concerns the fleet.
 CREATE TABLE events (

@@ -13,7 +13,6 @@ var deployments = []exercise{
 	{"every field of a deployment is kept", deploymentFields},
 	{"a deployment that is saved again is the same deployment", deploymentTwice},
 	{"deployments are read newest first", deploymentsNewestFirst},
-	{"an id belongs to one tenant", deploymentOfAnother},
 	{"a deployment is found by the beginning of its id", deploymentByPrefix},
 	{"unfinished deployments are those neither ready nor failed", unfinished},
 	{"times are kept in UTC to the millisecond", deploymentTimes},
@@ -55,20 +54,6 @@ func deploymentsNewestFirst(f *fixture) {
 		f.must(err)
 		f.equal(got, want)
 	}
-}
-
-func deploymentOfAnother(f *fixture) {
-	ctx, s := f.Context(), f.store()
-	want := deployment("acme", 1)
-	f.must(s.SaveDeployment(ctx, want))
-	other := want
-	other.Tenant = "globex"
-	if err := s.SaveDeployment(ctx, other); err == nil {
-		f.Error("a deployment moved to another tenant")
-	}
-	got, err := s.Deployment(ctx, want.ID)
-	f.must(err)
-	f.equal(got, want)
 }
 
 func deploymentByPrefix(f *fixture) {
