@@ -1,0 +1,106 @@
+package protocol_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/protocol/shape"
+)
+
+// FuzzParse parses any JSON as any type: it never panics, all ways to treat
+// unknown keys agree on the rest, and what is accepted can be written and
+// parsed again to the same value.
+func FuzzParse(f *testing.F) {
+	for _, s := range protocol.Shapes() {
+		f.Add(s.Name(), `{}`)
+		f.Add(s.Name(), `[null]`)
+	}
+	for name, text := range seeds(f) {
+		f.Add(name, text)
+	}
+	f.Fuzz(func(t *testing.T, name, text string) {
+		s, ok := protocol.ShapeOf(name)
+		if !ok {
+			t.Skip("no such type")
+		}
+		value, err := decode(text)
+		if err != nil {
+			t.Skip(err)
+		}
+		typed, report := s.Make(value, shape.Strip)
+		kept := s.Parse(value, shape.Keep)
+		strict := s.Parse(value, shape.Strict)
+		if !reflect.DeepEqual(report.Issues, kept.Issues) || len(strict.Issues) != len(kept.Issues)+len(kept.Unknown) {
+			t.Fatalf("strip: %v\nkeep: %v and %v\nstrict: %v", report.Issues, kept.Issues, kept.Unknown, strict.Issues)
+		}
+		if report.Err() != nil {
+			return
+		}
+		if _, err := json.Marshal(kept.Value); err != nil {
+			t.Fatalf("write the value: %v", err)
+		}
+		written, err := json.Marshal(typed)
+		if err != nil {
+			t.Fatalf("write the typed value: %v", err)
+		}
+		value, err = decode(string(written))
+		if err != nil {
+			t.Fatalf("read %s: %v", written, err)
+		}
+		again, report := s.Make(value, shape.Strict)
+		if report.Err() != nil || !reflect.DeepEqual(typed, again) {
+			t.Fatalf("%s is parsed again to\n%+v with %v, from\n%+v", written, again, report.Err(), typed)
+		}
+	})
+}
+
+func decode(text string) (value any, err error) {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	err = decoder.Decode(&value)
+	return value, err
+}
+
+// seeds are the examples of testdata, each in a file named like its type.
+func seeds(t testing.TB) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/seeds/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no seeds: %v", err)
+	}
+	texts := map[string]string{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[strings.TrimSuffix(filepath.Base(file), ".json")] = string(data)
+	}
+	return texts
+}
+
+// TestSeeds holds the seeds to what they are for: each is valid, also for the
+// JSON Schema of its type.
+func TestSeeds(t *testing.T) {
+	for name, text := range seeds(t) {
+		s, ok := protocol.ShapeOf(name)
+		if !ok {
+			t.Fatalf("there is no shape %s", name)
+		}
+		value, err := decode(text)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if report := s.Parse(value, shape.Strict); report.Err() != nil {
+			t.Errorf("%s: %v", name, report.Err())
+		}
+		if err := compile(t, s).Validate(value); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
