@@ -15,7 +15,7 @@ func (m *matcher) classify() {
 		case AddTable:
 			added[strings.ToLower(c.Table)] = true
 		case AddColumn:
-			added[key(c.Table, c.To.Name)] = true
+			added[key(c.Table, c.To.Name)] = c.To.Default == ""
 		}
 	}
 	for i := range m.result.Changes {

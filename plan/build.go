@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ariga.io/atlas/sql/migrate"
@@ -56,7 +57,7 @@ func (b *builder) build() error {
 		{[]diff.Op{diff.RenameTable}, b.renameTable},
 		{[]diff.Op{diff.RenameColumn}, b.renameColumn},
 		{[]diff.Op{diff.DropIndex}, b.dropIndex},
-		{[]diff.Op{diff.RetypeColumn}, b.retype},
+		{[]diff.Op{diff.RetypeColumn, diff.AlterColumn}, b.rebuildIfNeeded},
 		{[]diff.Op{diff.AddTable}, b.addTable},
 		{[]diff.Op{diff.AddColumn}, b.addColumn},
 		{[]diff.Op{diff.AlterColumn}, b.alterColumn},
@@ -66,7 +67,7 @@ func (b *builder) build() error {
 	}
 	for _, phase := range phases {
 		for _, c := range b.in.Diff.Changes {
-			if c.Op != phase.ops[0] {
+			if !slices.Contains(phase.ops, c.Op) {
 				continue
 			}
 			b.current = c
@@ -209,7 +210,7 @@ func (b *builder) checkUnique(c diff.Change) {
 	for _, column := range c.Index.Columns {
 		if added := b.addedColumn(c.Table, column); added == nil {
 			known = append(known, schema.Quote(b.liveColumn(c.Table, column)))
-		} else if !schema.IsLiteral(added.Default) {
+		} else if !schema.IsLiteral(added.Default) && !added.NotNull {
 			return // new and NULL in every row
 		}
 	}

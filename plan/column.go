@@ -46,6 +46,9 @@ func (b *builder) addColumn(c diff.Change) error {
 // alterColumn changes NOT NULL and DEFAULT in place. The rows are not read by
 // ALTER COLUMN, so they are filled or asked about first.
 func (b *builder) alterColumn(c diff.Change) error {
+	if b.needsRebuild(c) {
+		return nil // done
+	}
 	before := schema.Quote(b.liveColumn(c.Table, c.To.Name))
 	if c.To.NotNull && !c.From.NotNull {
 		if c.To.Default != "" {

@@ -13,16 +13,33 @@ import (
 // name. The prefix is reserved, so no bundle and no runtime has such a table.
 const copyPrefix = "_reconciler_new_"
 
-// retype rebuilds a table whose column changes its type: a new table made
-// from the text of the old one, the rows copied with checked conversions, the
-// old table dropped and the new one renamed (sqlite.org/lang_altertable.html,
-// "Making Other Kinds Of Table Schema Changes"). Whatever else the text has,
-// such as foreign columns, CHECKs, collations and foreign keys, stays.
-// All retyped columns of a table share one rebuild.
-func (b *builder) retype(c diff.Change) error {
-	if b.rebuild[c.Table] {
+// needsRebuild tells whether a column cannot be changed in place: its type
+// changes, or its definition has a comma, at which libSQL's ALTER COLUMN cuts
+// the old definition off and leaves the rest behind (measured on 3.45.1).
+func (b *builder) needsRebuild(c diff.Change) bool {
+	if c.Op == diff.RetypeColumn {
+		return true
+	}
+	live, ok := b.liveSQL(c.Table)
+	if !ok || c.Op != diff.AlterColumn {
+		return false
+	}
+	text, err := schema.ColumnText(live, b.liveColumn(c.Table, c.To.Name))
+	return err == nil && strings.Contains(text, ",")
+}
+
+// rebuildIfNeeded rebuilds a table whose column cannot be changed in place: a
+// new table made from the text of the old one, the rows copied with checked
+// conversions, the old table dropped and the new one renamed
+// (sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema
+// Changes"). Whatever else the text has, such as foreign columns, CHECKs,
+// collations and foreign keys, stays. All such columns of a table share one
+// rebuild.
+func (b *builder) rebuildIfNeeded(c diff.Change) error {
+	if b.rebuild[c.Table] || !b.needsRebuild(c) {
 		return nil
 	}
+	b.current.Class = max(c.Class, diff.Rewrite)
 	b.rebuild[c.Table] = true
 	live, ok := b.liveSQL(c.Table)
 	if !ok {
@@ -32,7 +49,7 @@ func (b *builder) retype(c diff.Change) error {
 		return Conflict("RenameAndRetype", c.Table, "rename in one commit and change the type in the next",
 			"table %q is renamed, or a column of it, and a column changes its type in the same step", c.Table)
 	}
-	changes := b.retyped(c.Table)
+	changes := b.rebuilt(c.Table)
 	text := live
 	for _, r := range changes {
 		before, err := schema.ColumnText(live, r.From.Name)
@@ -116,10 +133,11 @@ func (b *builder) liveStructure(table string) schema.Table {
 	return schema.Table{Name: table}
 }
 
-func (b *builder) retyped(table string) []diff.Change {
+// rebuilt lists the changes that a table is rebuilt for.
+func (b *builder) rebuilt(table string) []diff.Change {
 	var changes []diff.Change
 	for _, c := range b.in.Diff.Changes {
-		if c.Op == diff.RetypeColumn && c.Table == table {
+		if c.Table == table && b.needsRebuild(c) {
 			changes = append(changes, c)
 		}
 	}
@@ -165,7 +183,7 @@ func conversion(column schema.Column, retyped []diff.Change) string {
 // text without a fraction, and the words true and false become 1 and 0.
 func converted(column, from, to string) string {
 	switch target := schema.Affinity(to); {
-	case target == schema.Text && schema.Affinity(from) == schema.Text:
+	case target == schema.Affinity(from):
 		return column
 	case target == schema.Text:
 		return fmt.Sprintf("CASE WHEN typeof(%[1]s) = 'real' AND %[1]s = CAST(%[1]s AS INTEGER) THEN CAST(CAST(%[1]s AS INTEGER) AS TEXT) ELSE CAST(%[1]s AS TEXT) END", column)
@@ -182,10 +200,11 @@ func (b *builder) checkConversion(c diff.Change) {
 	column := schema.Quote(c.From.Name)
 	table := schema.Quote(b.liveTable(c.Table))
 	damaged := ""
-	switch schema.Affinity(c.To.Type) {
-	case schema.Real:
+	switch target := schema.Affinity(c.To.Type); {
+	case target == schema.Affinity(c.From.Type):
+	case target == schema.Real:
 		damaged = fmt.Sprintf("%[1]s IS NOT NULL AND NOT (+%[1]s = CAST(%[1]s AS REAL) OR typeof(%[1]s) = 'text' AND CAST(%[1]s AS NUMERIC) = %[1]s AND trim(%[1]s) <> '')", column)
-	case schema.Integer:
+	case target == schema.Integer:
 		damaged = fmt.Sprintf("%[1]s IS NOT NULL AND lower(%[1]s) NOT IN ('true', 'false') AND NOT (CAST(%[1]s AS INTEGER) = %[1]s)", column)
 	}
 	if damaged != "" {

@@ -9,15 +9,17 @@ import (
 	"github.com/tenantops/reconciler/protocol"
 )
 
-// Expressions for the moment of an insert, ISO 8601 in UTC with milliseconds,
-// as the current runtime writes them.
+// Expressions for the moment of an insert, ISO 8601 in UTC, with the
+// milliseconds that the current runtime writes. None has a comma: libSQL's
+// ALTER COLUMN cuts a definition off at its first one. Without a time the
+// functions take the current one (sqlite.org/lang_datefunc.html).
 const (
-	nowExpression   = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
-	todayExpression = `strftime('%Y-%m-%d', 'now')`
-	timeExpression  = `strftime('%H:%M:%S', 'now')`
+	nowExpression   = `strftime('%Y-%m-%dT%H:%M:%fZ')`
+	todayExpression = `date('now')`
+	timeExpression  = `time('now')`
 )
 
-// acceptedNow are the defaults that older runtimes give created_at and
+// acceptedNow are the defaults that the runtimes give created_at and
 // updated_at, without blanks and in lower case.
 const acceptedNow = `current_timestamp datetime('now') strftime('%y-%m-%dt%h:%m:%fz','now')`
 
