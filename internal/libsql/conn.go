@@ -16,8 +16,6 @@ import (
 	"syscall"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tenantops/reconciler/internal/database"
 )
 
@@ -28,6 +26,8 @@ const (
 	openNoMutex       = 0x8000 // Conn has a mutex of its own
 	openExtendedCodes = 0x2000000
 )
+
+const mayWrite = 0x2 // W_OK of access(2)
 
 // Conn is a connection to a database. It implements database.Conn. Calls from
 // several goroutines wait for one another; a transaction belongs to them all.
@@ -59,8 +59,8 @@ func connect(path string, readOnly bool) (*Conn, error) {
 
 // notWritable says why the engine fell back to reading the file.
 func notWritable(path string) error {
-	if err := unix.Access(path, unix.W_OK); err != nil {
-		return pathFault(err)
+	if err := syscall.Access(path, mayWrite); err != nil {
+		return systemFault(err)
 	}
 	return fmt.Errorf("%w: it could not be opened for writing", database.ErrReadOnly)
 }

@@ -1,9 +1,9 @@
 package libsql
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"syscall"
 
@@ -15,7 +15,6 @@ import (
 const (
 	codeOK         = 0
 	codeError      = 1
-	codePermission = 3
 	codeBusy       = 5
 	codeLocked     = 6
 	codeReadOnly   = 8
@@ -24,36 +23,37 @@ const (
 	codeFull       = 13
 	codeCantOpen   = 14
 	codeConstraint = 19
-	codeAuth       = 23
 	codeNotADB     = 26
 	codeRow        = 100
 	codeDone       = 101
 
-	codeIOCorrupt = codeIO | 33<<8 // the file system says that the file is damaged
+	codeReadOnlyDirectory = codeReadOnly | 6<<8 // a journal cannot be made beside the file
 )
 
-// sentinels maps primary codes to what a caller can match.
+// sentinels maps codes to what a caller can match; a code that is not here
+// means what its primary code does.
 var sentinels = map[int]error{
-	codePermission: database.ErrPermission,
-	codeBusy:       database.ErrBusy,
-	codeLocked:     database.ErrBusy,
-	codeReadOnly:   database.ErrReadOnly,
-	codeCorrupt:    database.ErrCorrupt,
-	codeFull:       database.ErrFull,
-	codeAuth:       database.ErrPermission,
-	codeNotADB:     database.ErrNotADB,
+	codeBusy:     database.ErrBusy,
+	codeLocked:   database.ErrBusy,
+	codeReadOnly: database.ErrReadOnly,
+	codeCorrupt:  database.ErrCorrupt,
+	codeFull:     database.ErrFull,
+	codeNotADB:   database.ErrNotADB,
+
+	codeReadOnlyDirectory: database.ErrPermission,
 }
 
-// systemSentinels says more about the codes that blame the system: a file that
-// cannot be opened, and input or output that failed.
+// systemSentinels maps the system's error numbers: those of paths, of files
+// that cannot be opened, and of input or output that failed.
 var systemSentinels = map[syscall.Errno]error{
-	syscall.ENOENT: database.ErrMissing,
-	syscall.EACCES: database.ErrPermission,
-	syscall.EPERM:  database.ErrPermission,
-	syscall.EROFS:  database.ErrReadOnly,
-	syscall.ENOSPC: database.ErrFull,
-	syscall.EDQUOT: database.ErrFull,
-	syscall.EFBIG:  database.ErrFull,
+	syscall.ENOENT:  database.ErrMissing,
+	syscall.ENOTDIR: database.ErrMissing,
+	syscall.EACCES:  database.ErrPermission,
+	syscall.EPERM:   database.ErrPermission,
+	syscall.EROFS:   database.ErrReadOnly,
+	syscall.ENOSPC:  database.ErrFull,
+	syscall.EDQUOT:  database.ErrFull,
+	syscall.EFBIG:   database.ErrFull,
 }
 
 // constraints maps extended codes to the kinds of database.ConstraintError.
@@ -67,40 +67,44 @@ var constraints = map[int]string{
 }
 
 // fault makes an error of an extended result code, the database's text for it
-// and the error number of the last system call.
+// and the error number of the system call that failed, which counts only where
+// the code blames the system.
 func fault(code int, text string, system syscall.Errno) error {
 	primary := code & 0xff
-	switch primary {
-	case codeError:
+	sentinel := cmp.Or(sentinels[code], sentinels[primary])
+	described := fmt.Errorf("%s (code %d)", text, code)
+	switch {
+	case primary == codeError:
 		return errors.New(text)
-	case codeConstraint:
+	case primary == codeConstraint:
 		return constraintFault(code, text)
-	case codeIO, codeCantOpen:
-		if sentinel := systemSentinels[system]; sentinel != nil {
-			return fmt.Errorf("%w: %s (code %d): %w", sentinel, text, code, system)
+	case primary == codeIO || primary == codeCantOpen:
+		if system == 0 {
+			return described
 		}
-		if code == codeIOCorrupt {
-			return fmt.Errorf("%w: %s (code %d)", database.ErrCorrupt, text, code)
-		}
-		return fmt.Errorf("%s (code %d): %w", text, code, system)
+		return systemFault(fmt.Errorf("%w: %w", described, system))
+	case sentinel != nil:
+		return fmt.Errorf("%w: %w", sentinel, described)
 	}
-	if sentinel := sentinels[primary]; sentinel != nil {
-		return fmt.Errorf("%w: %s (code %d)", sentinel, text, code)
-	}
-	return fmt.Errorf("%s (code %d)", text, code)
+	return described
 }
 
 // constraintFault reads the table and columns off texts like "UNIQUE
-// constraint failed: orders.tenant, orders.number". The other forms name an
-// index, a check or nothing, and stay in the text.
+// constraint failed: orders.tenant, orders.number". The other kinds, and an
+// index over an expression, name no column and stay in the text.
 func constraintFault(code int, text string) error {
 	e := &database.ConstraintError{Kind: "other", Err: errors.New(text)}
 	if kind, known := constraints[code]; known {
 		e.Kind = kind
 	}
+	switch e.Kind {
+	case "unique", "primarykey", "notnull":
+	default:
+		return e
+	}
 	_, columns, _ := strings.Cut(text, " constraint failed: ")
 	table, _, qualified := strings.Cut(columns, ".")
-	if e.Kind == "check" || !qualified || strings.HasPrefix(columns, "index '") {
+	if !qualified || strings.HasPrefix(columns, "index '") {
 		return e
 	}
 	e.Table = table
@@ -110,14 +114,9 @@ func constraintFault(code int, text string) error {
 	return e
 }
 
-// pathFault makes an error of what the system says about a path.
-func pathFault(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: %w", database.ErrMissing, err)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: %w", database.ErrPermission, err)
-	}
+// systemFault gives an error with a system's error number in its chain the
+// sentinel that a caller can match.
+func systemFault(err error) error {
 	var system syscall.Errno
 	if errors.As(err, &system) && systemSentinels[system] != nil {
 		return fmt.Errorf("%w: %w", systemSentinels[system], err)

@@ -57,8 +57,8 @@ func tryClaim(path string, create bool) (claim, <-chan struct{}, error) {
 	defer open.Unlock()
 	c, err := identify(path)
 	if create && errors.Is(err, database.ErrMissing) {
-		if err := makeFile(path); err != nil {
-			return claim{}, nil, err
+		if err := makeFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return claim{}, nil, systemFault(err)
 		}
 		c, err = identify(path)
 	}
@@ -83,7 +83,7 @@ func (c claim) release() {
 func identify(path string) (claim, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return claim{}, pathFault(err)
+		return claim{}, systemFault(err)
 	}
 	if !info.Mode().IsRegular() {
 		return claim{}, fmt.Errorf("%w: it is a %s", database.ErrNotADB, kind(info))
@@ -103,7 +103,7 @@ func kind(info fs.FileInfo) string {
 func makeFile(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
-		return pathFault(err)
+		return err
 	}
 	return file.Close()
 }

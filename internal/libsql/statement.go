@@ -46,7 +46,7 @@ func (c *Conn) prepare(sql string) (*statement, error) {
 		return nil, c.fault(code)
 	}
 	if s.stmt == nil {
-		return nil, errors.New("text holds no statement before its first semicolon")
+		return nil, errors.New("text holds no statement")
 	}
 	if rest, err := database.Split(sql[end:]); err != nil || len(rest) > 0 {
 		s.finalize()
