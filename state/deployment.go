@@ -38,9 +38,10 @@ type Transition struct {
 
 // MarshalJSON keeps the time as the store keeps every time.
 func (t Transition) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]string{
-		"status": string(t.Status), "at": t.At.UTC().Format(layout),
-	})
+	return json.Marshal(struct {
+		Status protocol.DeployStatus `json:"status"`
+		At     string                `json:"at"`
+	}{t.Status, t.At.UTC().Format(layout)})
 }
 
 func (d *Deployment) columns() []column {
@@ -77,7 +78,7 @@ func (s *Store) SaveDeployment(ctx context.Context, d Deployment) error {
 }
 
 // Deployments returns the tenant's newest deployments, newest first: at most
-// limit of them, or all for 0. It is empty for an unknown tenant.
+// n of them, or all for 0. It is empty for an unknown tenant.
 func (s *Store) Deployments(ctx context.Context, tenant protocol.TenantID, n int) ([]Deployment, error) {
 	return s.deployments(ctx, fmt.Sprintf("read deployments of tenant %q", tenant),
 		"WHERE tenant = ? ORDER BY started_at DESC, id DESC LIMIT ?", string(tenant), limit(n))

@@ -46,7 +46,7 @@ func (s *Store) AddEvent(ctx context.Context, e Event) error {
 }
 
 // Events returns the newest events of a tenant, or of everything for an empty
-// tenant, the last added first: at most limit of them, or all for 0.
+// tenant, the last added first: at most n of them, or all for 0.
 func (s *Store) Events(ctx context.Context, tenant protocol.TenantID, n int) ([]Event, error) {
 	const doing = "read events"
 	sql, args := selection("events", new(Event).columns()), []any{}

@@ -103,7 +103,7 @@ func (s *Store) Observed(ctx context.Context) (map[protocol.TenantID]Observed, e
 	if err != nil {
 		return nil, err
 	}
-	list, err := unpack(rows, (*Observed).columns)
+	list, err := unpack(rows)
 	if err != nil {
 		return nil, explain(s.path, doing, err)
 	}
@@ -131,7 +131,7 @@ const (
 )
 
 // packed is a query that answers with all rows of a table in one value, for
-// columns that are text. It is what a pass without work waits for: 1,000
+// columns that are all text. It is what a pass without work waits for: 1,000
 // tenants take 11 ms as 17,000 values and 4 ms so, measured.
 func packed(table string, columns []column) string {
 	return "SELECT CAST(group_concat(" + strings.Join(names(columns), " || char(31) || ") +
@@ -139,15 +139,15 @@ func packed(table string, columns []column) string {
 }
 
 // unpack decodes the answer to a packed query.
-func unpack[T any](rows database.Rows, columns func(*T) []column) ([]T, error) {
+func unpack(rows database.Rows) ([]Observed, error) {
 	blob, _ := rows.Values[0][0].([]byte)
 	if len(blob) == 0 {
 		return nil, nil
 	}
 	texts := strings.Split(string(blob), endRow)
-	list := make([]T, len(texts))
+	list := make([]Observed, len(texts))
 	for i, text := range texts {
-		for _, c := range columns(&list[i]) {
+		for _, c := range list[i].columns() {
 			var value string
 			value, text, _ = strings.Cut(text, endValue)
 			if err := c.decode(value); err != nil {

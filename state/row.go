@@ -68,8 +68,8 @@ func (c column) decode(value any) error {
 	return nil
 }
 
-// clean returns s as the store keeps text. The driver cuts text at a NUL and
-// refuses invalid UTF-8, and the separators of packed may not occur in it.
+// clean returns s as the store keeps text. The connection refuses a zero byte
+// and invalid UTF-8, and the separators of packed may not occur in it.
 func clean(s string) string {
 	control := func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' }
 	if utf8.ValidString(s) && strings.IndexFunc(s, control) < 0 {
