@@ -40,10 +40,7 @@ func (r seedRow) match() string { return matchRow(r.table.Name, r.keyColumn, r.k
 // column that the record sets holds what an earlier seed wrote there, or, if
 // none did, nothing but its default.
 func (r seedRow) mayChange() string {
-	switch {
-	case r.set.Mode != protocol.DatasetUpsert && r.set.Mode != protocol.DatasetUpdate:
-		return "false"
-	case r.set.Overwrite:
+	if r.set.Overwrite {
 		return "true"
 	}
 	var b strings.Builder
@@ -67,11 +64,12 @@ func unwritten(c *schema.Column) string {
 
 // find is the query of Seed.Find.
 func (r seedRow) find() string {
-	condition := r.mayChange()
-	if r.set.Mode != protocol.DatasetUpdate {
-		condition = "seed_row.id IS NULL OR " + condition
-	} else {
-		condition = "seed_row.id IS NOT NULL AND " + condition
+	condition := "seed_row.id IS NULL"
+	switch r.set.Mode {
+	case protocol.DatasetUpdate:
+		condition = "seed_row.id IS NOT NULL AND " + r.mayChange()
+	case protocol.DatasetUpsert:
+		condition += " OR " + r.mayChange()
 	}
 	columns := append(r.columns(), "updated_at")
 	return fmt.Sprintf("SELECT seed_row.id, %s FROM (SELECT %s AS id) AS seed_match LEFT JOIN %s AS seed_row ON seed_row.id = seed_match.id WHERE %s",
