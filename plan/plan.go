@@ -76,9 +76,10 @@ type Warning struct {
 	Message string `json:"message"`
 }
 
-// Empty tells that the plan changes neither structure, metadata nor seeds.
+// Empty tells that the plan changes neither structure, metadata nor seeds, and
+// has nothing to refuse.
 func (p *Plan) Empty() bool {
-	return len(p.Migration.Statements) == 0 && len(p.Registry) == 0 && len(p.Seeds) == 0
+	return len(p.Migration.Statements) == 0 && len(p.Registry) == 0 && len(p.Seeds)+len(p.SeedIssues) == 0
 }
 
 // Class is the most dangerous class among the plan's steps.

@@ -24,14 +24,14 @@ type SeedInput struct {
 	Sets    []SeedSet       // of the tenant's environment, in the bundle's order
 	Objects []schema.Object // of the bundle
 	Tables  []schema.Table  // as the bundle wants them
-	Applied map[string]string
+	Applied map[string]string // SeedPlan.Digests of the deployment before
 }
 
 // SeedPlan is what a deployment does about seed data.
 type SeedPlan struct {
 	Seeds   []Seed
 	Issues  []SeedIssue       // known before anything runs
-	Digests map[string]string // of every set, by name: Applied of the next deployment
+	Digests map[string]string // of every set, by name
 }
 
 // Seed loads one record, or what had to wait of one, in up to four steps:
@@ -79,8 +79,8 @@ type SeedIssue struct {
 	Warning bool   `json:"warning,omitempty"`
 }
 
-// String is one line: "contact record 3 (ada@example.com), field account: no
-// account has name "Acme"".
+// String is one line: `contact record 3 (ada@example.com), field account: no
+// account has the name "Acme"`.
 func (i SeedIssue) String() string {
 	where := fmt.Sprintf("%s record %d", i.Set, i.Record+1)
 	if i.Key != "" {

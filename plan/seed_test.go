@@ -104,10 +104,14 @@ func TestCompileSeedsIssues(t *testing.T) {
 		{"a list in a text", `{"name": "A", "status": ["x"]}`, []string{"field status: the value is a list and the field holds one value"}},
 		{"an object in a text", `{"name": "A", "status": {"x": 1}}`, []string{"field status: the value is an object and the field holds one value"}},
 		{"another dialect", `{"name": "A", "since": {"dialect": "js", "source": "today()"}}`, []string{"field since: the value is an object and the field holds one value"}},
-		{"an unknown expression", `{"name": "A", "since": {"dialect": "cel", "source": "addMonths(today(), 1)"}}`,
-			[]string{`field since: the expression "addMonths(today(), 1)" is not understood; use today(), now(), daysAgo(n) or daysFromNow(n)`}},
-		{"an unknown expression as text", `{"name": "A", "since": "tomorrow()"}`,
-			[]string{`field since: the expression "tomorrow()" is not understood; use today(), now(), daysAgo(n) or daysFromNow(n)`}},
+		{
+			"an unknown expression", `{"name": "A", "since": {"dialect": "cel", "source": "addMonths(today(), 1)"}}`,
+			[]string{`field since: the expression "addMonths(today(), 1)" is not understood; use today(), now(), daysAgo(n) or daysFromNow(n)`},
+		},
+		{
+			"an unknown expression as text", `{"name": "A", "since": "tomorrow()"}`,
+			[]string{`field since: the expression "tomorrow()" is not understood; use today(), now(), daysAgo(n) or daysFromNow(n)`},
+		},
 		{"a time in a number", `{"name": "A", "revenue": {"dialect": "cel", "source": "now()"}}`, []string{`field revenue: the expression "now()" gives a time, which the field does not hold`}},
 		{"an expression inside JSON", `{"name": "A", "tags": [{"dialect": "cel", "source": "now()"}]}`, []string{"field tags: an expression inside a JSON value is not understood; write the value itself"}},
 		{"a NUL", `{"name": "A", "status": "a\u0000b"}`, []string{"field status: the text contains a NUL, at which the database would cut it"}},
@@ -116,8 +120,10 @@ func TestCompileSeedsIssues(t *testing.T) {
 		{"a reference to nothing said", `{"name": "A", "lead": "admin"}`, []string{"field lead: the field does not say which object it refers to, so \"admin\" is not known; set `reference`, or write an id"}},
 		{"a reference that is no key", `{"name": "A", "parent": ["B"]}`, []string{"field parent: the field refers to a record: write its key, {externalId: key}, or its id"}},
 		{"one reference where there are several", `{"name": "A", "partner": "B"}`, []string{"field partner: the field refers to several records: write a list of at most 100"}},
-		{"several things at once", `{"name": "A", "active": "perhaps", "revenue": "much"}`,
-			[]string{"field active: the value is neither true nor false: perhaps", "field revenue: the value is not a number: much"}},
+		{
+			"several things at once", `{"name": "A", "active": "perhaps", "revenue": "much"}`,
+			[]string{"field active: the value is neither true nor false: perhaps", "field revenue: the value is not a number: much"},
+		},
 		{"nothing where a default is", `{"name": "A", "status": null}`, nil},
 		{"nothing where nothing may be", `{"name": "A", "revenue": null, "owner": null}`, nil},
 	}
@@ -146,18 +152,30 @@ func TestCompileSeedsFindsRecordsByTheirKey(t *testing.T) {
 		set  plan.SeedSet
 		want []string
 	}{
-		{"an object that is not there", set(t, "order", "name", "upsert", `{"name": "A"}`),
-			[]string{`order record 1: the bundle has no object "order"; add it, or take the seed set out`}},
-		{"a key field that is not there", set(t, "contact", "name", "upsert", `{"email": "a"}`),
-			[]string{"contact record 1, field name: contact has no such field to match records by; set externalId to one that it has"}},
-		{"a key given twice", set(t, "account", "name", "upsert", `{"name": "A"}, {"name": "B"}, {"name": "A"}`),
-			[]string{"account record 3 (A), field name: record 1 has the same value, and records are matched by it"}},
-		{"a key that is no plain value", set(t, "account", "since", "upsert", `{"name": "A", "since": {"dialect": "cel", "source": "today()"}}`),
-			[]string{"account record 1, field since: the record is matched by this field and has no text or number in it"}},
-		{"nothing but an id", set(t, "note", "id", "upsert", `{"id": "n1"}, {"id": "n2", "title": "T"}`),
-			[]string{"note record 1 (n1): the record has nothing but an id; give it a value"}},
-		{"a new row without what it requires", set(t, "contact", "email", "ignore", `{"email": "a"}`),
-			[]string{"contact record 1 (a), field account: the field is required and the record has no value for it"}},
+		{
+			"an object that is not there", set(t, "order", "name", "upsert", `{"name": "A"}`),
+			[]string{`order record 1: the bundle has no object "order"; add it, or take the seed set out`},
+		},
+		{
+			"a key field that is not there", set(t, "contact", "name", "upsert", `{"email": "a"}`),
+			[]string{"contact record 1, field name: contact has no such field to match records by; set externalId to one that it has"},
+		},
+		{
+			"a key given twice", set(t, "account", "name", "upsert", `{"name": "A"}, {"name": "B"}, {"name": "A"}`),
+			[]string{"account record 3 (A), field name: record 1 has the same value, and records are matched by it"},
+		},
+		{
+			"a key that is no plain value", set(t, "account", "since", "upsert", `{"name": "A", "since": {"dialect": "cel", "source": "today()"}}`),
+			[]string{"account record 1, field since: the record is matched by this field and has no text or number in it"},
+		},
+		{
+			"nothing but an id", set(t, "note", "id", "upsert", `{"id": "n1"}, {"id": "n2", "title": "T"}`),
+			[]string{"note record 1 (n1): the record has nothing but an id; give it a value"},
+		},
+		{
+			"a new row without what it requires", set(t, "contact", "email", "ignore", `{"email": "a"}`),
+			[]string{"contact record 1 (a), field account: the field is required and the record has no value for it"},
+		},
 		{"a change without what a new row requires", set(t, "contact", "email", "update", `{"email": "a"}`), nil},
 	}
 	for _, test := range tests {
