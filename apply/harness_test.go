@@ -96,7 +96,8 @@ func (x *tenant) plan(objects string) (*plan.Plan, error) {
 // planFor makes and proves a plan. prepare may add to its input, knowing what
 // the database says about itself.
 func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, keep bool,
-	prepare ...func(apply.Record, *plan.Input)) (*plan.Plan, error) {
+	prepare ...func(apply.Record, *plan.Input),
+) (*plan.Plan, error) {
 	master, err := schema.ReadMaster(ctx, conn)
 	if err != nil {
 		return nil, err
@@ -131,8 +132,10 @@ func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, k
 	if err != nil {
 		return nil, err
 	}
-	in := plan.Input{Diff: compared, Master: master, Live: live, Desired: tables, KeepValues: keep,
-		FromApplied: record.Applied, Bundle: schema.Digest(tables)}
+	in := plan.Input{
+		Diff: compared, Master: master, Live: live, Desired: tables, KeepValues: keep,
+		FromApplied: record.Applied, Bundle: schema.Digest(tables),
+	}
 	for _, add := range prepare {
 		add(record, &in)
 	}

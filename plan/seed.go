@@ -21,9 +21,9 @@ type SeedSet struct {
 
 // SeedInput is what seed sets are compiled from.
 type SeedInput struct {
-	Sets    []SeedSet       // of the tenant's environment, in the bundle's order
-	Objects []schema.Object // of the bundle
-	Tables  []schema.Table  // as the bundle wants them
+	Sets    []SeedSet         // of the tenant's environment, in the bundle's order
+	Objects []schema.Object   // of the bundle
+	Tables  []schema.Table    // as the bundle wants them
 	Applied map[string]string // SeedPlan.Digests of the deployment before
 }
 
