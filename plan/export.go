@@ -21,30 +21,33 @@ const endOfStatement = "\n-- end of statement\n"
 // exists, as VERSION_NAME.sql, and brings its atlas.sum up to date. Versions
 // are UTC times, 20060102150405, and unique in a directory. The file holds the
 // schema alone, without registered metadata and seeds, and like apply.Run it
-// expects foreign keys to be off.
+// expects foreign keys to be off. It returns the file's name.
 //
 // A directory whose files are not those of its atlas.sum, or that has the
 // version already, gives an error matching ErrExport; nothing is written then.
-func (p *Plan) Export(dir, version, name string) error {
+func (p *Plan) Export(dir, version, name string) (file string, err error) {
 	local, err := migrate.NewLocalDir(dir)
-	if err != nil {
-		return fmt.Errorf("export migration: %w", err)
-	}
-	if err := migrate.CheckVersion(version); err != nil {
-		return fmt.Errorf("export migration: %w", err)
-	}
-	if err := takes(local, version); err != nil {
-		return fmt.Errorf("export migration to %s: %w", dir, err)
+	if err == nil {
+		err = takes(local, version)
 	}
 	planned := p.atlas(version, name)
-	if err := migrate.NewPlanner(nil, local).WritePlan(planned); err != nil {
-		return fmt.Errorf("export migration to %s: %w", dir, err)
+	if err == nil {
+		err = migrate.NewPlanner(nil, local).WritePlan(planned)
 	}
-	return readBack(local, planned)
+	if err == nil {
+		file, err = readBack(local, planned)
+	}
+	if err != nil {
+		return "", fmt.Errorf("export migration to %s: %w", dir, err)
+	}
+	return file, nil
 }
 
 // takes tells whether a directory is whole and lacks a version.
 func takes(dir *migrate.LocalDir, version string) error {
+	if err := migrate.CheckVersion(version); err != nil {
+		return err
+	}
 	if err := migrate.Validate(dir); err != nil {
 		return fmt.Errorf("%w: its files are not what atlas.sum says: %w", ErrExport, err)
 	}
@@ -75,28 +78,29 @@ func (p *Plan) atlas(version, name string) *migrate.Plan {
 	return planned
 }
 
-// readBack makes sure that Atlas finds the statements that were meant.
-func readBack(dir *migrate.LocalDir, planned *migrate.Plan) error {
+// readBack makes sure that Atlas finds the statements that were meant, and
+// returns the file in which it does.
+func readBack(dir *migrate.LocalDir, planned *migrate.Plan) (string, error) {
 	if err := migrate.Validate(dir); err != nil {
-		return fmt.Errorf("export migration: %w", err)
+		return "", err
 	}
 	files, err := dir.Files()
 	if err != nil {
-		return fmt.Errorf("export migration: %w", err)
+		return "", err
 	}
 	at := slices.IndexFunc(files, func(f migrate.File) bool { return f.Version() == planned.Version })
 	if at < 0 {
-		return fmt.Errorf("export migration: version %s: %w", planned.Version, fs.ErrNotExist)
+		return "", fmt.Errorf("version %s: %w", planned.Version, fs.ErrNotExist)
 	}
 	found, err := files[at].Stmts()
 	if err != nil {
-		return fmt.Errorf("export migration: read %s: %w", files[at].Name(), err)
+		return "", fmt.Errorf("read %s: %w", files[at].Name(), err)
 	}
 	same := func(text string, c *migrate.Change) bool {
 		return strings.TrimSuffix(strings.TrimSpace(text), ";") == strings.TrimSuffix(strings.TrimSpace(c.Cmd), ";")
 	}
 	if !slices.EqualFunc(found, planned.Changes, same) {
-		return fmt.Errorf("export migration: Atlas does not read back from %s what was written", files[at].Name())
+		return "", fmt.Errorf("Atlas does not read back from %s what was written", files[at].Name())
 	}
-	return nil
+	return files[at].Name(), nil
 }

@@ -34,7 +34,8 @@ func TestExportIsADirectoryThatAtlasReads(t *testing.T) {
 		{"20250102030405", []string{"CREATE TABLE `account` (`id` text NOT NULL, `note` text DEFAULT 'it''s -- not')", "CREATE INDEX `i` ON `account` (`note`)"}},
 		{"20250102030406", []string{"ALTER TABLE account ADD COLUMN n integer", trigger, "DROP INDEX `i`"}},
 	} {
-		if err := migration(m.statements...).Export(dir, m.version, "0193-acme"); err != nil {
+		file, err := migration(m.statements...).Export(dir, m.version, "0193-acme")
+		if err != nil {
 			t.Fatal(err)
 		}
 		local, err := migrate.NewLocalDir(dir)
@@ -49,8 +50,8 @@ func TestExportIsADirectoryThatAtlasReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		last := files[len(files)-1]
-		if got, want := last.Name(), m.version+"_0193-acme.sql"; got != want {
-			t.Errorf("got file %s, want %s", got, want)
+		if want := m.version + "_0193-acme.sql"; last.Name() != want || file != want {
+			t.Errorf("got files %s and %s, want %s", file, last.Name(), want)
 		}
 		found, err := last.Stmts()
 		if err != nil {
@@ -71,19 +72,19 @@ func TestExportIsADirectoryThatAtlasReads(t *testing.T) {
 func TestExportRefuses(t *testing.T) {
 	dir := t.TempDir()
 	p := migration("CREATE TABLE account (id text)")
-	if err := p.Export(dir, "20250102030405", "first"); err != nil {
+	if _, err := p.Export(dir, "20250102030405", "first"); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Export(dir, "20250102030405", "again"); !errors.Is(err, plan.ErrExport) {
+	if _, err := p.Export(dir, "20250102030405", "again"); !errors.Is(err, plan.ErrExport) {
 		t.Errorf("a version twice: got %v, want %v", err, plan.ErrExport)
 	}
-	if err := p.Export(dir, "yesterday", "first"); err == nil {
+	if _, err := p.Export(dir, "yesterday", "first"); err == nil {
 		t.Error("a version that is no time was written")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "20250102030405_first.sql"), []byte("DROP TABLE account;\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Export(dir, "20250102030407", "later"); !errors.Is(err, plan.ErrExport) {
+	if _, err := p.Export(dir, "20250102030407", "later"); !errors.Is(err, plan.ErrExport) {
 		t.Errorf("an edited file: got %v, want %v", err, plan.ErrExport)
 	}
 	if names, _ := filepath.Glob(filepath.Join(dir, "*.sql")); len(names) != 1 {
