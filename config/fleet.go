@@ -1,0 +1,157 @@
+// Package config reads what people configure: fleet.yaml, the policy that lives
+// in the watched repository, and reconciler.yaml, the operator's own settings.
+//
+// It also holds the reading of YAML and JSON that package bundle shares: text
+// becomes documents whose every value knows its line and column, and what is
+// wrong with it becomes faults, all of them at once.
+package config
+
+import "github.com/tenantops/reconciler/protocol"
+
+// Fleet is fleet.yaml: how a fleet is deployed. Every key is optional.
+type Fleet struct {
+	Fleet            string                          `json:"fleet" default:"main" shape:"minlen=1,maxlen=63" doc:"Name of the fleet, recorded in every tenant database."`
+	Environment      Environment                     `json:"environment" default:"prod" doc:"Environment of tenants that name none; it filters seed sets."`
+	IsolationLevel   protocol.TenantIsolationLevel   `json:"isolationLevel" default:"isolated_db" doc:"Isolation of tenants that name none."`
+	DatabaseProvider protocol.DatabaseProvider       `json:"databaseProvider" default:"turso" doc:"Provider of tenants that name none."`
+	Policy           Policy                          `json:"policy" default:"{}" doc:"What may be done without asking, by class of change."`
+	Retention        Span                            `json:"retention" default:"7d" doc:"How long removed columns and tables are kept."`
+	NotNull          NotNull                         `json:"notNull" default:"strict" doc:"Who enforces required fields: the database or the engine."`
+	Seed             Seed                            `json:"seed" default:"strict" doc:"What a seed record that breaks a constraint does."`
+	Drift            Drift                           `json:"drift" default:"report" doc:"What is done about a database that differs from its last deployment."`
+	DeletionGuard    Limit                           `json:"deletionGuard" default:"{\"tenants\":1,\"percent\":5}" doc:"Removals beyond which nothing is removed until confirmed."`
+	GraceHours       int                             `json:"graceHours" default:"72" shape:"min=0" doc:"Hours until a removed tenant is destroyed."`
+	Snapshots        Snapshots                       `json:"snapshots" default:"{}" doc:"Copies kept of a tenant database."`
+	MaxLock          MaxLock                         `json:"maxLock" default:"{}" doc:"How long a deployment may keep writers waiting."`
+	Plans            map[string]protocol.TenantQuota `json:"plans" default:"{}" doc:"Quotas by plan."`
+	Databases        Databases                       `json:"databases" default:"{}" doc:"How tenant databases are provided."`
+	Rollout          Rollout                         `json:"rollout" default:"{}" doc:"In which order and how fast tenants are deployed."`
+	Windows          []Window                        `json:"windows" default:"[]" doc:"When deployments may run; always when empty."`
+}
+
+// Policy says what is done with a change of each class.
+type Policy struct {
+	Additive    Action `json:"additive" default:"allow" doc:"New tables, columns and indexes."`
+	Widening    Action `json:"widening" default:"allow" doc:"Constraints that are lifted."`
+	Rewrite     Action `json:"rewrite" default:"allow" doc:"Tables that are copied."`
+	Narrowing   Action `json:"narrowing" default:"approve" doc:"Constraints that existing rows may break."`
+	Destructive Action `json:"destructive" default:"deny" doc:"Columns and tables that go with their rows."`
+}
+
+// Action is what is done with a change.
+type Action string
+
+// The actions, from the most lenient.
+const (
+	Allow   Action = "allow"
+	Approve Action = "approve" // after somebody approved the plan
+	Deny    Action = "deny"
+)
+
+// Values lists the actions.
+func (Action) Values() []string { return []string{"allow", "approve", "deny"} }
+
+// Environment is what a tenant is for. Seed sets name the environments that
+// they are meant for.
+type Environment string
+
+// The environments.
+const (
+	Prod Environment = "prod"
+	Dev  Environment = "dev"
+	Test Environment = "test"
+)
+
+// Values lists the environments.
+func (Environment) Values() []string { return []string{"prod", "dev", "test"} }
+
+// NotNull is who enforces required fields.
+type NotNull string
+
+// NotNullStrict makes the columns of required fields NOT NULL; NotNullEngine
+// leaves that to the engine, as ObjectStack 17 does.
+const (
+	NotNullStrict NotNull = "strict"
+	NotNullEngine NotNull = "engine"
+)
+
+// Values lists the choices.
+func (NotNull) Values() []string { return []string{"strict", "engine"} }
+
+// Seed is what a seed record that breaks a constraint does.
+type Seed string
+
+// SeedStrict fails the deployment; SeedSkip leaves the record out and reports
+// it.
+const (
+	SeedStrict Seed = "strict"
+	SeedSkip   Seed = "skip"
+)
+
+// Values lists the choices.
+func (Seed) Values() []string { return []string{"strict", "skip"} }
+
+// Drift is what is done about a database that differs from its last deployment.
+type Drift string
+
+// The reactions to drift.
+const (
+	DriftReport Drift = "report"
+	DriftHeal   Drift = "heal"
+	DriftIgnore Drift = "ignore"
+)
+
+// Values lists the reactions.
+func (Drift) Values() []string { return []string{"report", "heal", "ignore"} }
+
+// Limit is a number of tenants and a share of the fleet.
+type Limit struct {
+	Tenants *int     `json:"tenants,omitempty" shape:"min=0" doc:"A number of tenants."`
+	Percent *float64 `json:"percent,omitempty" shape:"min=0,max=100" doc:"A share of the tenants, in percent."`
+}
+
+// Snapshots says which copies of a tenant database are kept.
+type Snapshots struct {
+	Keep     int   `json:"keep" default:"3" shape:"min=0" doc:"Number of copies kept."`
+	MaxBytes int64 `json:"maxBytes" default:"10737418240" shape:"min=0" doc:"Size of all copies together, in bytes."`
+}
+
+// MaxLock is how long a deployment may keep writers waiting.
+type MaxLock struct {
+	File   Span `json:"file" default:"30s" doc:"In a database file."`
+	Remote Span `json:"remote" default:"3s" doc:"On a server, which takes the lock away after 5s."`
+}
+
+// Databases says how tenant databases are provided. Its parts are those of the
+// protocol's multi-tenant configuration.
+type Databases struct {
+	OrganizationSlug string                    `json:"organizationSlug,omitempty" shape:"minlen=1" doc:"Turso organisation."`
+	URLTemplate      string                    `json:"urlTemplate,omitempty" shape:"minlen=1" doc:"URL of a database, with the placeholder {tenant_id}."`
+	GroupAuthToken   string                    `json:"groupAuthToken,omitempty" shape:"minlen=1" doc:"Token of the group: a reference to a secret."`
+	Group            *protocol.TursoGroup      `json:"group,omitempty" doc:"Group that holds the databases."`
+	Lifecycle        *protocol.TenantLifecycle `json:"lifecycle,omitempty" doc:"What happens to a database with its tenant."`
+}
+
+// Rollout says in which order and how fast tenants are deployed.
+type Rollout struct {
+	MaxConcurrent int    `json:"maxConcurrent" default:"8" shape:"min=1" doc:"Tenants deployed at the same time."`
+	Waves         []Wave `json:"waves" default:"[{\"name\":\"all\"}]" shape:"items=1" doc:"Groups of tenants, one after the other."`
+}
+
+// Wave is a group of tenants that is deployed before the next one. Without
+// match it takes what is left; tenants and percent limit how many.
+type Wave struct {
+	Name          string            `json:"name" shape:"minlen=1" doc:"Name of the wave."`
+	Match         map[string]string `json:"match,omitzero" doc:"Labels that a tenant must have."`
+	Tenants       *int              `json:"tenants,omitempty" shape:"min=1" doc:"Number of tenants."`
+	Percent       *float64          `json:"percent,omitempty" shape:"above=0,max=100" doc:"Share of the tenants, in percent."`
+	Bake          Span              `json:"bake,omitempty" doc:"How long to wait after it before the next wave."`
+	FailureBudget *Limit            `json:"failureBudget,omitempty" doc:"Failures after which the rollout halts; no limit when absent."`
+}
+
+// Window is a time when deployments may run.
+type Window struct {
+	Cron     string `json:"cron" doc:"When it opens: minute, hour, day, month, weekday."`
+	Duration Span   `json:"duration" doc:"How long it stays open."`
+	Timezone string `json:"timezone" default:"UTC" doc:"Time zone of cron, such as Europe/Berlin."`
+}
