@@ -28,13 +28,9 @@ func FuzzParse(f *testing.F) {
 		if !ok {
 			t.Skip("no such type")
 		}
-		value, err := decode(text)
-		if err != nil {
-			t.Skip(err)
-		}
-		typed, report := s.Make(value, shape.Strip)
-		kept := s.Parse(value, shape.Keep)
-		strict := s.Parse(value, shape.Strict)
+		typed, report := s.MakeJSON([]byte(text), shape.Strip)
+		_, kept := s.MakeJSON([]byte(text), shape.Keep)
+		_, strict := s.MakeJSON([]byte(text), shape.Strict)
 		if !reflect.DeepEqual(report.Issues, kept.Issues) || len(strict.Issues) != len(kept.Issues)+len(kept.Unknown) {
 			t.Fatalf("strip: %v\nkeep: %v and %v\nstrict: %v", report.Issues, kept.Issues, kept.Unknown, strict.Issues)
 		}
@@ -44,26 +40,29 @@ func FuzzParse(f *testing.F) {
 		if _, err := json.Marshal(kept.Value); err != nil {
 			t.Fatalf("write the value: %v", err)
 		}
+		if value := s.Parse(decode(t, text), shape.Strip).Value; !reflect.DeepEqual(report.Value, value) {
+			t.Fatalf("text gives %v, its value %v", report.Value, value)
+		}
 		written, err := json.Marshal(typed)
 		if err != nil {
 			t.Fatalf("write the typed value: %v", err)
 		}
-		value, err = decode(string(written))
-		if err != nil {
-			t.Fatalf("read %s: %v", written, err)
-		}
-		again, report := s.Make(value, shape.Strict)
+		again, report := s.MakeJSON(written, shape.Strict)
 		if report.Err() != nil || !reflect.DeepEqual(typed, again) {
 			t.Fatalf("%s is parsed again to\n%+v with %v, from\n%+v", written, again, report.Err(), typed)
 		}
 	})
 }
 
-func decode(text string) (value any, err error) {
+// decode reads JSON as MakeJSON does.
+func decode(t testing.TB, text string) (value any) {
+	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
-	err = decoder.Decode(&value)
-	return value, err
+	if err := decoder.Decode(&value); err != nil {
+		t.Fatalf("decode %s: %v", text, err)
+	}
+	return value
 }
 
 // seeds are the examples of testdata, each in a file named like its type.
@@ -92,10 +91,7 @@ func TestSeeds(t *testing.T) {
 		if !ok {
 			t.Fatalf("there is no shape %s", name)
 		}
-		value, err := decode(text)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+		value := decode(t, text)
 		if report := s.Parse(value, shape.Strict); report.Err() != nil {
 			t.Errorf("%s: %v", name, report.Err())
 		}

@@ -48,6 +48,9 @@ func (b builder) plain(t reflect.Type, r rules) node {
 	case reflect.Slice:
 		return &list{b.build(t.Elem(), r.elements()), r.items, t}
 	case reflect.Map:
+		if t.Key() != reflect.TypeFor[string]() {
+			break
+		}
 		return &record{b.build(t.Elem(), r.elements()), r.key, t, t == freeMap && r.key == nil}
 	case reflect.Struct:
 		return b.object(t)
@@ -86,8 +89,11 @@ func (b builder) properties(o *object, t reflect.Type, index []int) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := append(index[:len(index):len(index)], i)
-		if f.Anonymous {
+		switch {
+		case f.Anonymous:
 			b.properties(o, f.Type, at)
+			continue
+		case !f.IsExported() || f.Tag.Get("json") == "-":
 			continue
 		}
 		p, err := b.property(f)

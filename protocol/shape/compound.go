@@ -35,9 +35,10 @@ func (o *object) parse(r *run, in any, out reflect.Value) any {
 	if r.tooDeep() {
 		return in
 	}
-	mark, base := len(r.found), r.lay(o, given)
-	value := make(map[string]any, len(given)+o.presets)
-	if r.unknown != Strip {
+	mark := len(r.found)
+	base, known, absent := r.lay(o, given)
+	value := make(map[string]any, known+absent)
+	if r.unknown != Strip && known < len(given) {
 		o.strangers(r, given, value)
 	}
 	for i := range o.properties {
@@ -65,17 +66,24 @@ type slot struct {
 
 // lay puts what is given into one slot a property, so that the properties can
 // be taken in their order with one look-up for each key that is there. It
-// returns the index of the first slot.
-func (r *run) lay(o *object, given map[string]any) int {
-	base := len(r.slots)
+// returns the index of the first slot, the number of properties given, and
+// that of absent ones with a default.
+func (r *run) lay(o *object, given map[string]any) (base, known, absent int) {
+	base, absent = len(r.slots), o.presets
 	r.slots = slices.Grow(r.slots, len(o.properties))[:base+len(o.properties)]
 	clear(r.slots[base:])
 	for key, v := range given {
-		if i, ok := o.index[key]; ok {
-			r.slots[base+i] = slot{v, true}
+		i, ok := o.index[key]
+		if !ok {
+			continue
+		}
+		r.slots[base+i] = slot{v, true}
+		known++
+		if o.properties[i].preset {
+			absent--
 		}
 	}
-	return base
+	return base, known, absent
 }
 
 // of is the value of a property, and false for one that stays absent.
@@ -84,14 +92,22 @@ func (p *property) of(s slot) (any, bool) {
 	case s.given:
 		return s.value, true
 	case p.preset:
-		if m, ok := p.value.(map[string]any); ok {
-			return maps.Clone(m), true
-		}
-		return p.value, true
+		return fresh(p.value), true
 	case p.optional:
 		return nil, false
 	}
 	return missing{}, true
+}
+
+// fresh copies a default, so that whoever gets it may change it.
+func fresh(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		return maps.Clone(value)
+	case []any:
+		return slices.Clone(value)
+	}
+	return value
 }
 
 // strangers notes the unknown keys of given, and keeps them where that is

@@ -59,10 +59,11 @@ func (r Report) Err() error {
 
 // Parse checks a decoded JSON value and makes a T of it. Numbers may be
 // json.Number, float64 or any integer. The T means nothing when the report has
-// issues. It never panics on a value made of JSON's types.
+// issues. It never panics on a value made of JSON's types, and does not change
+// it.
 func Parse[T any](value any, unknown Unknown) (T, Report) {
 	var out T
-	report := Of[T]().parse(value, unknown, reflect.ValueOf(&out).Elem())
+	report := Of[T]().parse(unknown, value, reflect.ValueOf(&out).Elem())
 	return out, report
 }
 
@@ -70,12 +71,9 @@ func Parse[T any](value any, unknown Unknown) (T, Report) {
 // issue of code invalid_json without a path. Numbers of free values keep their
 // text as json.Number.
 func ParseJSON[T any](data []byte, unknown Unknown) (T, Report) {
-	value, err := decode(data)
-	if err != nil {
-		var zero T
-		return zero, Report{Issues: Issues{{Path: []any{}, Code: InvalidJSON, Message: err.Error()}}}
-	}
-	return Parse[T](value, unknown)
+	var out T
+	report := Of[T]().parseJSON(data, unknown, reflect.ValueOf(&out).Elem())
+	return out, report
 }
 
 func decode(data []byte) (value any, err error) {
@@ -124,14 +122,30 @@ func (s *Shape) Parse(value any, unknown Unknown) Report {
 	return report
 }
 
-// Make is the function Parse for a type known by its shape only.
+// Make is the function Parse for a type that is known by its shape only.
 func (s *Shape) Make(value any, unknown Unknown) (any, Report) {
 	out := reflect.New(s.typ).Elem()
-	report := s.parse(value, unknown, out)
+	report := s.parse(unknown, value, out)
 	return out.Interface(), report
 }
 
-func (s *Shape) parse(value any, unknown Unknown, out reflect.Value) Report {
+// MakeJSON is the function ParseJSON for a type that is known by its shape
+// only.
+func (s *Shape) MakeJSON(data []byte, unknown Unknown) (any, Report) {
+	out := reflect.New(s.typ).Elem()
+	report := s.parseJSON(data, unknown, out)
+	return out.Interface(), report
+}
+
+func (s *Shape) parseJSON(data []byte, unknown Unknown, out reflect.Value) Report {
+	value, err := decode(data)
+	if err != nil {
+		return Report{Issues: Issues{{Path: []any{}, Code: InvalidJSON, Message: err.Error()}}}
+	}
+	return s.parse(unknown, value, out)
+}
+
+func (s *Shape) parse(unknown Unknown, value any, out reflect.Value) Report {
 	r := run{unknown: unknown}
 	report := Report{Value: s.root.parse(&r, value, out)}
 	for _, f := range r.found {
