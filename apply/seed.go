@@ -30,8 +30,8 @@ type beforeImage struct {
 func (r *runner) seed(ctx context.Context) error {
 	strict := r.plan.SeedMode != SeedSkip
 	issues := slices.Clone(r.plan.SeedIssues)
-	if strict && refusals(issues) != nil {
-		return &SeedError{Issues: refusals(issues)}
+	if strict && plan.Refusals(issues) != nil {
+		return &SeedError{Issues: plan.Refusals(issues)}
 	}
 	loaded, refused := map[string]bool{}, map[string]bool{}
 	for _, s := range r.plan.Seeds {
@@ -50,29 +50,18 @@ func (r *runner) seed(ctx context.Context) error {
 		if did.before != nil {
 			r.before = append(r.before, *did.before)
 		}
-		if refusals(did.issues) != nil {
+		if plan.Refusals(did.issues) != nil {
 			refused[record] = true
 			if err := r.inTransaction(ctx); err != nil {
 				return fmt.Errorf("seed %s record %d: %w", s.Set, s.Record+1, err)
 			}
 		}
 	}
-	if strict && refusals(issues) != nil {
-		return &SeedError{Issues: refusals(issues)}
+	if strict && plan.Refusals(issues) != nil {
+		return &SeedError{Issues: plan.Refusals(issues)}
 	}
 	r.outcome.Seeded, r.outcome.SeedIssues = len(loaded), issues
 	return nil
-}
-
-// refusals are the issues whose record is not loaded; nil without any.
-func refusals(issues []plan.SeedIssue) []plan.SeedIssue {
-	var refused []plan.SeedIssue
-	for _, i := range issues {
-		if !i.Warning {
-			refused = append(refused, i)
-		}
-	}
-	return refused
 }
 
 // inTransaction makes sure that a failed statement has not ended the
@@ -105,7 +94,7 @@ func load(ctx context.Context, conn database.Conn, s plan.Seed) (loading, error)
 		return loading{}, err
 	}
 	var did loading
-	if did.issues, err = unresolved(ctx, conn, s); err != nil || refusals(did.issues) != nil {
+	if did.issues, err = unresolved(ctx, conn, s); err != nil || plan.Refusals(did.issues) != nil {
 		return did, err
 	}
 	changed, err := conn.Exec(ctx, s.SQL)

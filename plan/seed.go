@@ -92,6 +92,17 @@ func (i SeedIssue) String() string {
 	return where + ": " + i.Message
 }
 
+// Refusals are the issues whose record is not loaded; nil without any.
+func Refusals(issues []SeedIssue) []SeedIssue {
+	var refused []SeedIssue
+	for _, i := range issues {
+		if !i.Warning {
+			refused = append(refused, i)
+		}
+	}
+	return refused
+}
+
 // CompileSeeds turns seed sets into statements. A set is named after its
 // object, the second one of an object "account/2" and so on; it runs when its
 // digest is not the one in in.Applied. Sets run in the order given, but those

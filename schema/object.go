@@ -1,10 +1,6 @@
 package schema
 
-import "github.com/tenantops/reconciler/protocol"
+import "github.com/tenantops/reconciler/bundle"
 
 // Object is an object definition with the old names that it declares.
-type Object struct {
-	protocol.Object
-	RenamedFrom  string            // the object's name before, empty when it has not changed
-	FieldRenames map[string]string // new field key → old field key
-}
+type Object = bundle.Object

@@ -1,0 +1,96 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/plan"
+)
+
+// PolicyError says that the fleet's policy does not let a plan run.
+type PolicyError struct {
+	Change string
+	Class  diff.Class
+	Rule   string // approve or deny
+	Digest string // of the plan
+}
+
+func (e *PolicyError) Error() string {
+	if e.Rule == "approve" {
+		return fmt.Sprintf("%s is %s and needs approval (plan %.12s)", e.Change, e.Class, e.Digest)
+	}
+	return fmt.Sprintf("%s is %s, which the policy denies", e.Change, e.Class)
+}
+
+// permit holds a plan against the policy. Destructive steps that the plan's
+// own pre-checks keep from losing a value need no permission.
+func (p Policy) permit(pl *plan.Plan) error {
+	for _, s := range pl.Steps {
+		rule := p.Classes[s.Class.String()]
+		if s.Class == diff.Destructive && p.Plan.KeepValues || rule == "allow" || rule == "" {
+			continue
+		}
+		return &PolicyError{Change: s.Change, Class: s.Class, Rule: rule, Digest: pl.Digest}
+	}
+	return nil
+}
+
+// classify says what an error means for a tenant: whether its deployment is
+// blocked until data, bundle or policy change, or failed and worth another
+// try; the reason in one word; and what to do next.
+func classify(err error) (Action, string, string) {
+	var (
+		blocked *apply.BlockedError
+		policy  *PolicyError
+		invalid *InvalidError
+		seed    *apply.SeedError
+	)
+	var explained interface {
+		error
+		Reason() string
+		Next() string
+	}
+	switch {
+	case errors.As(err, &explained):
+		return Blocked, explained.Reason(), explained.Next()
+	case errors.As(err, &blocked):
+		return Blocked, "PreCheckFailed", blocked.Next()
+	case errors.As(err, &policy) && policy.Rule == "approve":
+		return Blocked, "AwaitingApproval", fmt.Sprintf("set policy.%s: allow in fleet.yaml", policy.Class)
+	case errors.As(err, &policy):
+		return Blocked, "PolicyDenied", fmt.Sprintf("take the change back, or change policy.%s in fleet.yaml", policy.Class)
+	case errors.As(err, &invalid):
+		return Blocked, "InvalidBundle", "correct the definitions and commit"
+	case errors.As(err, &seed):
+		return Blocked, "SeedRejected", "correct the records, or set seed: skip in fleet.yaml"
+	case errors.Is(err, apply.ErrOwnedElsewhere):
+		return Blocked, "OwnedElsewhere", "give the tenant its own database, or correct fleet, environment or id"
+	case errors.Is(err, apply.ErrNewerJournal):
+		return Blocked, "NewerJournal", "run the newer reconciler"
+	case errors.Is(err, apply.ErrProof):
+		return Failed, "ProofFailed", "nothing was run; report the plan and the schema as a bug of the reconciler"
+	case errors.Is(err, apply.ErrGuard):
+		return Failed, "GuardFailed", "nothing was committed; look for a trigger or a writer that interferes"
+	case errors.Is(err, apply.ErrStale):
+		return Failed, "Stale", "somebody else changes the schema; it is tried again"
+	case errors.Is(err, database.ErrConstraint):
+		return Blocked, "ConstraintFailed", "correct the rows that break the constraint"
+	case errors.Is(err, database.ErrBusy):
+		return Failed, "Busy", "another process holds the database; it is tried again"
+	case errors.Is(err, database.ErrCorrupt), errors.Is(err, database.ErrNotADB):
+		return Failed, "Corrupt", "restore the file from a backup"
+	case errors.Is(err, database.ErrPermission), errors.Is(err, database.ErrReadOnly):
+		return Failed, "PermissionDenied", "let the reconciler's user read and write the file and its directory"
+	case errors.Is(err, database.ErrFull):
+		return Failed, "DiskFull", "make room on the volume"
+	case errors.Is(err, database.ErrMissing):
+		return Failed, "Missing", "bring the file back: it is not created again once it has been deployed to"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return Failed, "Interrupted", "it is tried again"
+	}
+	return Failed, "DeploymentFailed", "see the error; it is tried again"
+}

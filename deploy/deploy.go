@@ -1,0 +1,257 @@
+// Package deploy brings one tenant's database to one bundle: read, compare,
+// plan, prove, apply, record. It is the only path by which a plan reaches a
+// tenant.
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/schema"
+	"github.com/tenantops/reconciler/state"
+)
+
+// Config is what a Deployer works with.
+type Config struct {
+	Store    *state.Store     // nil: plans are kept in memory alone, and nothing is deployed
+	ReadOnly bool             // plans are read from Store and not added to it
+	Now      func() time.Time // default time.Now
+	Log      *slog.Logger     // default: nothing
+}
+
+// Deployer plans and runs deployments. It is used by many goroutines at once,
+// each with a tenant of its own.
+type Deployer struct {
+	store   *state.Store
+	now     func() time.Time
+	log     *slog.Logger
+	planner planner
+}
+
+// New returns a Deployer.
+func New(c Config) *Deployer {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Deployer{store: c.Store, now: c.Now, log: c.Log, planner: planner{store: c.Store, readOnly: c.ReadOnly}}
+}
+
+// Request asks for one tenant to be brought to one bundle.
+type Request struct {
+	Owner    apply.Owner
+	Desired  *bundle.Desired
+	Policy   Policy
+	Revision string // full commit
+	Author   string
+	Email    string
+	Subject  string
+	// Fresh says that the database was created for this request.
+	Fresh bool
+}
+
+// Policy says which plans may run.
+type Policy struct {
+	Plan    PlanPolicy
+	Classes map[string]string // class → allow, approve or deny
+	Drift   string            // report, heal or ignore
+}
+
+// Action is what a pass would do, or did, to a tenant.
+type Action string
+
+// The actions of a plan.
+const (
+	Create  Action = "create" // a new database
+	Update  Action = "update"
+	None    Action = "none"
+	Blocked Action = "blocked"
+	Failed  Action = "error"
+)
+
+// Assessment is what a look at one tenant found.
+type Assessment struct {
+	Action   Action
+	Class    string     // plan class
+	Plan     *plan.Plan // nil when there is none
+	Findings []apply.Finding
+	Drift    bool
+	Reason   string // why Action is blocked or error, one CamelCase word
+	Message  string
+	Next     string
+	Err      error
+
+	record apply.Record
+	master schema.Master
+}
+
+// Assess says what a deployment would do. It writes nothing to the tenant.
+func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) Assessment {
+	a := Assessment{Action: None}
+	var err error
+	if a.master, err = schema.ReadMaster(ctx, conn); err != nil {
+		return a.failed(err)
+	}
+	if a.record, err = apply.ReadRecord(ctx, conn, a.master); err != nil {
+		return a.failed(err)
+	}
+	if a.record.Last != nil {
+		if a.record.Owner != r.Owner {
+			return a.failed(fmt.Errorf("%w: it is tenant %q of fleet %q (%s)", apply.ErrOwnedElsewhere,
+				a.record.Owner.Tenant, a.record.Owner.Fleet, a.record.Owner.Environment))
+		}
+		if a.settled(r) {
+			return a
+		}
+	}
+	situation := situation{conn: conn, master: a.master, record: a.record, desired: r.Desired, policy: r.Policy.Plan}
+	a.Plan, a.Class, err = d.planner.plan(ctx, situation)
+	if err != nil {
+		return a.failed(err)
+	}
+	if a.record.Last != nil && a.record.Last.Bundle == r.Desired.Digest {
+		if a.Drift = len(a.Plan.Migration.Statements) > 0; a.Drift && r.Policy.Drift != "heal" {
+			return a.drifted(r)
+		}
+		if a.Plan.Empty() && a.record.Policy == a.Plan.Policy {
+			return a // only something foreign has changed
+		}
+	}
+	if err := r.Policy.permit(a.Plan); err != nil {
+		return a.failed(err)
+	}
+	if refused := plan.Refusals(a.Plan.SeedIssues); refused != nil && a.Plan.SeedMode != apply.SeedSkip {
+		return a.failed(&apply.SeedError{Issues: refused})
+	}
+	if a.Findings, err = apply.Check(ctx, conn, a.Plan); err != nil {
+		return a.failed(err)
+	}
+	if len(a.Findings) > 0 {
+		return a.failed(&apply.BlockedError{Findings: a.Findings})
+	}
+	a.Action = Update
+	if a.master.Empty() && a.record.Last == nil {
+		a.Action = Create
+	}
+	return a
+}
+
+// settled tells that nothing is to do: the newest journal row has the desired
+// bundle and policy, and the schema is the one that it left.
+func (a *Assessment) settled(r Request) bool {
+	last := a.record.Last
+	return last.Bundle == r.Desired.Digest && last.To == a.master.Fingerprint() && a.record.Policy == r.Policy.Plan.digest()
+}
+
+func (a Assessment) drifted(r Request) Assessment {
+	if r.Policy.Drift == "ignore" {
+		return a
+	}
+	a.Reason = "Drift"
+	a.Message = "the live schema is not what the last deployment left: " + a.Plan.Steps[0].Change + " would be needed"
+	a.Next = "set drift: heal in fleet.yaml to put it right, or change the bundle to match"
+	return a
+}
+
+// Fail is the assessment of a tenant that an error kept from being looked at.
+func Fail(err error) Assessment { return Assessment{}.failed(err) }
+
+func (a Assessment) failed(err error) Assessment {
+	a.Err = err
+	a.Action, a.Reason, a.Next = classify(err)
+	a.Message = err.Error()
+	return a
+}
+
+// Result is what a deployment did to one tenant.
+type Result struct {
+	Assessment
+	DeploymentID string // empty when nothing was tried
+	Statements   int
+	Seeded       int
+	SeedIssues   []plan.SeedIssue
+	Duration     time.Duration
+	Changed      bool // a deployment was committed
+	Fingerprint  string
+}
+
+// Deploy assesses and, where there is something to do and nothing in the way,
+// runs the plan. A plan that went stale between the two is made once more.
+// Result.Err says why nothing was committed.
+func (d *Deployer) Deploy(ctx context.Context, conn database.Conn, r Request) Result {
+	result := d.attempt(ctx, conn, r)
+	if errors.Is(result.Err, apply.ErrStale) {
+		result = d.attempt(ctx, conn, r)
+	}
+	return result
+}
+
+func (d *Deployer) attempt(ctx context.Context, conn database.Conn, r Request) Result {
+	start := d.now()
+	result := Result{Assessment: d.Assess(ctx, conn, r)}
+	result.Fingerprint = result.master.Fingerprint()
+	if err := d.follow(ctx, r, result.record); err != nil {
+		result.Assessment = result.Assessment.failed(err)
+		return result
+	}
+	if result.Action == None {
+		return result
+	}
+	record := d.begin(start, r, result)
+	result.DeploymentID = record.ID
+	if result.Err == nil {
+		result = d.run(ctx, conn, r, result, &record)
+	}
+	result.Duration = d.now().Sub(start)
+	record.finish(result, d.now())
+	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment); err != nil {
+		result.Assessment = result.Assessment.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
+	}
+	return result
+}
+
+func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, result Result, record *attempt) Result {
+	previous := ""
+	if result.record.Last != nil {
+		previous = result.record.Last.Bundle
+	}
+	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
+		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
+		At: record.StartedAt, Adopt: result.record.Last == nil, OnStatus: record.transition,
+	})
+	if err != nil {
+		result.Assessment = result.Assessment.failed(err)
+		return result
+	}
+	result.Changed, result.Statements, result.Seeded = true, outcome.Statements, outcome.Seeded
+	result.SeedIssues, record.StatementTimes = outcome.SeedIssues, outcome.StatementTimes
+	result.Fingerprint = result.Plan.To
+	return result
+}
+
+// follow records the newest journal row where state does not have it: a crash
+// between COMMIT and the row in state leaves just that.
+func (d *Deployer) follow(ctx context.Context, r Request, record apply.Record) error {
+	if record.Last == nil {
+		return nil
+	}
+	if _, err := d.store.Deployment(ctx, record.Last.Deployment); !errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	return d.store.SaveDeployment(ctx, FromJournal(protocol.TenantID(r.Owner.Tenant), *record.Last))
+}
+
+// newID returns a UUIDv7: ids of later deployments sort after earlier ones.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

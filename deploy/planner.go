@@ -1,0 +1,290 @@
+package deploy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/schema"
+	"github.com/tenantops/reconciler/state"
+)
+
+// PlanPolicy is the part of the fleet's policy that changes statements, as
+// opposed to who may approve them.
+type PlanPolicy struct {
+	NullableRequired bool   // notNull: engine
+	SeedMode         string // strict or skip
+	KeepValues       bool   // a column or table that is dropped must hold nothing
+}
+
+func (p PlanPolicy) digest() string { return digestOf(fmt.Sprintf("%+v", p)) }
+
+// planner makes plans and remembers them by class, so that all tenants in the
+// same state share one: inspected, planned and proved once.
+type planner struct {
+	store    *state.Store
+	readOnly bool
+	flight   singleflight.Group
+
+	mu    sync.Mutex
+	known map[string]planned
+}
+
+// planned is what one class led to. A class that has no plan keeps its error:
+// its other tenants get the same.
+type planned struct {
+	plan *plan.Plan
+	err  error
+}
+
+// maxKnown bounds the plans kept in memory. A fleet has as many classes as it
+// has different histories; more than this many at once are read from state.
+const maxKnown = 512
+
+// situation is one database and what is wanted of it.
+type situation struct {
+	conn    database.Conn
+	master  schema.Master
+	record  apply.Record
+	desired *bundle.Desired
+	policy  PlanPolicy
+}
+
+// class is the plan class: everything that a plan depends on.
+func (s situation) class() string {
+	return digestOf(s.master.Fingerprint(), s.record.Applied, s.desired.Digest, s.policy.digest(), schema.Dialect,
+		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled))
+}
+
+// plan returns the plan for a situation, from memory, from state, or made and
+// proved now. Many goroutines may ask for one class at once: one does the work.
+func (p *planner) plan(ctx context.Context, s situation) (*plan.Plan, string, error) {
+	class := s.class()
+	if found, ok := p.recall(class); ok {
+		return found.plan, class, found.err
+	}
+	made, err, _ := p.flight.Do(class, func() (any, error) {
+		if found, ok := p.recall(class); ok {
+			return found.plan, found.err
+		}
+		made, err := p.load(ctx, class)
+		if made == nil && err == nil {
+			made, err = p.make(ctx, s)
+			if err == nil {
+				err = p.save(ctx, class, made)
+			}
+		}
+		if err == nil || isPermanent(err) {
+			p.remember(class, planned{made, err})
+		}
+		return made, err
+	})
+	result, _ := made.(*plan.Plan)
+	return result, class, err
+}
+
+// isPermanent tells an error that every tenant of the class would get again.
+func isPermanent(err error) bool {
+	var invalid *InvalidError
+	return errors.Is(err, plan.ErrConflict) || errors.Is(err, apply.ErrProof) || errors.As(err, &invalid)
+}
+
+func (p *planner) recall(class string) (planned, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found, ok := p.known[class]
+	return found, ok
+}
+
+func (p *planner) remember(class string, result planned) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known == nil || len(p.known) >= maxKnown {
+		p.known = map[string]planned{}
+	}
+	p.known[class] = result
+}
+
+func (p *planner) load(ctx context.Context, class string) (*plan.Plan, error) {
+	if p.store == nil {
+		return nil, nil
+	}
+	stored, err := p.store.PlanByClass(ctx, class)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return plan.Decode(stored.Body)
+}
+
+func (p *planner) save(ctx context.Context, class string, made *plan.Plan) error {
+	if p.store == nil || p.readOnly {
+		return nil
+	}
+	body, err := made.Encode()
+	if err != nil {
+		return err
+	}
+	return p.store.SavePlan(ctx, state.Plan{Digest: made.Digest, Class: class, Body: body})
+}
+
+// make inspects a private copy of the database's schema, compares, plans and
+// proves.
+func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
+	live, err := inspect(ctx, s.master)
+	if err != nil {
+		return nil, err
+	}
+	owned, err := schema.ParseOwned(s.record.Owned)
+	if err != nil {
+		return nil, err
+	}
+	before, err := recorded(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	tables, warnings, err := desiredTables(s.desired, s.policy)
+	if err != nil {
+		return nil, err
+	}
+	after := definitions(s.desired)
+	compared, err := diff.Compute(diff.Live{Tables: live, Owned: owned, Definitions: before},
+		diff.Desired{Tables: tables, Definitions: after})
+	if err != nil {
+		return nil, err
+	}
+	seeds, err := compileSeeds(s, tables)
+	if err != nil {
+		return nil, err
+	}
+	in := plan.Input{
+		Diff: compared, Master: s.master, Live: live, Desired: tables, Bundle: s.desired.Digest,
+		KeepValues: s.policy.KeepValues, Seeds: seeds, SeedMode: s.policy.SeedMode,
+		Registered: plan.Registered(after), Policy: s.policy.digest(), FromApplied: s.record.Applied,
+	}
+	made, err := plan.Build(in)
+	if err != nil {
+		return nil, err
+	}
+	made.Warnings = append(made.Warnings, warnings...)
+	if err := apply.Prove(ctx, in, made); err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+// inspect reads the tables of a private copy: inspection never touches the
+// tenant's own connection.
+func inspect(ctx context.Context, master schema.Master) ([]schema.Table, error) {
+	if master.Empty() {
+		return nil, nil
+	}
+	conn, err := libsql.OpenMemory(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("inspect schema: %w", err)
+	}
+	defer conn.Close()
+	if err := master.Replay(ctx, conn); err != nil {
+		return nil, err
+	}
+	return schema.Inspect(ctx, conn)
+}
+
+// desiredTables are the tables of a bundle and the one of the registry, which
+// a bundle may define itself.
+func desiredTables(d *bundle.Desired, policy PlanPolicy) ([]schema.Table, []plan.Warning, error) {
+	objects := d.Objects
+	if !hasRegistry(objects) {
+		objects = append(objects[:len(objects):len(objects)], registryObject())
+	}
+	tables, faults := schema.Desired(objects, schema.Options{NullableRequired: policy.NullableRequired})
+	var warnings []plan.Warning
+	var wrong []string
+	for _, f := range faults {
+		if f.Warning {
+			warnings = append(warnings, plan.Warning{Code: f.Code, Message: f.Error()})
+		} else {
+			wrong = append(wrong, f.Error())
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, nil, &InvalidError{Message: strings.Join(wrong, "; ")}
+	}
+	return tables, warnings, nil
+}
+
+func hasRegistry(objects []bundle.Object) bool {
+	for _, o := range objects {
+		if schema.TableName(o.Object) == plan.RegistryTable {
+			return true
+		}
+	}
+	return false
+}
+
+// recorded returns the definitions that earlier deployments registered. Their
+// bodies are read for the comparison's words only, and only where they are
+// still what was registered.
+func recorded(ctx context.Context, s situation) ([]diff.Definition, error) {
+	list, err := plan.ParseRegistered(s.record.Registered)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	rows, err := s.conn.Query(ctx, "SELECT id, CAST(metadata AS BLOB) FROM "+schema.Quote(plan.RegistryTable))
+	if err != nil {
+		return list, nil // somebody dropped the table; the plan makes it again
+	}
+	bodies := map[string]string{}
+	for _, row := range rows.Values {
+		id, _ := row[0].(string)
+		body, _ := row[1].([]byte)
+		bodies[id] = string(body)
+	}
+	for i := range list {
+		body := bodies[plan.RowID(plan.RegistryTable, string(list[i].Type), list[i].Name)]
+		if digestOf(body) == list[i].Checksum {
+			list[i].Body = body
+		}
+	}
+	return list, nil
+}
+
+// InvalidError says that a bundle has no form in the database.
+type InvalidError struct{ Message string }
+
+func (e *InvalidError) Error() string { return e.Message }
+
+func digestOf(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:])
+}
+
+// packages names the app that each definition came with.
+func packages(apps []protocol.AppManifest) map[string]string {
+	owner := map[string]string{}
+	for _, app := range apps {
+		for kind, names := range map[protocol.EntityType][]string{
+			protocol.EntityObject: app.Objects, protocol.EntityView: app.Views, protocol.EntityFlow: app.Flows,
+		} {
+			for _, name := range names {
+				owner[string(kind)+"\x00"+name] = app.Name
+			}
+		}
+	}
+	return owner
+}

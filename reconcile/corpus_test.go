@@ -1,0 +1,283 @@
+package reconcile_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/schema"
+	"github.com/tenantops/reconciler/state"
+)
+
+// corpusDir is the directory of real applications and their histories.
+func corpusDir(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv("RECONCILER_CORPUS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "shared", "corpus")
+	}
+	if _, err := os.Stat(dir); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("the corpus is not there: %v", err)
+		}
+		t.Skipf("the corpus is not there: %v", err)
+	}
+	return dir
+}
+
+// Every version of every application is deployed in order to one tenant; the
+// single files each to a fresh one.
+func TestCorpus(t *testing.T) {
+	dir := corpusDir(t)
+	histories, err := filepath.Glob(filepath.Join(dir, "*", "[0-9]*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byApp := map[string][]string{}
+	for _, file := range histories {
+		app := filepath.Base(filepath.Dir(file))
+		byApp[app] = append(byApp[app], file)
+	}
+	singles, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range singles {
+		byApp[strings.TrimSuffix(filepath.Base(file), ".json")] = []string{file}
+	}
+	for app, files := range byApp {
+		t.Run(app, func(t *testing.T) {
+			t.Parallel()
+			slices.Sort(files)
+			evolve(t, files)
+		})
+	}
+}
+
+func evolve(t *testing.T, files []string) {
+	x := newSubject(t)
+	for _, file := range files {
+		desired := compile(t, file)
+		before := x.insertRows(filepath.Base(file))
+		result := x.deploy(desired, everyClassAllowed())
+		if result.Err != nil {
+			t.Fatalf("%s: %s: %v (next: %s)", filepath.Base(file), result.Reason, result.Err, result.Next)
+		}
+		t.Logf("%s: %s, %d statements, class %s, %d rows before, %d seeded, %d seed records left out", filepath.Base(file),
+			result.Action, result.Statements, result.Plan.Class(), len(before), result.Seeded, len(result.SeedIssues))
+		if again := x.assess(desired, everyClassAllowed()); again.Action != deploy.None || again.Err != nil {
+			t.Fatalf("%s: a second plan is not empty: %s %v", filepath.Base(file), again.Action, again.Err)
+		}
+		x.equals(desired)
+		x.stillThere(before)
+	}
+}
+
+// The strict reading of required stops at the first table whose rows have no
+// value for a field that became required, and says which.
+func TestCorpusStrictNotNull(t *testing.T) {
+	dir := corpusDir(t)
+	x := newSubject(t)
+	policy := everyClassAllowed()
+	policy.Plan.NullableRequired = false
+	first := x.deploy(compile(t, filepath.Join(dir, "hotcrm", "01-fcc60bc2.json")), policy)
+	if first.Err != nil {
+		t.Fatal(first.Err)
+	}
+	x.insertRows("01")
+	before := x.fingerprint()
+	second := x.deploy(compile(t, filepath.Join(dir, "hotcrm", "02-ba29888e.json")), policy)
+	if second.Action != deploy.Blocked || !strings.Contains(second.Message, "contract.account") {
+		t.Fatalf("got %s %q, want it blocked by contract.account", second.Action, second.Message)
+	}
+	if x.fingerprint() != before {
+		t.Error("a blocked deployment changed the schema")
+	}
+}
+
+func everyClassAllowed() deploy.Policy {
+	return deploy.Policy{
+		Plan: deploy.PlanPolicy{NullableRequired: true, SeedMode: "skip"},
+		Classes: map[string]string{
+			"additive": "allow", "widening": "allow", "rewrite": "allow", "narrowing": "allow", "destructive": "allow",
+		},
+		Drift: "report",
+	}
+}
+
+func compile(t testing.TB, file string) *bundle.Desired {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	desired, faults := bundle.Compile(data)
+	for _, f := range faults {
+		if f.Severity == bundle.SeverityError {
+			t.Fatalf("%s: %v", file, f)
+		}
+	}
+	return desired
+}
+
+// subject is one tenant database and a deployer for it.
+type subject struct {
+	t        testing.TB
+	conn     database.Conn
+	deployer *deploy.Deployer
+	inserted int
+}
+
+func newSubject(t testing.TB) *subject {
+	t.Helper()
+	store, err := state.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := libsql.Open(t.Context(), filepath.Join(t.TempDir(), "tenant.db"), libsql.Options{Create: true, WAL: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &subject{t: t, conn: conn, deployer: deploy.New(deploy.Config{Store: store})}
+}
+
+func request(desired *bundle.Desired, policy deploy.Policy) deploy.Request {
+	return deploy.Request{
+		Owner:   apply.Owner{Fleet: "main", Environment: "prod", Tenant: "acme"},
+		Desired: desired, Policy: policy, Revision: desired.Digest,
+	}
+}
+
+func (x *subject) deploy(desired *bundle.Desired, policy deploy.Policy) deploy.Result {
+	return x.deployer.Deploy(x.t.Context(), x.conn, request(desired, policy))
+}
+
+func (x *subject) assess(desired *bundle.Desired, policy deploy.Policy) deploy.Assessment {
+	return x.deployer.Assess(x.t.Context(), x.conn, request(desired, policy))
+}
+
+func (x *subject) query(sql string, args ...any) [][]any {
+	x.t.Helper()
+	rows, err := x.conn.Query(x.t.Context(), sql, args...)
+	if err != nil {
+		x.t.Fatalf("%s: %v", sql, err)
+	}
+	return rows.Values
+}
+
+func (x *subject) fingerprint() string {
+	x.t.Helper()
+	master, err := schema.ReadMaster(x.t.Context(), x.conn)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return master.Fingerprint()
+}
+
+func (x *subject) tables() []schema.Table {
+	x.t.Helper()
+	tables, err := schema.Inspect(x.t.Context(), x.conn)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return tables
+}
+
+// value is one cell of a row that was inserted.
+type value struct{ table, id, column, content, affinity string }
+
+// insertRows puts one row into every table and returns its cells.
+func (x *subject) insertRows(version string) []value {
+	x.t.Helper()
+	var cells []value
+	for _, table := range x.tables() {
+		if table.Name == "sys_metadata" {
+			continue
+		}
+		x.inserted++
+		id := fmt.Sprintf("row-%s-%d", version, x.inserted)
+		names, marks, args := []string{}, []string{}, []any{}
+		for _, c := range table.Columns {
+			content := fmt.Sprint(x.inserted)
+			if c.Name == "id" {
+				content = id
+			}
+			names, marks, args = append(names, schema.Quote(c.Name)), append(marks, "?"), append(args, content)
+		}
+		insert := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", schema.Quote(table.Name), strings.Join(names, ", "), strings.Join(marks, ", "))
+		if _, err := x.conn.Exec(x.t.Context(), insert, args...); err != nil {
+			x.t.Fatalf("%s: %v", insert, err)
+		}
+		for _, c := range table.Columns {
+			stored := x.query(fmt.Sprintf("SELECT quote(%s) FROM %s WHERE id = ?", schema.Quote(c.Name), schema.Quote(table.Name)), id)
+			cells = append(cells, value{table.Name, id, c.Name, fmt.Sprint(stored[0][0]), schema.Affinity(c.Type)})
+		}
+	}
+	return cells
+}
+
+// stillThere looks for every cell whose table and column the database still
+// has with the same affinity.
+func (x *subject) stillThere(cells []value) {
+	x.t.Helper()
+	columns := map[string]string{}
+	for _, table := range x.tables() {
+		for _, c := range table.Columns {
+			columns[table.Name+"."+c.Name] = schema.Affinity(c.Type)
+		}
+	}
+	kept := 0
+	for _, cell := range cells {
+		if columns[cell.table+"."+cell.column] != cell.affinity {
+			continue
+		}
+		kept++
+		rows := x.query(fmt.Sprintf("SELECT quote(%s) FROM %s WHERE id = ?", schema.Quote(cell.column), schema.Quote(cell.table)), cell.id)
+		if len(rows) != 1 || fmt.Sprint(rows[0][0]) != cell.content {
+			x.t.Errorf("%s.%s of %s: got %v, want %s", cell.table, cell.column, cell.id, rows, cell.content)
+		}
+	}
+	if len(cells) > 0 && kept == 0 {
+		x.t.Logf("no cell of the version before has a place in this one")
+	}
+}
+
+// equals makes sure that every object of the bundle has its table with just
+// the columns and indexes that it asks for.
+func (x *subject) equals(desired *bundle.Desired) {
+	x.t.Helper()
+	want, faults := schema.Desired(desired.Objects, schema.Options{NullableRequired: true})
+	for _, f := range faults {
+		if !f.Warning {
+			x.t.Fatal(f)
+		}
+	}
+	got := slices.DeleteFunc(x.tables(), func(t schema.Table) bool {
+		return t.Name == "sys_metadata" && !slices.ContainsFunc(want, func(w schema.Table) bool { return w.Name == t.Name })
+	})
+	if schema.Digest(got) != schema.Digest(want) {
+		for _, w := range want {
+			i := slices.IndexFunc(got, func(t schema.Table) bool { return t.Name == w.Name })
+			if i < 0 || schema.Digest(got[i:i+1]) != schema.Digest([]schema.Table{w}) {
+				x.t.Errorf("table %q is not what is desired", w.Name)
+			}
+		}
+		x.t.Fatalf("the live schema has %d tables and differs from the desired one of %d", len(got), len(want))
+	}
+}

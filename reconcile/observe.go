@@ -1,0 +1,93 @@
+package reconcile
+
+import (
+	"context"
+	"github.com/tenantops/reconciler/bundle"
+	"time"
+
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+// observe records what the pass saw, one row for each tenant that is not as
+// it was.
+func (r *Reconciler) observe(ctx context.Context, f fleet, report Report) error {
+	var rows []state.Observed
+	for _, t := range report.Tenants {
+		if t.unchanged && f.observed[t.ID].Revision == f.commit.Hash {
+			continue
+		}
+		rows = append(rows, r.observed(f, t))
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return r.Store.SaveObserved(context.WithoutCancel(ctx), rows...)
+}
+
+func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
+	row := f.observed[t.ID]
+	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
+	row.Reason, row.Message, row.Next = t.Result.Reason, t.Result.Message, t.Result.Next
+	row.Revision, row.ObservedAt = f.commit.Hash, r.Now()
+	if t.unchanged {
+		row.AppliedRevision = f.commit.Hash
+		return row
+	}
+	row.InputDigest = t.input
+	if t.Result.Plan != nil {
+		row.DesiredDigest = t.Result.Plan.Bundle
+	}
+	if t.Result.DeploymentID != "" {
+		row.Deployment = t.Result.DeploymentID
+	}
+	if t.Sync != state.Synced || t.Health == state.Suspended {
+		return row
+	}
+	row.AppliedRevision = f.commit.Hash
+	row.BundleDigest, row.Fingerprint = t.bundle, t.Result.Fingerprint
+	if t.Result.Changed {
+		row.SchemaDigest, row.AppliedDigest = t.Result.Plan.ToSchema, t.Result.Plan.Applied
+	}
+	return row
+}
+
+// remembered is a tenant that is not looked at now, as it was seen last.
+func remembered(f fleet, t *bundle.Tenant) Tenant {
+	row := f.observed[t.ID]
+	seen := Tenant{ID: t.ID, Plan: row.Plan, Sync: row.Sync, Health: row.Health, unchanged: true}
+	seen.Result.Reason, seen.Result.Message, seen.Result.Next = row.Reason, row.Message, row.Next
+	return seen
+}
+
+// removed is a tenant that git no longer has. Nothing is done to it: taking a
+// tenant away is never the effect of a file that is missing.
+func (r *Reconciler) removed(f fleet, id protocol.TenantID) Tenant {
+	t := Tenant{ID: id, Plan: f.observed[id].Plan, Sync: state.OutOfSync, Health: state.Healthy}
+	t.Result.Action = Remove
+	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in git any more; its database is left as it is"
+	t.Result.Next = "put the directory back, or take the database away by hand"
+	return t
+}
+
+func (r *Reconciler) savePass(ctx context.Context, started time.Time, report Report, failure error) error {
+	if r.Store == nil {
+		return nil
+	}
+	pass := state.Pass{
+		Kind: "sync", Revision: report.Revision.Hash, Status: report.Status,
+		StartedAt: started, CompletedAt: r.Now(), Tenants: len(report.Tenants),
+	}
+	for _, t := range report.Tenants {
+		if t.Result.Changed {
+			pass.Changed++
+		}
+		if t.Problem() {
+			pass.Failed++
+		}
+	}
+	if failure != nil {
+		pass.Status, pass.Error = state.Failed, failure.Error()
+	}
+	return r.Store.SavePass(context.WithoutCancel(ctx), pass)
+}

@@ -1,0 +1,23 @@
+package reconcile
+
+import (
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/deploy"
+)
+
+// policyOf is the policy of a fleet in the words of a deployment.
+func policyOf(c config.Fleet) deploy.Policy {
+	p := c.Policy
+	return deploy.Policy{
+		Plan: deploy.PlanPolicy{
+			NullableRequired: c.NotNull == config.NotNullEngine,
+			SeedMode:         string(c.Seed),
+			KeepValues:       p.Destructive != config.Allow,
+		},
+		Classes: map[string]string{
+			"additive": string(p.Additive), "widening": string(p.Widening), "rewrite": string(p.Rewrite),
+			"narrowing": string(p.Narrowing), "destructive": string(p.Destructive),
+		},
+		Drift: string(c.Drift),
+	}
+}

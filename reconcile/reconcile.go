@@ -1,0 +1,277 @@
+// Package reconcile makes every tenant's database equal to git, once or for as
+// long as its context lives. It is level-triggered: what git has and what the
+// tenants' journals say decides; events only wake it.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
+)
+
+// Config is what a Reconciler works with.
+type Config struct {
+	Repo   *gitrepo.Repo
+	Store  *state.Store
+	Router *tenantrouter.Router
+	Poll   time.Duration // between looks at the repository; default 60s
+	Now    func() time.Time
+	Log    *slog.Logger
+	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
+	// May be nil.
+	OnTenant func(Tenant)
+	// OnPass is told of each pass of Run. May be nil.
+	OnPass func(Report, error)
+	// ReadOnly keeps state as it is: for Plan beside a running daemon.
+	ReadOnly bool
+}
+
+// Reconciler carries a fleet. Its methods must not overlap.
+type Reconciler struct {
+	Config
+	deployer *deploy.Deployer
+	cache    *bundle.Cache
+	retries  retries
+}
+
+// New returns a Reconciler.
+func New(c Config) *Reconciler {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Poll == 0 {
+		c.Poll = 60 * time.Second
+	}
+	return &Reconciler{
+		Config:   c,
+		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, Now: c.Now, Log: c.Log}),
+		cache:    bundle.NewCache(),
+		retries:  retries{now: c.Now},
+	}
+}
+
+// Selection narrows a pass.
+type Selection struct {
+	Revision string              // empty for the head of the configured ref
+	Tenants  []protocol.TenantID // empty for all
+}
+
+// Report is what a pass did, tenants in order of id.
+type Report struct {
+	Revision gitrepo.Commit
+	Status   state.Operation
+	Faults   []bundle.Fault // of the fleet as a whole
+	Tenants  []Tenant
+}
+
+// Tenant is what a pass did to, or would do to, one tenant.
+type Tenant struct {
+	ID     protocol.TenantID
+	Plan   string // the tenant's plan: free, pro, enterprise
+	Result deploy.Result
+	Sync   state.Sync
+	Health state.Health
+	Faults []bundle.Fault
+
+	unchanged bool   // nothing was looked at but git and the file's stamp
+	input     string // input digest after this pass
+	bundle    string // digest of the desired bundle
+}
+
+// Problem tells that the tenant is not what git wants and needs somebody.
+func (t Tenant) Problem() bool {
+	return t.Health == state.Blocked || t.Health == state.Degraded || t.Health == state.Missing
+}
+
+// ErrUnknownTenant says that a tenant that was asked for is not in git.
+var ErrUnknownTenant = errors.New("no such tenant in this revision")
+
+// fleet is a revision that has been read.
+type fleet struct {
+	commit   gitrepo.Commit
+	loaded   *bundle.Fleet
+	observed map[protocol.TenantID]state.Observed
+	tenants  []*bundle.Tenant // those selected
+}
+
+// read resolves and loads a revision. Whatever goes wrong here concerns the
+// whole fleet, and nothing is done to any tenant.
+func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
+	var f fleet
+	var err error
+	if f.commit, err = r.Repo.Resolve(ctx, s.Revision); err != nil {
+		return f, err
+	}
+	tree, err := r.Repo.Tree(ctx, f.commit.Hash)
+	if err != nil {
+		return f, err
+	}
+	f.loaded, err = bundle.Load(tree, bundle.Options{Revision: f.commit.Hash, Version: r.version(ctx), Cache: r.cache})
+	if err != nil {
+		return f, err
+	}
+	f.observed = map[protocol.TenantID]state.Observed{}
+	if r.Store != nil {
+		if f.observed, err = r.Store.Observed(ctx); err != nil {
+			return f, err
+		}
+	}
+	f.tenants = f.loaded.Tenants
+	if len(s.Tenants) > 0 {
+		if f.tenants, err = selected(f.loaded.Tenants, s.Tenants); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func selected(all []*bundle.Tenant, ids []protocol.TenantID) ([]*bundle.Tenant, error) {
+	var chosen []*bundle.Tenant
+	for _, t := range all {
+		if slices.Contains(ids, t.ID) {
+			chosen = append(chosen, t)
+		}
+	}
+	for _, id := range ids {
+		if !slices.ContainsFunc(chosen, func(t *bundle.Tenant) bool { return t.ID == id }) {
+			return nil, fmt.Errorf("%w: %q", ErrUnknownTenant, id)
+		}
+	}
+	return chosen, nil
+}
+
+// version gives the loader the tree of an app's version: the tag app/vX.Y.Z.
+func (r *Reconciler) version(ctx context.Context) func(app, version string) (fs.FS, string, error) {
+	return func(app, version string) (fs.FS, string, error) {
+		hash, ok, err := r.Repo.Tag(ctx, app+"/v"+version)
+		if err != nil {
+			return nil, "", err
+		}
+		if !ok {
+			return nil, "", fmt.Errorf("there is no tag %s/v%s: %w", app, version, fs.ErrNotExist)
+		}
+		tree, err := r.Repo.Tree(ctx, hash)
+		if err != nil {
+			return nil, "", err
+		}
+		return tree, hash, nil
+	}
+}
+
+// Sync brings the selected tenants to a revision and returns when all have
+// been tried. Its error is one of the whole pass; what went wrong with a
+// tenant is in the report.
+func (r *Reconciler) Sync(ctx context.Context, s Selection) (Report, error) {
+	return r.pass(ctx, s, func(string, protocol.TenantID) bool { return true })
+}
+
+// Plan says what Sync would do and writes to no tenant.
+func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
+	f, err := r.read(ctx, s)
+	if err != nil {
+		return Report{Revision: f.commit, Status: state.Failed}, err
+	}
+	report, err := r.each(ctx, f, f.tenants, r.planTenant)
+	for _, id := range removed(f, s) {
+		report.Tenants = append(report.Tenants, r.removed(f, id))
+	}
+	report.finish()
+	return report, err
+}
+
+func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision string, id protocol.TenantID) bool) (Report, error) {
+	started := r.Now()
+	f, err := r.read(ctx, s)
+	if err != nil {
+		report := Report{Revision: f.commit, Status: state.Failed}
+		return report, errors.Join(err, r.savePass(ctx, started, report, err))
+	}
+	report, err := r.each(ctx, f, f.tenants, func(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
+		if !due(f.commit.Hash, t.ID) {
+			return remembered(f, t)
+		}
+		return r.syncTenant(ctx, f, t)
+	})
+	for _, id := range removed(f, s) {
+		report.Tenants = append(report.Tenants, r.removed(f, id))
+	}
+	report.finish()
+	if saved := r.observe(ctx, f, report); saved != nil {
+		err = errors.Join(err, saved)
+	}
+	return report, errors.Join(err, r.savePass(ctx, started, report, err))
+}
+
+// each works on tenants in parallel. One that fails does not stop the others;
+// a cancelled context does, after the tenants under way.
+func (r *Reconciler) each(ctx context.Context, f fleet, tenants []*bundle.Tenant,
+	work func(context.Context, fleet, *bundle.Tenant) Tenant) (Report, error) {
+	report := Report{Revision: f.commit, Faults: f.loaded.Faults, Tenants: make([]Tenant, len(tenants))}
+	var told sync.Mutex
+	var group errgroup.Group
+	group.SetLimit(max(1, f.loaded.Config.Rollout.MaxConcurrent))
+	for i, t := range tenants {
+		if ctx.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			done := work(ctx, f, t)
+			report.Tenants[i] = done
+			if r.OnTenant != nil {
+				told.Lock()
+				defer told.Unlock()
+				r.OnTenant(done)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // no worker returns an error
+	if err := ctx.Err(); err != nil {
+		report.Tenants = slices.DeleteFunc(report.Tenants, func(t Tenant) bool { return t.ID == "" })
+		return report, fmt.Errorf("stopped before every tenant was done: %w", err)
+	}
+	return report, nil
+}
+
+func (report *Report) finish() {
+	slices.SortFunc(report.Tenants, func(a, b Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	report.Status = state.Succeeded
+	for _, t := range report.Tenants {
+		if t.Problem() {
+			report.Status = state.Partial
+		}
+	}
+}
+
+// removed lists tenants that were deployed once and are not in git any more.
+func removed(f fleet, s Selection) []protocol.TenantID {
+	if len(s.Tenants) > 0 {
+		return nil
+	}
+	var gone []protocol.TenantID
+	for id := range f.observed {
+		if !slices.ContainsFunc(f.loaded.Tenants, func(t *bundle.Tenant) bool { return t.ID == id }) {
+			gone = append(gone, id)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}

@@ -1,0 +1,113 @@
+package reconcile
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tenantops/reconciler/protocol"
+)
+
+// Run carries the fleet until ctx ends: a pass at once, then one at each
+// movement of a watched repository, each poll, and each time a failing tenant
+// is due again. It returns after the work under way has ended, with nil when
+// ctx was cancelled. A pass that fails as a whole changes nothing and is
+// tried again at the next wake.
+func (r *Reconciler) Run(ctx context.Context) error {
+	moved, err := r.Repo.Watch(ctx)
+	if err != nil {
+		r.Log.Warn("repository not watched", "err", err) // polling goes on
+	}
+	for {
+		report, err := r.tick(ctx)
+		if r.OnPass != nil {
+			r.OnPass(report, err)
+		}
+		timer := time.NewTimer(r.untilNext())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case _, open := <-moved:
+			if !open {
+				moved = nil // the repository is closing; the context ends next
+			}
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// tick is one pass of the daemon. Tenants that failed wait for their turn,
+// unless git has moved on.
+func (r *Reconciler) tick(ctx context.Context) (Report, error) {
+	if _, err := r.Repo.Fetch(ctx); err != nil {
+		return Report{}, err
+	}
+	report, err := r.pass(ctx, Selection{}, r.retries.due)
+	if err == nil {
+		r.retries.update(report)
+	}
+	return report, err
+}
+
+func (r *Reconciler) untilNext() time.Duration {
+	if next, ok := r.retries.next(); ok {
+		return min(r.Poll, max(0, next.Sub(r.Now())))
+	}
+	return r.Poll
+}
+
+// Backoff of a failing tenant: doubled at each failure up to the cap, with a
+// fifth of jitter so that tenants that failed together do not return together.
+const (
+	firstRetry = 5 * time.Second
+	lastRetry  = 10 * time.Minute
+)
+
+// retries remembers when a failing tenant may be tried again.
+type retries struct {
+	now      func() time.Time
+	revision string
+	waiting  map[protocol.TenantID]retry
+}
+
+type retry struct {
+	failures int
+	at       time.Time
+}
+
+// due tells whether a tenant may be tried now at a revision. A new revision
+// makes every tenant due: it may be the cure.
+func (r *retries) due(revision string, id protocol.TenantID) bool {
+	waiting, failing := r.waiting[id]
+	return revision != r.revision || !failing || !r.now().Before(waiting.at)
+}
+
+func (r *retries) update(report Report) {
+	if r.waiting == nil || r.revision != report.Revision.Hash {
+		r.waiting, r.revision = map[protocol.TenantID]retry{}, report.Revision.Hash
+	}
+	for _, t := range report.Tenants {
+		if !t.Problem() {
+			delete(r.waiting, t.ID)
+		}
+		if !t.Problem() || t.unchanged {
+			continue
+		}
+		w := r.waiting[t.ID]
+		wait := min(lastRetry, firstRetry<<min(w.failures, 20))
+		wait += time.Duration(rand.Int64N(int64(wait)/5 + 1))
+		r.waiting[t.ID] = retry{failures: w.failures + 1, at: r.now().Add(wait)}
+	}
+}
+
+func (r *retries) next() (time.Time, bool) {
+	var first time.Time
+	for _, w := range r.waiting {
+		if first.IsZero() || w.at.Before(first) {
+			first = w.at
+		}
+	}
+	return first, !first.IsZero()
+}
