@@ -41,9 +41,9 @@ var _ database.Conn = (*Conn)(nil)
 
 // connect opens a handle. The engine never creates the file: claimFile did.
 func connect(path string, readOnly bool) (*Conn, error) {
-	flags := C.int(openReadWrite | openNoMutex | openExtendedCodes)
+	flags := C.int(openNoMutex | openExtendedCodes | openReadWrite)
 	if readOnly {
-		flags = openReadOnly | openNoMutex | openExtendedCodes
+		flags = openNoMutex | openExtendedCodes | openReadOnly
 	}
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
@@ -68,24 +68,25 @@ func notWritable(path string) error {
 // setUp gives the connection its settings, and reads each back because the
 // engine ignores a pragma that it does not take.
 func (c *Conn) setUp(ctx context.Context, o Options, fresh bool) error {
-	settings := []struct{ pragma, value string }{
+	type setting struct{ pragma, value string }
+	settings := []setting{
 		{"busy_timeout", strconv.FormatInt(o.BusyTimeout.Milliseconds(), 10)},
 		{"synchronous", synchronous[o.Synchronous]},
 		{"foreign_keys", "1"},
 	}
 	if o.WAL && fresh {
-		settings = append(settings, struct{ pragma, value string }{"journal_mode", "wal"})
+		settings = append(settings, setting{"journal_mode", "wal"})
 	}
-	for _, setting := range settings {
-		if _, err := c.Query(ctx, "PRAGMA "+setting.pragma+" = "+setting.value); err != nil {
-			return fmt.Errorf("set %s: %w", setting.pragma, err)
+	for _, s := range settings {
+		if _, err := c.Query(ctx, "PRAGMA "+s.pragma+" = "+s.value); err != nil {
+			return fmt.Errorf("set %s: %w", s.pragma, err)
 		}
-		rows, err := c.Query(ctx, "PRAGMA "+setting.pragma)
+		rows, err := c.Query(ctx, "PRAGMA "+s.pragma)
 		if err != nil {
-			return fmt.Errorf("read %s: %w", setting.pragma, err)
+			return fmt.Errorf("read %s: %w", s.pragma, err)
 		}
-		if got := fmt.Sprint(rows.Values[0][0]); got != setting.value {
-			return fmt.Errorf("%s is %s after it was set to %s", setting.pragma, got, setting.value)
+		if got := fmt.Sprint(rows.Values[0][0]); got != s.value {
+			return fmt.Errorf("%s is %s after it was set to %s", s.pragma, got, s.value)
 		}
 	}
 	return nil
@@ -95,24 +96,23 @@ func (c *Conn) setUp(ctx context.Context, o Options, fresh bool) error {
 // is the rows that the statement itself changed, without those of triggers
 // and foreign keys; 0 for a statement that changes no rows.
 func (c *Conn) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.ready(ctx); err != nil {
-		return 0, err
-	}
-	result := c.run(database.Statement{SQL: sql, Args: args})
+	result := c.one(ctx, database.Statement{SQL: sql, Args: args})
 	return result.RowsAffected, result.Err
 }
 
 // Query runs one statement to its end and returns its rows.
 func (c *Conn) Query(ctx context.Context, sql string, args ...any) (database.Rows, error) {
+	result := c.one(ctx, database.Statement{SQL: sql, Args: args})
+	return result.Rows, result.Err
+}
+
+func (c *Conn) one(ctx context.Context, statement database.Statement) database.StepResult {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.ready(ctx); err != nil {
-		return database.Rows{}, err
+		return database.StepResult{Err: err}
 	}
-	result := c.run(database.Statement{SQL: sql, Args: args})
-	return result.Rows, result.Err
+	return c.run(statement)
 }
 
 // ready reports what keeps a statement from starting.

@@ -18,11 +18,11 @@ type fileID struct {
 	device, inode uint64
 }
 
-// open holds the files on which this process has a connection. It belongs to
-// the process because the locks that it protects do: POSIX drops all locks of
-// a process on a file when any of its descriptors on it is closed
+// claimed holds the files on which this process has a connection. It belongs
+// to the process because the locks that it protects do: POSIX drops all locks
+// of a process on a file when any of its descriptors on it is closed
 // (sqlite.org/howtocorrupt.html, section 2.2).
-var open = struct {
+var claimed = struct {
 	sync.Mutex
 	files map[fileID]chan struct{} // closed when the connection is
 }{files: map[fileID]chan struct{}{}}
@@ -53,8 +53,8 @@ func claimFile(ctx context.Context, path string, create bool) (claim, error) {
 // tryClaim returns what to wait for when the file is taken. The file is made
 // under the lock, so that its descriptor is closed before anyone locks it.
 func tryClaim(path string, create bool) (claim, <-chan struct{}, error) {
-	open.Lock()
-	defer open.Unlock()
+	claimed.Lock()
+	defer claimed.Unlock()
 	c, err := identify(path)
 	if create && errors.Is(err, database.ErrMissing) {
 		if err := makeFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -65,19 +65,19 @@ func tryClaim(path string, create bool) (claim, <-chan struct{}, error) {
 	if err != nil {
 		return claim{}, nil, err
 	}
-	if busy, taken := open.files[c.id]; taken {
+	if busy, taken := claimed.files[c.id]; taken {
 		return claim{}, busy, nil
 	}
-	open.files[c.id] = make(chan struct{})
+	claimed.files[c.id] = make(chan struct{})
 	return c, nil, nil
 }
 
 // release lets the next connection have the file.
 func (c claim) release() {
-	open.Lock()
-	defer open.Unlock()
-	close(open.files[c.id])
-	delete(open.files, c.id)
+	claimed.Lock()
+	defer claimed.Unlock()
+	close(claimed.files[c.id])
+	delete(claimed.files, c.id)
 }
 
 func identify(path string) (claim, error) {
