@@ -1,0 +1,256 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/reconcile"
+	"github.com/tenantops/reconciler/state"
+)
+
+// The benchmarks hold the reconciler against the loop that people write by
+// hand: the same statements and one registry and one journal row, on the same
+// databases, through the same driver, in the same process. Each iteration is
+// one pair, ours and the loop's in turn, and the medians are reported. The
+// loop runs as many databases at once as the reconciler does where that is
+// faster for it.
+//
+// BENCH_TENANTS sets how many tenants there are; make bench uses 1,000.
+func tenantsOf(b *testing.B) int {
+	text := os.Getenv("BENCH_TENANTS")
+	if text == "" {
+		return 20
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// pair collects the times of both sides.
+type pair struct{ ours, raw, rawParallel []time.Duration }
+
+func (p pair) report(b *testing.B, tenants int) {
+	median := func(d []time.Duration) float64 {
+		slices.Sort(d)
+		return float64(d[len(d)/2].Microseconds()) / 1000
+	}
+	ours, raw := median(p.ours), min(median(p.raw), median(p.rawParallel))
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(ours, "ours-ms")
+	b.ReportMetric(raw, "loop-ms")
+	b.ReportMetric(ours/float64(tenants), "ours-ms/tenant")
+	b.ReportMetric(ours/raw, "ratio")
+}
+
+func timed(f func()) time.Duration {
+	start := time.Now()
+	f()
+	return time.Since(start)
+}
+
+// bigApp is an app of 20 objects with two indexes each.
+func bigApp() files {
+	content := files{"fleet.yaml": "policy: {narrowing: allow}\n", "apps/big/app.yaml": "name: big\nlabel: Big\nversion: 1.0.0\n"}
+	for i := range 20 {
+		var text strings.Builder
+		fmt.Fprintf(&text, "name: object_%02d\nlabel: Object\nfields:\n", i)
+		for j := range 10 {
+			fmt.Fprintf(&text, "  field_%d: {type: text, index: %t}\n", j, j < 2)
+		}
+		content[fmt.Sprintf("apps/big/objects/object_%02d.yaml", i)] = text.String()
+	}
+	return content
+}
+
+func bigFleet(tenants int) files {
+	content := bigApp()
+	for i := range tenants {
+		id := fmt.Sprintf("t%04d", i)
+		content["tenants/"+id+"/tenant.yaml"] = fmt.Sprintf("id: %s\nname: T\napps: [{name: big}]\n", id)
+	}
+	return content
+}
+
+// rawLoop runs statements on each database in one transaction, as many at once
+// as asked for.
+func rawLoop(b *testing.B, paths []string, atOnce int, statements []string) {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for _, path := range paths {
+		group.Go(func() error { return rawOne(b.Context(), path, statements) })
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func rawOne(ctx context.Context, path string, statements []string) error {
+	conn, err := libsql.Open(ctx, path, libsql.Options{Create: true, WAL: true})
+	if err != nil {
+		return err
+	}
+	for _, sql := range slices.Concat([]string{"BEGIN IMMEDIATE"}, statements, []string{"COMMIT"}) {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			conn.Close()
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return conn.Close()
+}
+
+// rows are the registry and journal rows of the loop.
+var rows = []string{
+	"CREATE TABLE IF NOT EXISTS loop_registry (name TEXT PRIMARY KEY, body TEXT)",
+	"CREATE TABLE IF NOT EXISTS loop_journal (id INTEGER PRIMARY KEY, at TEXT, plan TEXT)",
+	"INSERT OR REPLACE INTO loop_registry VALUES ('bundle', 'x')",
+	"INSERT INTO loop_journal (at, plan) VALUES (datetime('now'), 'x')",
+}
+
+func paths(dir string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = filepath.Join(dir, fmt.Sprintf("t%04d.db", i))
+	}
+	return all
+}
+
+func migration(p *plan.Plan) []string {
+	statements := make([]string, 0, len(p.Migration.Statements))
+	for _, s := range p.Migration.Statements {
+		statements = append(statements, s.SQL)
+	}
+	return statements
+}
+
+// A bundle of 20 tables and 40 indexes reaches new tenants.
+func BenchmarkNewTenants(b *testing.B) {
+	n := tenantsOf(b)
+	w := newWorld(b, bigFleet(n))
+	var p pair
+	statements := firstPlan(b, w)
+	for range b.N {
+		data := &world{t: b, repo: w.repo, data: b.TempDir()}
+		p.ours = append(p.ours, timed(func() { data.mustSync() }))
+		p.raw = append(p.raw, timed(func() { rawLoop(b, paths(b.TempDir(), n), 1, statements) }))
+		p.rawParallel = append(p.rawParallel, timed(func() { rawLoop(b, paths(b.TempDir(), n), 8, statements) }))
+	}
+	p.report(b, n)
+}
+
+// One column is added to every tenant.
+func BenchmarkAddedColumn(b *testing.B) {
+	n := tenantsOf(b)
+	w := newWorld(b, bigFleet(n))
+	first := firstPlan(b, w)
+	loops := [2]string{b.TempDir(), b.TempDir()}
+	for _, dir := range loops {
+		rawLoop(b, paths(dir, n), 8, first)
+	}
+	w.mustSync()
+	object, err := os.ReadFile(filepath.Join(w.repo, "apps/big/objects/object_00.yaml"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var p pair
+	for i := range b.N {
+		object = fmt.Appendf(object, "  added_%d: {type: text}\n", i)
+		w.commit("add a column", files{"apps/big/objects/object_00.yaml": string(object)})
+		column := slices.Concat([]string{fmt.Sprintf("ALTER TABLE object_00 ADD COLUMN added_%d text NULL", i)}, rows[2:])
+		p.ours = append(p.ours, timed(func() { w.mustSync() }))
+		p.raw = append(p.raw, timed(func() { rawLoop(b, paths(loops[0], n), 1, column) }))
+		p.rawParallel = append(p.rawParallel, timed(func() { rawLoop(b, paths(loops[1], n), 8, column) }))
+	}
+	p.report(b, n)
+}
+
+// Nothing has changed. The loop opens each file and reads its schema version.
+func BenchmarkNoOp(b *testing.B) {
+	n := tenantsOf(b)
+	w := newWorld(b, bigFleet(n))
+	w.mustSync()
+	w.mustSync() // sees the files as the first pass left them
+	look := func(atOnce int) time.Duration {
+		return timed(func() {
+			var group errgroup.Group
+			group.SetLimit(atOnce)
+			for _, path := range paths(filepath.Join(w.data, "tenants"), n) {
+				group.Go(func() error { return schemaVersion(b.Context(), path) })
+			}
+			if err := group.Wait(); err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+	var p pair
+	for range b.N {
+		p.ours = append(p.ours, timed(func() { w.mustSync() }))
+		p.raw = append(p.raw, look(1))
+		p.rawParallel = append(p.rawParallel, look(8))
+	}
+	p.report(b, n)
+	b.ReportMetric(float64(resident(b))/(1<<20), "rss-MiB")
+	b.ReportMetric(float64(descriptors(b)), "fds")
+}
+
+func schemaVersion(ctx context.Context, path string) error {
+	conn, err := libsql.Open(ctx, path, libsql.Options{})
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Query(ctx, "PRAGMA schema_version"); err != nil {
+		conn.Close()
+		return err
+	}
+	return conn.Close()
+}
+
+// mustSync runs one pass as a new process would, and makes sure of its end.
+func (w *world) mustSync() {
+	if report := w.sync(); report.Status != state.Succeeded {
+		w.t.Fatalf("the sync ended %s", report.Status)
+	}
+}
+
+// firstPlan is what the loop runs on a new database.
+func firstPlan(b *testing.B, w *world) []string {
+	r, closeAll := w.open()
+	defer closeAll()
+	report, err := r.Plan(b.Context(), reconcile.Selection{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return slices.Concat(migration(report.Tenants[0].Result.Plan), rows)
+}
+
+func resident(b *testing.B) int64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		b.Fatal(err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+func descriptors(b *testing.B) int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return len(entries)
+}

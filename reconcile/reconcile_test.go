@@ -1,0 +1,195 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/reconcile"
+	"github.com/tenantops/reconciler/state"
+)
+
+func TestPushAndRevert(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	if report := w.sync(); report.Status != state.Succeeded || !tenantOf(t, report, "acme").Result.Changed {
+		t.Fatalf("first sync: %+v", report)
+	}
+	w.onTenant("acme", "INSERT INTO customer (id, name, email) VALUES ('c1', 'Ada', 'ada@example.com')")
+	w.commit("add phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
+	w.sync()
+	w.onTenant("acme", "UPDATE customer SET phone = '1'")
+	if report := w.sync(); tenantOf(t, report, "globex").Result.Action != deploy.None {
+		t.Errorf("a pass without a change did %s", tenantOf(t, report, "globex").Result.Action)
+	}
+	w.git("revert", "--no-edit", "HEAD")
+	if report := w.sync(); report.Status != state.Succeeded {
+		t.Fatalf("revert: %+v", report)
+	}
+	if got, want := w.rows("acme", "SELECT id, name, email FROM customer"), "c1 Ada ada@example.com"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := w.rows("acme", "SELECT count(*) FROM pragma_table_info('customer') WHERE name = 'phone'"); got != "0" {
+		t.Errorf("the column is still there")
+	}
+}
+
+// The same two versions in turn: each is deployed, none is taken for one that
+// was there before.
+func TestBackAndForth(t *testing.T) {
+	w := newWorld(t, shop("acme"))
+	w.sync()
+	for i, object := range []string{customerWithPhone, customer, customerWithPhone} {
+		w.commit(fmt.Sprint("version ", i), files{"apps/shop/objects/customer.yaml": object})
+		if result := tenantOf(t, w.sync(), "acme").Result; !result.Changed || result.Statements != 1 {
+			t.Fatalf("version %d: %+v", i, result)
+		}
+	}
+	if got := w.rows("acme", "SELECT count(*), count(DISTINCT deployment) FROM _reconciler_journal"); got != "4 4" {
+		t.Errorf("journal: got %s, want 4 4", got)
+	}
+}
+
+func TestPlanWritesNothing(t *testing.T) {
+	w := newWorld(t, shop("acme"))
+	r, closeAll := w.open()
+	defer closeAll()
+	report, err := r.Plan(t.Context(), reconcile.Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tenantOf(t, report, "acme").Result.Action; got != deploy.Create {
+		t.Errorf("got action %s, want create", got)
+	}
+	if _, err := os.Stat(w.tenantFile("acme")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("planning made the database: %v", err)
+	}
+}
+
+// One broken tenant among many is told with a reason and the next step, and
+// the others are synced.
+func TestBrokenTenantsStandAlone(t *testing.T) {
+	ids := make([]string, 50)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("tenant-%02d", i)
+	}
+	w := newWorld(t, shop(ids...))
+	w.sync()
+	w.onTenant("tenant-02", "INSERT INTO customer (id, name, email) VALUES ('a', 'A', NULL)")
+	if err := os.WriteFile(w.tenantFile("tenant-03"), []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(w.tenantFile("tenant-04")); err != nil {
+		t.Fatal(err)
+	}
+	w.commit("email is required", files{
+		"apps/shop/objects/customer.yaml": strings.Replace(customer, "unique: true", "unique: true, required: true", 1),
+		"tenants/tenant-01/tenant.yaml":   "id: tenant-01\nname: [broken\n",
+	})
+	report := w.sync()
+	if report.Status != state.Partial {
+		t.Errorf("got status %s, want Partial", report.Status)
+	}
+	want := map[string]string{
+		"tenant-01": "InvalidBundle", "tenant-02": "PreCheckFailed", "tenant-03": "Corrupt", "tenant-04": "Missing",
+	}
+	for _, tenant := range report.Tenants {
+		result := tenant.Result
+		if reason, broken := want[string(tenant.ID)]; broken {
+			if result.Reason != reason || result.Next == "" || result.Message == "" {
+				t.Errorf("%s: got reason %q, message %q, next %q; want reason %q", tenant.ID, result.Reason, result.Message, result.Next, reason)
+			}
+			continue
+		}
+		if tenant.Sync != state.Synced || !result.Changed {
+			t.Errorf("%s: got %s, %s %v", tenant.ID, tenant.Sync, result.Reason, result.Err)
+		}
+	}
+	if _, err := os.Stat(w.tenantFile("tenant-04")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a database that vanished was made again: %v", err)
+	}
+}
+
+// A tree that lost its tenants, or a tenant, takes nothing away.
+func TestRemovedTenantIsKept(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	w.sync()
+	w.commit("globex leaves", files{"tenants/globex": ""})
+	report := w.sync()
+	gone := tenantOf(t, report, "globex")
+	if gone.Result.Action != reconcile.Remove || gone.Result.Reason != "Removed" || gone.Result.Next == "" {
+		t.Errorf("got %+v", gone.Result.Assessment)
+	}
+	if got := w.rows("globex", "SELECT count(*) FROM customer"); got != "0" {
+		t.Errorf("got %q rows", got)
+	}
+	w.commit("everybody leaves", files{"tenants": ""})
+	r, closeAll := w.open()
+	defer closeAll()
+	if _, err := r.Sync(t.Context(), reconcile.Selection{}); err == nil {
+		t.Error("a tree without tenants was accepted")
+	}
+}
+
+// Somebody's own change to the schema is reported and left alone, or undone
+// where the fleet says so.
+func TestDrift(t *testing.T) {
+	w := newWorld(t, shop("acme"))
+	w.sync()
+	w.onTenant("acme", "ALTER TABLE customer DROP COLUMN name")
+	drifted := tenantOf(t, w.sync(), "acme")
+	if drifted.Sync != state.OutOfSync || drifted.Result.Reason != "Drift" || drifted.Result.Changed {
+		t.Errorf("got %s %+v", drifted.Sync, drifted.Result.Assessment)
+	}
+	w.commit("heal", files{"fleet.yaml": "drift: heal\npolicy: {narrowing: allow, destructive: allow}\n"})
+	if healed := tenantOf(t, w.sync(), "acme"); healed.Sync != state.Synced || !healed.Result.Changed {
+		t.Errorf("got %s %s %v", healed.Sync, healed.Result.Reason, healed.Result.Err)
+	}
+}
+
+func TestForeignTablesAreNoDrift(t *testing.T) {
+	w := newWorld(t, shop("acme"))
+	w.sync()
+	w.onTenant("acme", "CREATE TABLE mine (a)", "CREATE INDEX by_name ON customer (name)", "CREATE VIEW v AS SELECT name FROM customer")
+	if seen := tenantOf(t, w.sync(), "acme"); seen.Sync != state.Synced || seen.Result.Changed {
+		t.Errorf("got %s %+v", seen.Sync, seen.Result.Assessment)
+	}
+}
+
+// The daemon notices a commit by itself and stops when it is told to.
+func TestRun(t *testing.T) {
+	w := newWorld(t, shop("acme"))
+	r, closeAll := w.open()
+	defer closeAll()
+	r.Poll = time.Hour // the watch has to do it
+	passes := make(chan reconcile.Report, 100)
+	r.OnPass = func(report reconcile.Report, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		passes <- report
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- r.Run(ctx) }()
+	if report := <-passes; report.Status != state.Succeeded {
+		t.Errorf("first pass: %+v", report)
+	}
+	commit := w.commit("add phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
+	for report := range passes {
+		if report.Revision.Hash == commit {
+			if result := tenantOf(t, report, "acme").Result; !result.Changed {
+				t.Errorf("second pass: %+v", result)
+			}
+			break
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
