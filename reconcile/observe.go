@@ -71,9 +71,6 @@ func (r *Reconciler) removed(f fleet, id protocol.TenantID) Tenant {
 }
 
 func (r *Reconciler) savePass(ctx context.Context, started time.Time, report Report, failure error) error {
-	if r.Store == nil {
-		return nil
-	}
 	pass := state.Pass{
 		Kind: "sync", Revision: report.Revision.Hash, Status: report.Status,
 		StartedAt: started, CompletedAt: r.Now(), Tenants: len(report.Tenants),

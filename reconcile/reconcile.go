@@ -72,6 +72,9 @@ func New(c Config) *Reconciler {
 type Selection struct {
 	Revision string              // empty for the head of the configured ref
 	Tenants  []protocol.TenantID // empty for all
+	// AcceptRewrite lets the branch have left the commit of the last pass
+	// behind, as after a force push.
+	AcceptRewrite bool
 }
 
 // Report is what a pass did, tenants in order of id.
@@ -99,6 +102,15 @@ type Tenant struct {
 // Problem tells that the tenant is not what git wants and needs somebody.
 func (t Tenant) Problem() bool {
 	return t.Health == state.Blocked || t.Health == state.Degraded || t.Health == state.Missing
+}
+
+// RewrittenError says that a branch no longer has the commit that the fleet
+// was last brought to among its ancestors. Nothing is deployed.
+type RewrittenError struct{ Last, Head string }
+
+func (e *RewrittenError) Error() string {
+	return fmt.Sprintf("history was rewritten: %.12s, the revision deployed last, is no ancestor of %.12s; nothing is deployed"+
+		" (push a commit that descends from it, or run `reconciler sync --accept-rewrite`)", e.Last, e.Head)
 }
 
 // ErrUnknownTenant says that a tenant that was asked for is not in git.
@@ -199,9 +211,16 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 
 func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision string, id protocol.TenantID) bool) (Report, error) {
 	started := r.Now()
-	f, err := r.read(ctx, s)
+	last, err := r.lastRevision(ctx)
 	if err != nil {
-		report := Report{Revision: f.commit, Status: state.Failed}
+		return Report{Status: state.Failed}, err
+	}
+	f, err := r.read(ctx, s)
+	if err == nil && s.Revision == "" && !s.AcceptRewrite {
+		err = r.follows(ctx, f.commit.Hash, last)
+	}
+	if err != nil {
+		report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed}
 		return report, errors.Join(err, r.savePass(ctx, started, report, err))
 	}
 	report, err := r.each(ctx, f, f.tenants, func(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
@@ -218,6 +237,24 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		err = errors.Join(err, saved)
 	}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
+}
+
+// lastRevision is the commit that the fleet was last brought to.
+func (r *Reconciler) lastRevision(ctx context.Context) (string, error) {
+	last, _, err := r.Store.LastPass(ctx)
+	return last.Revision, err
+}
+
+// follows refuses a head whose history does not have the last revision.
+func (r *Reconciler) follows(ctx context.Context, head, last string) error {
+	if last == "" || last == head {
+		return nil
+	}
+	descends, err := r.Repo.Descends(ctx, head, last)
+	if err == nil && !descends {
+		err = &RewrittenError{Last: last, Head: head}
+	}
+	return err
 }
 
 // each works on tenants in parallel. One that fails does not stop the others;

@@ -193,3 +193,28 @@ func TestRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A branch that was force-pushed is refused until somebody accepts it.
+func TestRewrittenHistory(t *testing.T) {
+	w := newWorld(t, shop("acme"))
+	first := w.git("rev-parse", "HEAD")
+	w.commit("add phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
+	w.sync()
+	w.git("reset", "--quiet", "--hard", first)
+	w.commit("another second", files{"apps/shop/objects/customer.yaml": customer + "  fax: {type: phone}\n"})
+	r, closeAll := w.open()
+	defer closeAll()
+	var rewritten *reconcile.RewrittenError
+	for range 2 { // being told once is not accepting it
+		if _, err := r.Sync(t.Context(), reconcile.Selection{}); !errors.As(err, &rewritten) {
+			t.Fatalf("got error %v, want a RewrittenError", err)
+		}
+	}
+	if got := w.rows("acme", "SELECT count(*) FROM _reconciler_journal"); got != "1" {
+		t.Errorf("got %s deployments, want 1", got)
+	}
+	report, err := r.Sync(t.Context(), reconcile.Selection{AcceptRewrite: true})
+	if err != nil || report.Status != state.Succeeded {
+		t.Errorf("accepted: got %s, %v", report.Status, err)
+	}
+}
