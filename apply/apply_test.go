@@ -80,6 +80,8 @@ func TestBlocked(t *testing.T) {
 			"size": {"type": "text", "unique": true}, "since": {"type": "date"}}}}`, "duplicate_values"},
 		{"text that is no number", `{"account": {"fields": {"name": {"type": "number", "required": true}, "code": {"type": "text", "unique": true},
 			"size": {"type": "text"}, "since": {"type": "date"}}}}`, "conversion_damages"},
+		{"number that would come back as another text", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "number", "unique": true},
+			"size": {"type": "text"}, "since": {"type": "date"}}}}`, "conversion_damages"},
 		{"values in a removed field", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true}, "since": {"type": "date"}}}}`, "column_not_empty"},
 		{"rows in a removed object", `{"other": {"fields": {}}}`, "table_not_empty"},
 	}
@@ -88,7 +90,7 @@ func TestBlocked(t *testing.T) {
 			x := newTenant(t)
 			x.keep = true
 			x.mustDeploy(account)
-			x.exec(`INSERT INTO account (id, name, code, size) VALUES ('a1', 'Acme', 'A', '10'), ('a2', 'Beta', 'B', '10')`)
+			x.exec(`INSERT INTO account (id, name, code, size) VALUES ('a1', 'Acme', '007', '10'), ('a2', 'Beta', '8', '10')`)
 			before := x.dump()
 			_, err := x.deploy(c.objects)
 			var blocked *apply.BlockedError

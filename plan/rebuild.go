@@ -195,7 +195,8 @@ func converted(column, from, to string) string {
 	return column
 }
 
-// checkConversion asks for the rows whose value a conversion would damage.
+// checkConversion asks for the rows whose value would not come back if the
+// conversion were turned around: 007 is not the number 7.
 func (b *builder) checkConversion(c diff.Change) {
 	column := schema.Quote(c.From.Name)
 	table := schema.Quote(b.liveTable(c.Table))
@@ -203,9 +204,11 @@ func (b *builder) checkConversion(c diff.Change) {
 	switch target := schema.Affinity(c.To.Type); {
 	case target == schema.Affinity(c.From.Type):
 	case target == schema.Real:
-		damaged = fmt.Sprintf("%[1]s IS NOT NULL AND NOT (+%[1]s = CAST(%[1]s AS REAL) OR typeof(%[1]s) = 'text' AND CAST(%[1]s AS NUMERIC) = %[1]s AND trim(%[1]s) <> '')", column)
+		damaged = damagedValue(column, "CAST(CAST(%[1]s AS REAL) AS TEXT) NOT IN (%[1]s, %[1]s || '.0')", "CAST(%[1]s AS REAL) <> %[1]s")
 	case target == schema.Integer:
-		damaged = fmt.Sprintf("%[1]s IS NOT NULL AND lower(%[1]s) NOT IN ('true', 'false') AND NOT (CAST(%[1]s AS INTEGER) = %[1]s)", column)
+		damaged = damagedValue(column, "lower(%[1]s) NOT IN ('true', 'false') AND CAST(CAST(%[1]s AS INTEGER) AS TEXT) <> %[1]s", "CAST(%[1]s AS INTEGER) <> %[1]s")
+	case target == schema.Text:
+		damaged = damagedValue(column, "0", "CAST(CAST(%[1]s AS TEXT) AS NUMERIC) <> %[1]s")
 	}
 	if damaged != "" {
 		b.check(PreCheck{
@@ -218,4 +221,10 @@ func (b *builder) checkConversion(c diff.Change) {
 	if c.To.NotNull && !c.From.NotNull && c.To.Default == "" {
 		b.checkNulls(c, column)
 	}
+}
+
+// damagedValue is a condition on the values of a column: one for text, one for
+// numbers; a blob is never converted.
+func damagedValue(column, text, number string) string {
+	return fmt.Sprintf("CASE typeof(%[1]s) WHEN 'null' THEN 0 WHEN 'blob' THEN 1 WHEN 'text' THEN "+text+" ELSE "+number+" END", column)
 }
