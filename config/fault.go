@@ -8,50 +8,40 @@ import (
 	"github.com/tenantops/reconciler/protocol"
 )
 
-// Fault is something wrong in a file of the repository. Line and Column count
-// from 1; both are 0 when the fault is of a whole file or directory.
+// Fault is one thing wrong with a file: what, where and what to do about it.
+// One that concerns a file as a whole is at its start.
 type Fault struct {
-	File     string            `json:"file"`
-	Line     int               `json:"line"`
-	Column   int               `json:"column"`
+	File     string            `json:"file"`   // as the loader names it, slash-separated
+	Line     int               `json:"line"`   // from 1
+	Column   int               `json:"column"` // from 1, in characters
 	Severity protocol.Severity `json:"severity"`
 	Code     string            `json:"code"`
 	Message  string            `json:"message"`
-	Next     string            `json:"next"`
+	Next     string            `json:"next"` // the next step, in the imperative
 }
 
 func (f Fault) Error() string {
-	where := f.File
-	if f.Line > 0 {
-		where = fmt.Sprintf("%s:%d:%d", f.File, f.Line, f.Column)
-	}
-	text := fmt.Sprintf("%s: %s", where, f.Message)
+	text := fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Message)
 	if f.Next != "" {
 		text += " (" + f.Next + ")"
 	}
 	return text
 }
 
-// Faults is a list of faults; as an error it is its first one and how many
-// there are.
-type Faults []Fault
+// IsError reports whether the fault keeps what it concerns from being deployed.
+func (f Fault) IsError() bool { return f.Severity == protocol.SeverityError }
 
-func (f Faults) Error() string {
-	if len(f) == 1 {
-		return f[0].Error()
-	}
-	return fmt.Sprintf("%s (and %d more)", f[0].Error(), len(f)-1)
-}
+// HasErrors reports whether one of faults is an error.
+func HasErrors(faults []Fault) bool { return slices.ContainsFunc(faults, Fault.IsError) }
 
-// Errors are the faults that are not warnings.
-func (f Faults) Errors() Faults {
-	return slices.DeleteFunc(slices.Clone(f), func(x Fault) bool { return x.Severity != protocol.SeverityError })
-}
-
-// Sort orders faults by file, line, column and code.
-func (f Faults) Sort() {
-	slices.SortStableFunc(f, func(a, b Fault) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
-			cmp.Compare(a.Column, b.Column), cmp.Compare(a.Code, b.Code))
+// SortFaults returns each fault once, by file, line, column, code and message.
+// It sorts in place.
+func SortFaults(faults []Fault) []Fault {
+	slices.SortFunc(faults, func(a, b Fault) int {
+		return cmp.Or(
+			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message),
+		)
 	})
+	return slices.Compact(faults)
 }

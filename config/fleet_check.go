@@ -1,0 +1,122 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	_ "time/tzdata" // what is valid does not depend on the machine
+
+	"github.com/tenantops/reconciler/protocol"
+)
+
+// Codes of faults of fleet.yaml and reconciler.yaml.
+const (
+	CodeSpan     = "bad_duration"  // not a length of time
+	CodeWindow   = "bad_window"    // cron or time zone that cannot be read
+	CodeWave     = "bad_wave"      // two waves of one name
+	CodePlan     = "unknown_plan"  // quotas of a plan that does not exist
+	CodeTemplate = "bad_template"  // a URL template without its placeholder
+	CodeNoEffect = "no_effect_yet" // a key that this version reads and does not use
+)
+
+// ParseFleet reads fleet.yaml and applies defaults. An empty file has them all.
+// With an error among the faults the Fleet means nothing.
+func ParseFleet(name string, data []byte) (Fleet, []Fault) {
+	fleet, document, faults := ParseOne[Fleet](name, data)
+	if len(faults) > 0 {
+		return fleet, faults
+	}
+	c := fleetCheck{Document: document}
+	c.spans(fleet)
+	c.rollout(fleet.Rollout)
+	c.windows(fleet.Windows)
+	c.databases(fleet.Databases)
+	for plan := range fleet.Plans {
+		if plans := protocol.TenantPlan("").Values(); !slices.Contains(plans, plan) {
+			c.add([]any{"plans", plan}, CodePlan, fmt.Sprintf("there is no plan %q", plan), "use one of "+strings.Join(plans, ", "))
+		}
+	}
+	c.pending()
+	return fleet, SortFaults(c.faults)
+}
+
+// fleetCheck finds what the declaration of Fleet cannot say.
+type fleetCheck struct {
+	Document
+	faults []Fault
+}
+
+func (c *fleetCheck) add(path []any, code, message, next string) {
+	c.faults = append(c.faults, c.Error(path, code, message, next))
+}
+
+func (c *fleetCheck) span(s Span, path ...any) {
+	if _, err := s.Parse(); err != nil {
+		c.add(path, CodeSpan, err.Error(), "write it like 90s, 1h30m or 7d")
+	}
+}
+
+func (c *fleetCheck) spans(f Fleet) {
+	c.span(f.Retention, "retention")
+	c.span(f.MaxLock.File, "maxLock", "file")
+	c.span(f.MaxLock.Remote, "maxLock", "remote")
+}
+
+func (c *fleetCheck) rollout(r Rollout) {
+	seen := map[string]bool{}
+	for i, w := range r.Waves {
+		c.span(w.Bake, "rollout", "waves", i, "bake")
+		if seen[w.Name] {
+			c.add([]any{"rollout", "waves", i, "name"}, CodeWave, fmt.Sprintf("there are two waves %q", w.Name), "rename one")
+		}
+		seen[w.Name] = true
+	}
+}
+
+var cron = regexp.MustCompile(`^(?:[0-9*,/-]+|[A-Za-z]{3}(?:[,-][A-Za-z]{3})*)(?: +(?:[0-9*,/-]+|[A-Za-z]{3}(?:[,-][A-Za-z]{3})*)){4}$`)
+
+func (c *fleetCheck) windows(windows []Window) {
+	for i, w := range windows {
+		c.span(w.Duration, "windows", i, "duration")
+		if !cron.MatchString(w.Cron) {
+			c.add([]any{"windows", i, "cron"}, CodeWindow, fmt.Sprintf("%q is not a cron expression", w.Cron),
+				`write minute, hour, day, month and weekday, like "0 2 * * *"`)
+		}
+		if _, err := time.LoadLocation(w.Timezone); err != nil || w.Timezone == "Local" {
+			c.add([]any{"windows", i, "timezone"}, CodeWindow, fmt.Sprintf("there is no time zone %q", w.Timezone), "write it like Europe/Berlin")
+		}
+	}
+}
+
+func (c *fleetCheck) databases(d Databases) {
+	if d.URLTemplate != "" && !strings.Contains(d.URLTemplate, "{tenant_id}") {
+		c.add([]any{"databases", "urlTemplate"}, CodeTemplate, "the template gives every tenant the same database", "put {tenant_id} into it")
+	}
+	if d.GroupAuthToken != "" && !Secret(d.GroupAuthToken).Valid() {
+		c.add([]any{"databases", "groupAuthToken"}, CodePlainSecret, "a secret does not belong into the repository",
+			"revoke it, and write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:...")
+	}
+}
+
+// pending warns of keys that are checked but not used yet, so that nobody
+// relies on them.
+func (c *fleetCheck) pending() {
+	for _, path := range [][]any{
+		{"retention"},
+		{"deletionGuard"},
+		{"graceHours"},
+		{"snapshots"},
+		{"maxLock"},
+		{"plans"},
+		{"databases"},
+		{"rollout", "waves"},
+		{"windows"},
+	} {
+		if c.At(path...).Value != nil {
+			c.faults = append(c.faults, c.Warning(path, CodeNoEffect,
+				fmt.Sprintf("%s has no effect in this version", Path(path)), "do not rely on it"))
+		}
+	}
+}

@@ -1,0 +1,196 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/protocol/shape"
+)
+
+// Settings are the operator's: what belongs to one installation and never into
+// the watched repository.
+type Settings struct {
+	Repo          string    `json:"repo,omitempty" doc:"Path or URL of the watched repository."`
+	Ref           string    `json:"ref" default:"main" shape:"minlen=1" doc:"Branch, tag or commit to follow."`
+	Data          string    `json:"data,omitempty" doc:"Directory of state and of tenant databases."`
+	Poll          Span      `json:"poll" default:"60s" doc:"Time between two looks at the repository."`
+	Git           Git       `json:"git" default:"{}" doc:"How the repository is asked for access."`
+	SecretsDir    string    `json:"secretsDir,omitempty" doc:"Directory of the files that $file: names."`
+	FileRoot      string    `json:"fileRoot,omitempty" doc:"Directory that file: URLs may lead to, beside the data directory."`
+	MaxConcurrent *int      `json:"maxConcurrent,omitempty" shape:"min=1" doc:"Tenants deployed at the same time; fewer than fleet.yaml says."`
+	LogFormat     LogFormat `json:"logFormat" default:"auto" doc:"Form of the log."`
+}
+
+// Git says how a remote repository is asked for access.
+type Git struct {
+	Username      string `json:"username,omitempty" doc:"User of https or ssh."`
+	Token         Secret `json:"token,omitempty" doc:"Password or access token for https: a reference to a secret."`
+	KeyFile       string `json:"keyFile,omitempty" doc:"Private key for ssh."`
+	KeyPassphrase Secret `json:"keyPassphrase,omitempty" doc:"Passphrase of the key: a reference to a secret."`
+	KnownHosts    string `json:"knownHosts,omitempty" doc:"File of known hosts for ssh."`
+}
+
+// LogFormat is the form of the log.
+type LogFormat string
+
+// The forms of the log. LogAuto is text on a terminal and JSON elsewhere.
+const (
+	LogAuto LogFormat = "auto"
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Values lists the forms.
+func (LogFormat) Values() []string { return []string{"auto", "text", "json"} }
+
+// Sources are where settings come from, the strongest first.
+type Sources struct {
+	Flags map[string]string // what was given on the command line, by key: maxConcurrent
+	Env   []string          // as os.Environ gives it: RECONCILER_MAX_CONCURRENT=4
+	File  string            // name of reconciler.yaml, for faults
+	Data  []byte            // its text
+}
+
+// settingsKeys are the paths of all settings and whether they are numbers.
+var settingsKeys = []struct {
+	path   []any
+	number bool
+}{
+	{path: []any{"repo"}},
+	{path: []any{"ref"}},
+	{path: []any{"data"}},
+	{path: []any{"poll"}},
+	{path: []any{"git", "username"}},
+	{path: []any{"git", "token"}},
+	{path: []any{"git", "keyFile"}},
+	{path: []any{"git", "keyPassphrase"}},
+	{path: []any{"git", "knownHosts"}},
+	{path: []any{"secretsDir"}},
+	{path: []any{"fileRoot"}},
+	{path: []any{"maxConcurrent"}, number: true},
+	{path: []any{"logFormat"}},
+}
+
+// Load merges flags over environment over file, applies defaults and reports
+// all faults, each where its value came from. The variable of key git.keyFile
+// is RECONCILER_GIT_KEY_FILE. With an error among the faults the Settings mean
+// nothing.
+func Load(from Sources) (Settings, []Fault) {
+	documents, faults := Documents(from.File, from.Data)
+	if len(faults) > 0 {
+		return Settings{}, faults
+	}
+	m := merge{Document: Document{File: from.File, Value: map[string]any{}}, origins: map[string]string{}}
+	if len(documents) > 0 {
+		m.Document = documents[0]
+	}
+	if file, ok := m.Value.(map[string]any); ok {
+		m.overlay(file, from)
+	}
+	s, report := shape.Parse[Settings](m.Value, shape.Strict)
+	for _, issue := range report.Issues {
+		m.faults = append(m.faults, m.Issues(protocol.SeverityError, shape.Issues{issue})...)
+		m.blame(issue.Path)
+	}
+	if _, err := s.Poll.Parse(); err != nil {
+		m.fault([]any{"poll"}, CodeSpan, err.Error(), "write it like 90s, 1h30m or 7d")
+	}
+	m.secret([]any{"git", "token"}, s.Git.Token)
+	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
+	return s, SortFaults(m.faults)
+}
+
+// merge is the file's document with environment and flags laid over it.
+type merge struct {
+	Document
+	origins map[string]string // of keys that are not from the file
+	faults  []Fault
+}
+
+func (m *merge) overlay(file map[string]any, from Sources) {
+	merged := maps.Clone(file)
+	for _, key := range settingsKeys {
+		name := Path(key.path)
+		text, origin := lookup(from.Env, Variable(name)), Variable(name)
+		if flag, given := from.Flags[name]; given {
+			text, origin = flag, "flag "+name
+		} else if text == "" {
+			continue
+		}
+		var value any = text
+		if _, err := strconv.Atoi(text); key.number && err == nil {
+			value = json.Number(text)
+		}
+		m.origins[name] = origin
+		set(merged, key.path, value)
+	}
+	m.Value = merged
+}
+
+// set stores a value at a path of one or two keys.
+func set(values map[string]any, path []any, value any) {
+	key := path[0].(string)
+	if len(path) == 1 {
+		values[key] = value
+		return
+	}
+	group, _ := values[key].(map[string]any)
+	group = maps.Clone(group)
+	if group == nil {
+		group = map[string]any{}
+	}
+	set(group, path[1:], value)
+	values[key] = group
+}
+
+func (m *merge) secret(path []any, s Secret) {
+	if s != "" && !s.Valid() {
+		m.fault(path, CodePlainSecret, Path(path)+" is not a reference to a secret", "write $env:RECONCILER_SECRET_NAME or $file:NAME")
+	}
+}
+
+func (m *merge) fault(path []any, code, message, next string) {
+	m.faults = append(m.faults, m.Error(path, code, message, next))
+	m.blame(path)
+}
+
+// blame moves the last fault to where the value at path came from.
+func (m *merge) blame(path []any) {
+	if origin, ok := m.origins[Path(path)]; ok {
+		last := &m.faults[len(m.faults)-1]
+		last.File, last.Line, last.Column = origin, 1, 1
+	}
+}
+
+// lookup finds a variable in the form of os.Environ. One that is not set is
+// empty.
+func lookup(env []string, name string) string {
+	for _, v := range env {
+		if value, ok := strings.CutPrefix(v, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// Variable is the environment variable of a key.
+func Variable(key string) string {
+	var b strings.Builder
+	b.WriteString("RECONCILER_")
+	for _, c := range key {
+		switch {
+		case c == '.':
+			b.WriteByte('_')
+		case unicode.IsUpper(c):
+			fmt.Fprintf(&b, "_%c", c)
+		default:
+			b.WriteRune(unicode.ToUpper(c))
+		}
+	}
+	return b.String()
+}
