@@ -28,12 +28,25 @@ run: build ## deploy examples/repo to local databases and watch it; ONCE=1 exits
 .PHONY: test
 test: lint ## everything that must pass before a merge: lint, all tests, each benchmark once
 	go test -shuffle=on ./...
-	$(if $(call packages,^func Benchmark),BENCH_TENANTS=20 go test -run '^$$' -bench . -benchtime 1x $(call packages,^func Benchmark))
+	BENCH_TENANTS=20 go test -run '^$$' -bench . -benchtime 1x $(call packages,^func Benchmark)
 	$(if $(CI),git diff --exit-code)
 
 .PHONY: race
 race: ## all tests under the race detector
 	go test -race -shuffle=on ./...
+
+.PHONY: script
+script: ## the commands' scripts; SCRIPT=name runs one
+	go test ./cmd/reconciler -run '^TestScripts$$/$(SCRIPT)' -v
+
+.PHONY: stress
+stress: ## open and close databases 50,000 times at each of 1, 2, 8 and 32 goroutines
+	go test ./internal/libsql -run '^TestStress$$' -count=1 -v -timeout 60m -stress.cycles 50000
+
+.PHONY: soak
+soak: ## kill 50 deployments of a fleet, deploy 20,000 random pairs of schemas
+	RECONCILER_KILLS=50 go test ./reconcile -run '^TestKilledSync$$' -count=1 -v -timeout 60m
+	PROPERTY_PAIRS=20000 go test ./apply -run '^TestRandomPairs$$' -count=1 -v -timeout 60m
 
 .PHONY: golden
 golden: ## rewrite the golden files with what the tests produce; review the diff like code
@@ -46,8 +59,9 @@ fuzz: ## run each fuzz target for FUZZTIME (10m)
 	done
 
 .PHONY: bench
-bench: ## run the benchmarks at full size
-	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m $(call packages,^func Benchmark)
+bench: ## benchmarks at full size; those of ./reconcile are ratios, medians of 9 pairs
+	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m $(filter-out ./reconcile,$(call packages,^func Benchmark))
+	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m -benchtime 9x ./reconcile
 
 .PHONY: lint
 lint: $(LINT) ## run the linters, which are built on first use
