@@ -155,3 +155,31 @@ func TestShallowCloneIsRead(t *testing.T) {
 		t.Errorf("got %v, want %v", err, gitrepo.ErrNoRef)
 	}
 }
+
+func TestDescends(t *testing.T) {
+	dir := newRepo(t)
+	first := commit(t, dir, "first", company)
+	git(t, dir, "checkout", "-q", "-b", "side")
+	side := commit(t, dir, "side", nil)
+	git(t, dir, "checkout", "-q", "main")
+	main := commit(t, dir, "main", nil)
+	git(t, dir, "merge", "-q", "-m", "merge", "side")
+	merged := git(t, dir, "rev-parse", "HEAD")
+	r := open(t, gitrepo.Config{URL: dir})
+	for _, c := range []struct {
+		hash, ancestor string
+		want           bool
+	}{
+		{first, first, true},
+		{merged, first, true},
+		{merged, side, true},
+		{merged, main, true},
+		{main, side, false},
+		{first, merged, false},
+		{merged, "7777777777777777777777777777777777777777", false},
+	} {
+		if got, err := r.Descends(t.Context(), c.hash, c.ancestor); got != c.want || err != nil {
+			t.Errorf("%s from %s: got %v, %v, want %v", c.hash, c.ancestor, got, err, c.want)
+		}
+	}
+}

@@ -19,10 +19,15 @@ func damage(t *testing.T, file string, change func([]byte) []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(file); err != nil {
+	remove(t, file)
+	if err := os.WriteFile(file, change(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, change(content), 0o644); err != nil {
+}
+
+func remove(t *testing.T, file string) {
+	t.Helper()
+	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -63,9 +68,9 @@ func TestCorruptRepositoryIsSaid(t *testing.T) {
 		"an empty commit":          object("", nothing),
 		"a tree cut in half":       object(":tenants", half),
 		"a file that is no object": object(":tenants/acme/tenant.yaml", func([]byte) []byte { return []byte("hello") }),
-		"a commit that is missing": func(t *testing.T, dir, head string) { os.Remove(loosePath(dir, head)) },
+		"a commit that is missing": func(t *testing.T, dir, head string) { remove(t, loosePath(dir, head)) },
 		"a tree that is missing": func(t *testing.T, dir, head string) {
-			os.Remove(loosePath(dir, git(t, dir, "rev-parse", head+"^{tree}")))
+			remove(t, loosePath(dir, git(t, dir, "rev-parse", head+"^{tree}")))
 		},
 		"one file's object in place of another": func(t *testing.T, dir, head string) {
 			other, err := os.ReadFile(loosePath(dir, git(t, dir, "rev-parse", head+":fleet.yaml")))
@@ -122,7 +127,7 @@ func readEverything(t *testing.T, c gitrepo.Config) error {
 // says so: never a panic, never other content.
 func TestDamagedBytesAreNoticed(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	dir, _, _ := newFleet(t, 20, layouts["tenants/ID"])
+	dir, _, _ := newFleet(t, 20, layouts[0].dirOf)
 	git(t, dir, "gc", "-q", "--aggressive")
 	for _, extension := range []string{"pack", "idx"} {
 		file := onlyFile(t, filepath.Join(dir, "objects", "pack", "*."+extension))

@@ -69,7 +69,7 @@ func (r *Repo) failure(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if known := (*Error)(nil); errors.As(err, &known) {
+	if is[*Error](err) {
 		return err
 	}
 	if cause := ctx.Err(); cause != nil {
@@ -90,34 +90,31 @@ func kindOf(err error) error {
 			return kind
 		}
 	}
-	var (
-		noMatch  git.NoMatchingRefSpecError
-		hostKey  *knownhosts.KeyError
-		badPack  *packfile.Error
-		badFlate flate.CorruptInputError
-		status   *githttp.Err
-		request  *url.Error
-		network  *net.OpError
-	)
 	switch {
 	case anyOf(err, transport.ErrRepositoryNotFound, git.ErrRepositoryNotExists, git.ErrRepositoryIncomplete,
 		syscall.ENOTDIR, pktline.ErrInvalidPktLen): // a file; a server that does not speak git
 		return ErrNoRepository
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return ErrEmpty
-	case anyOf(err, plumbing.ErrReferenceNotFound, git.ErrExactSHA1NotSupported), errors.As(err, &noMatch),
+	case anyOf(err, plumbing.ErrReferenceNotFound, git.ErrExactSHA1NotSupported), is[git.NoMatchingRefSpecError](err),
 		strings.Contains(err.Error(), "not our ref"): // the server's words
 		return ErrNoRef
 	case anyOf(err, transport.ErrAuthenticationRequired, transport.ErrAuthorizationFailed, transport.ErrInvalidAuthMethod),
-		errors.As(err, &hostKey), strings.Contains(err.Error(), "ssh: unable to authenticate"): // it has no type
+		is[*knownhosts.KeyError](err), strings.Contains(err.Error(), "ssh: unable to authenticate"): // it has no type
 		return ErrAuth
-	case anyOf(err, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF), errors.As(err, &status), errors.As(err, &request), errors.As(err, &network):
+	case anyOf(err, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF), is[*githttp.Err](err), is[*url.Error](err), is[*net.OpError](err):
 		return ErrUnreachable
 	case anyOf(err, plumbing.ErrObjectNotFound, idxfile.ErrMalformedIdxFile, zlib.ErrHeader, zlib.ErrChecksum),
-		errors.As(err, &badPack), errors.As(err, &badFlate):
+		is[*packfile.Error](err), is[flate.CorruptInputError](err):
 		return ErrCorrupt
 	}
 	return nil
+}
+
+// is reports whether an error of a type is in err's chain.
+func is[E error](err error) bool {
+	_, found := errors.AsType[E](err)
+	return found
 }
 
 func anyOf(err error, targets ...error) bool {
@@ -132,25 +129,25 @@ func anyOf(err error, targets ...error) bool {
 // next is the step that helps against a kind of error.
 func (r *Repo) next(kind error) string {
 	remote := r.at.remote != ""
-	switch {
-	case kind == ErrNoRepository && remote:
-		return "check the URL, and that the credentials may read it"
-	case kind == ErrNoRepository:
-		return "give the folder that holds .git, or a bare repository"
-	case kind == ErrEmpty:
-		return "push a first commit"
-	case kind == ErrNoRef:
-		return "check the name; a shallow or single-branch clone lacks other revisions"
-	case kind == ErrCorrupt && remote:
-		return "try again; if it stays, delete " + r.gitDir + ", which the next fetch clones again"
-	case kind == ErrCorrupt:
-		return "run git fsck there, and restore the repository from another clone"
-	case kind == ErrAuth && r.at.scheme == "ssh":
-		return "check the key file and the known_hosts file"
-	case kind == ErrAuth:
-		return "check the user name and the token"
-	case kind == ErrUnreachable:
-		return "check the URL and the network; the commit fetched last stays in use"
+	steps := []struct {
+		kind error
+		when bool
+		step string
+	}{
+		{ErrNoRepository, remote, "check the URL, and that the credentials may read it"},
+		{ErrNoRepository, !remote, "give the folder that holds .git, or a bare repository"},
+		{ErrEmpty, true, "push a first commit"},
+		{ErrNoRef, true, "check the name; a shallow or single-branch clone lacks other revisions"},
+		{ErrCorrupt, remote, "try again; if it stays, delete " + r.gitDir + ", which the next fetch clones again"},
+		{ErrCorrupt, !remote, "run git fsck there, and restore the repository from another clone"},
+		{ErrAuth, r.at.scheme == "ssh", "check the key file and the known_hosts file"},
+		{ErrAuth, r.at.scheme != "ssh", "check the user name and the token"},
+		{ErrUnreachable, true, "check the URL and the network; the commit fetched last stays in use"},
+	}
+	for _, s := range steps {
+		if s.when && errors.Is(kind, s.kind) {
+			return s.step
+		}
 	}
 	return ""
 }

@@ -64,6 +64,20 @@ func TestOpenRefusesWhatIsNoRepository(t *testing.T) {
 	}
 }
 
+func TestOpenSaysWhatItCannotRead(t *testing.T) {
+	dir := newRepo(t)
+	commit(t, dir, "first", company)
+	borrowing := filepath.Join(t.TempDir(), "borrowing.git")
+	git(t, dir, "clone", "-q", "--bare", "--shared", ".", borrowing)
+	sha256 := t.TempDir()
+	git(t, sha256, "init", "-q", "--object-format=sha256", ".")
+	for _, path := range []string{borrowing, sha256} {
+		if _, err := gitrepo.Open(t.Context(), gitrepo.Config{URL: path}); err == nil || !strings.Contains(err.Error(), "git clone --bare") {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+}
+
 func TestEmptyRepositoryIsWaitedFor(t *testing.T) {
 	dir := newRepo(t)
 	r := open(t, gitrepo.Config{URL: dir})
@@ -81,8 +95,10 @@ func TestValidateReportsEveryFault(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("got %v, want two faults", err)
 	}
-	for _, url := range []string{"", "git://example.com/x", "file://example.com/x", "https://example.com/x?token=hunter2",
-		"https://user:hunter2@exa mple.com/x", "ftp://user:hunter2@example.com/x"} {
+	for _, url := range []string{
+		"", "git://example.com/x", "file://example.com/x", "https://example.com/x?token=hunter2",
+		"https://user:hunter2@exa mple.com/x", "ftp://user:hunter2@example.com/x",
+	} {
 		_, err := gitrepo.Open(t.Context(), gitrepo.Config{URL: url, Dir: t.TempDir()})
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v", url, err)
@@ -150,8 +166,10 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%q: got %s, %v, want %s", revision, c.Hash, err, want)
 		}
 	}
-	for _, revision := range []string{"nowhere", "refs/heads/nowhere", "../../etc/passwd", "main~1", "-x", "content",
-		strings.Repeat("0", 40), "123", git(t, dir, "rev-parse", "HEAD^{tree}")} {
+	for _, revision := range []string{
+		"nowhere", "refs/heads/nowhere", "../../etc/passwd", "main~1", "-x", "content",
+		strings.Repeat("0", 40), "123", git(t, dir, "rev-parse", "HEAD^{tree}"),
+	} {
 		_, err := r.Resolve(t.Context(), revision)
 		if !errors.Is(err, gitrepo.ErrNoRef) {
 			t.Errorf("%q: got %v, want %v", revision, err, gitrepo.ErrNoRef)
@@ -191,17 +209,17 @@ func TestTextOfACommitIsMadeValid(t *testing.T) {
 func TestShortHashOfTwoCommitsIsAmbiguous(t *testing.T) {
 	dir := newRepo(t)
 	tree := git(t, dir, "write-tree")
-	seen := map[string]bool{}
-	for i := 0; ; i++ { // a pair among 65,536 comes after some 300 commits
-		hash := git(t, dir, "commit-tree", "-m", fmt.Sprint(i), tree)
-		if seen[hash[:4]] {
-			git(t, dir, "branch", "main", hash)
-			_, err := open(t, gitrepo.Config{URL: dir}).Resolve(t.Context(), hash[:4])
-			if !errors.Is(err, gitrepo.ErrNoRef) || !strings.Contains(err.Error(), "ambiguous") {
-				t.Errorf("got %v", err)
-			}
-			return
-		}
-		seen[hash[:4]] = true
+	var hash string
+	for _, message := range []string{"98", "424"} { // the first pair that meets, found by counting
+		hash = git(t, dir, "commit-tree", "-m", message, tree)
+	}
+	git(t, dir, "branch", "main", hash)
+	r := open(t, gitrepo.Config{URL: dir})
+	_, err := r.Resolve(t.Context(), hash[:4])
+	if !errors.Is(err, gitrepo.ErrNoRef) || !strings.Contains(err.Error(), "ambiguous") {
+		t.Errorf("got %v", err)
+	}
+	if c, err := r.Resolve(t.Context(), hash[:8]); err != nil || c.Hash != hash {
+		t.Errorf("more digits: got %s, %v, want %s", c.Hash, err, hash)
 	}
 }

@@ -11,6 +11,8 @@ package gitrepo
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +21,6 @@ import (
 
 	"github.com/go-git/go-billy/v5"
 	git "github.com/go-git/go-git/v5"
-	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
@@ -110,6 +111,9 @@ func Open(ctx context.Context, c Config) (*Repo, error) {
 	files := opened.Storer.(*filesystem.Storage)
 	r.dot, r.refs = files.Filesystem(), &files.ReferenceStorage
 	r.gitDir, r.commonDir = r.dot.Root(), commonDir(r.dot.Root())
+	if err := borrows(r.commonDir); err != nil {
+		return nil, r.failure(ctx, "open", err)
+	}
 	r.objects = newStore(r.dot)
 	if r.at.remote != "" {
 		if found, err := r.find(r.refs, c.Ref); err == nil {
@@ -122,15 +126,30 @@ func Open(ctx context.Context, c Config) (*Repo, error) {
 func (r *Repo) open() (*git.Repository, error) {
 	options := &git.PlainOpenOptions{EnableDotGitCommonDir: true}
 	if r.at.remote == "" {
-		return git.PlainOpenWithOptions(r.at.local, options)
+		opened, err := git.PlainOpenWithOptions(r.at.local, options)
+		if anyOf(err, git.ErrUnknownExtension, git.ErrUnsupportedExtensionRepositoryFormatVersion) {
+			err = fmt.Errorf("%w; %s", err, plainClone)
+		}
+		return opened, err
 	}
 	dir := filepath.Join(r.config.Dir, r.at.folder())
 	opened, err := git.PlainOpenWithOptions(dir, options)
 	if errors.Is(err, git.ErrRepositoryNotExists) {
-		return git.PlainInitWithOptions(dir, &git.PlainInitOptions{
-			Bare: true, InitOptions: git.InitOptions{DefaultBranch: plumbing.Main}})
+		return git.PlainInit(dir, true)
 	}
 	return opened, err
+}
+
+const plainClone = "give a clone made by git clone --bare in its place"
+
+// borrows refuses a repository that has objects in another one: go-git would
+// load the other's index anew for each of them.
+func borrows(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, "objects", "info", "alternates"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, errors.New("it borrows objects from another repository by objects/info/alternates; "+plainClone))
 }
 
 // commonDir returns where a linked worktree's refs are (gitrepository-layout(5)).

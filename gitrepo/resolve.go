@@ -88,7 +88,7 @@ func candidates(revision string) []plumbing.ReferenceName {
 
 // lookup follows symbolic refs to a hash; nil when the ref does not exist.
 func lookup(refs storer.ReferenceStorer, name plumbing.ReferenceName) (*plumbing.Reference, error) {
-	if name.Validate() != nil {
+	if !valid(name) {
 		return nil, nil
 	}
 	ref, err := storer.ResolveReference(refs, name)
@@ -97,6 +97,10 @@ func lookup(refs storer.ReferenceStorer, name plumbing.ReferenceName) (*plumbing
 	}
 	return ref, err
 }
+
+// valid reports whether a ref can have this name; a path that leaves refs, a
+// pattern or an expression cannot be one.
+func valid(name plumbing.ReferenceName) bool { return name.Validate() == nil }
 
 // named reads the commit of a ref, which must be there.
 func (r *Repo) named(ref *plumbing.Reference) (*object.Commit, error) {

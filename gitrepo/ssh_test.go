@@ -69,7 +69,9 @@ func listen(t *testing.T, serve func(net.Conn)) (addr string) {
 		}
 	})
 	t.Cleanup(func() {
-		listener.Close()
+		if err := listener.Close(); err != nil {
+			t.Error(err)
+		}
 		group.Wait()
 	})
 	return listener.Addr().String()
@@ -104,29 +106,27 @@ func serveSSH(t *testing.T, user string, client ssh.PublicKey, host ssh.Signer) 
 	})
 }
 
+// uploadPack runs the one command of a channel. Whatever fails ends the
+// channel, which the client reports.
 func uploadPack(channel ssh.Channel, requests <-chan *ssh.Request) {
 	defer channel.Close()
-	for request := range requests {
-		if request.Type != "exec" {
-			request.Reply(false, nil)
-			continue
-		}
-		request.Reply(true, nil)
-		go ssh.DiscardRequests(requests)
-		cmd := exec.Command("sh", "-c", string(request.Payload[4:])) // a length stands before it
-		cmd.Stdout, cmd.Stderr = channel, channel.Stderr()
-		stdin, err := cmd.StdinPipe()
-		if err != nil {
-			return
-		}
-		go io.Copy(stdin, channel) // ends with the channel, after the command
-		status := struct{ Code uint32 }{}
-		if cmd.Run() != nil {
-			status.Code = 1
-		}
-		channel.SendRequest("exit-status", false, ssh.Marshal(status))
+	request, ok := <-requests
+	if !ok || request.Type != "exec" || request.Reply(true, nil) != nil {
 		return
 	}
+	go ssh.DiscardRequests(requests)
+	cmd := exec.Command("sh", "-c", string(request.Payload[4:])) // a length stands before it
+	cmd.Stdout, cmd.Stderr = channel, channel.Stderr()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return
+	}
+	go func() { _, _ = io.Copy(stdin, channel) }() // ends with the channel, after the command
+	status := struct{ Code uint32 }{}
+	if cmd.Run() != nil {
+		status.Code = 1
+	}
+	_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(status))
 }
 
 func writeKnownHosts(t *testing.T, addr string, key ssh.PublicKey) (file string) {

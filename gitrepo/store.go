@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -42,7 +43,7 @@ func (s *store) close() error {
 }
 
 // object reads one object whole and checks it against its hash. A missing one
-// is plumbing.ErrObjectNotFound, any other failure ErrCorrupt.
+// is plumbing.ErrObjectNotFound, a damaged one ErrCorrupt.
 func (s *store) object(h plumbing.Hash) (*plumbing.MemoryObject, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,10 +52,19 @@ func (s *store) object(h plumbing.Hash) (*plumbing.MemoryObject, error) {
 		s.files.Reindex()
 		obj, err = s.read(h)
 	}
-	if err == nil || errors.Is(err, plumbing.ErrObjectNotFound) && s.files.HasEncodedObject(h) != nil {
-		return obj, err
+	if err != nil && (!errors.Is(err, plumbing.ErrObjectNotFound) || s.files.HasEncodedObject(h) == nil) {
+		err = damaged(h, err)
 	}
-	return nil, fmt.Errorf("%w: object %s: %w", ErrCorrupt, h, err)
+	return obj, err
+}
+
+// damaged tells damage from what the operating system refuses: a permission,
+// one more open file.
+func damaged(h plumbing.Hash, err error) error {
+	if is[*fs.PathError](err) && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("object %s: %w", h, err)
+	}
+	return fmt.Errorf("%w: object %s: %w", ErrCorrupt, h, err)
 }
 
 func (s *store) read(h plumbing.Hash) (*plumbing.MemoryObject, error) {
@@ -67,13 +77,11 @@ func (s *store) read(h plumbing.Hash) (*plumbing.MemoryObject, error) {
 		return nil, err
 	}
 	defer r.Close()
-	content, err := io.ReadAll(r)
-	if err != nil {
-		return nil, err
-	}
 	obj := &plumbing.MemoryObject{}
 	obj.SetType(stored.Type())
-	obj.Write(content) // never fails
+	if _, err := io.Copy(obj, r); err != nil {
+		return nil, err
+	}
 	if obj.Hash() != h {
 		return nil, errors.New("content does not have this hash")
 	}
@@ -100,9 +108,9 @@ func (s *store) size(h plumbing.Hash) (int64, error) {
 		n, err = s.files.EncodedObjectSize(h)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%w: object %s: %w", ErrCorrupt, h, err)
+		err = damaged(h, err)
 	}
-	return n, nil
+	return n, err
 }
 
 // commit reads the commit that h names, itself or through annotated tags.

@@ -149,7 +149,7 @@ func TestHashesTellContentApart(t *testing.T) {
 }
 
 func TestTreeIsReadBySeveralAtOnce(t *testing.T) {
-	dir, _, to := newFleet(t, 200, layouts["tenants/ID"])
+	dir, _, to := newFleet(t, 200, layouts[0].dirOf)
 	tree := readTree(t, dir, to)
 	var group sync.WaitGroup
 	for range 4 {

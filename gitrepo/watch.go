@@ -28,8 +28,7 @@ func (r *Repo) Watch(ctx context.Context) (<-chan struct{}, error) {
 	}
 	w := watch{Watcher: watcher, gitDir: r.gitDir, refs: filepath.Join(r.commonDir, "refs"), signal: make(chan struct{}, 1)}
 	if err := w.add(r.gitDir, r.commonDir); err != nil {
-		watcher.Close()
-		return nil, r.failure(ctx, "watch", err)
+		return nil, r.failure(ctx, "watch", errors.Join(err, watcher.Close()))
 	}
 	r.watchers.Go(func() { w.run(ctx, r.closed) })
 	return w.signal, nil
@@ -86,9 +85,12 @@ func (w *watch) run(ctx, closed context.Context) {
 				continue
 			}
 			if event.Has(fsnotify.Create) && filepath.Dir(event.Name) != w.gitDir {
-				w.addRefs(event.Name) // a file is no directory; a failure leaves the poll
+				_ = w.addRefs(event.Name) // the poll makes up for a failure
 			}
-		case <-w.Errors: // events were lost
+		case _, open := <-w.Errors: // events were lost
+			if !open {
+				return
+			}
 		}
 		select {
 		case w.signal <- struct{}{}:
