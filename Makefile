@@ -22,7 +22,7 @@ build: ## build bin/reconciler
 
 .PHONY: run
 run: build ## deploy examples/repo to local databases and watch it; ONCE=1 exits when all is synced
-	bin/reconciler demo examples/repo --data .reconciler/demo $(if $(ONCE),--once)
+	sh examples/demo.sh .reconciler/demo $(if $(ONCE),once)
 
 # In CI the tree is clean at the start, and no test may have written into it.
 .PHONY: test
