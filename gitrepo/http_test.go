@@ -21,8 +21,9 @@ import (
 func serve(t *testing.T, dir string, wrap func(http.Handler) http.Handler) (url string) {
 	t.Helper()
 	backend := &cgi.Handler{
-		Path: filepath.Join(git(t, dir, "--exec-path"), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null"},
+		Path:   filepath.Join(git(t, dir, "--exec-path"), "git-http-backend"),
+		Stderr: io.Discard, // what it says of a refused request
+		Env:    []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null"},
 	}
 	if wrap == nil {
 		wrap = func(h http.Handler) http.Handler { return h }
