@@ -1,6 +1,20 @@
 package protocol
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+// Errors of the services that a caller can match. The protocol names none:
+// these are what every implementation here gives.
+var (
+	ErrUnknownTenant     = errors.New("unknown tenant")
+	ErrUnknownPlan       = errors.New("plan was not made here")
+	ErrStalePlan         = errors.New("plan is stale")
+	ErrUnknownDeployment = errors.New("unknown deployment")
+	ErrNotNewest         = errors.New("deployment is not the newest")
+	ErrAppNeeded         = errors.New("app is needed by others")
+)
 
 // TenantRouter finds the tenant of a session and a client for its database.
 // Source: contracts/tenant-router. The merged protocol has an opaque client
@@ -8,8 +22,8 @@ import "context"
 type TenantRouter interface {
 	// ResolveTenant gives nil, and no error, for a session it does not know.
 	ResolveTenant(ctx context.Context, session any) (*ResolvedTenantContext, error)
-	// TenantClient gives the tenant's client; clients are cached, and the
-	// least recently used one goes first.
+	// TenantClient gives the tenant's client, a value that can be compared;
+	// clients are cached, and the least recently used one goes first.
 	TenantClient(ctx context.Context, tenant TenantID) (any, error)
 	// InvalidateCache forgets the tenant, after a change of its plan or when
 	// it is suspended.
@@ -29,14 +43,21 @@ type ResolvedTenantContext struct {
 // DeployPipelineService brings a tenant to a bundle. Source:
 // contracts/deploy-pipeline-service.
 type DeployPipelineService interface {
-	// ValidateBundle checks each definition against its own type.
+	// ValidateBundle checks each definition against its own type. A bundle
+	// without errors can be planned.
 	ValidateBundle(bundle DeployBundle) DeployValidationResult
-	// PlanDeployment compares the bundle with the tenant's database.
+	// PlanDeployment compares the bundle with the tenant's database and writes
+	// nothing to it.
 	PlanDeployment(ctx context.Context, tenant TenantID, bundle DeployBundle) (MigrationPlan, error)
 	// ExecuteDeployment runs a plan of PlanDeployment. The protocol passes the
-	// plan alone, so an implementation remembers the bundle it was made for.
+	// plan alone, so an implementation remembers the bundle it was made for,
+	// and gives ErrUnknownPlan where it does not. A tenant that is no longer as
+	// it was planned for gives ErrStalePlan. A deployment that fails changes
+	// nothing, and is no error: its status and Error say so.
 	ExecuteDeployment(ctx context.Context, tenant TenantID, plan MigrationPlan) (DeployExecutionResult, error)
-	// RollbackDeployment undoes a deployment: its SQL and its metadata.
+	// RollbackDeployment undoes a deployment: its SQL and its metadata. That
+	// must be the tenant's newest, else it gives ErrNotNewest; one that never
+	// was, or failed, gives ErrUnknownDeployment.
 	RollbackDeployment(ctx context.Context, tenant TenantID, deployment string) error
 }
 
@@ -52,8 +73,9 @@ type DeployExecutionResult struct {
 }
 
 // ProvisioningService brings tenants up and takes them down. Source:
-// contracts/provisioning-service. The proposal had no MigrateTenantPlan. What
-// is done with a tenant it does not know is not said.
+// contracts/provisioning-service. The proposal had no MigrateTenantPlan. A
+// tenant that it does not know, of which the protocol says nothing, gives
+// ErrUnknownTenant.
 type ProvisioningService interface {
 	// ProvisionTenant may be repeated: the same request gives the same tenant.
 	ProvisionTenant(ctx context.Context, request TenantProvisioningRequest) (TenantProvisioningResult, error)
@@ -64,7 +86,8 @@ type ProvisioningService interface {
 	// DestroyTenant removes the tenant, after a backup and a grace period
 	// where they are configured.
 	DestroyTenant(ctx context.Context, tenant TenantID) error
-	// TenantStatus tells where the tenant is in its life.
+	// TenantStatus tells where the tenant is in its life. It is TenantFailed,
+	// beside the error, for a tenant that is not known.
 	TenantStatus(ctx context.Context, tenant TenantID) (TenantProvisioningStatus, error)
 	// MigrateTenantPlan moves the tenant to another plan and its quotas.
 	MigrateTenantPlan(ctx context.Context, tenant TenantID, plan TenantPlan) error
@@ -75,14 +98,18 @@ type ProvisioningService interface {
 // app's name from the manifest, and installing takes a configuration.
 type AppLifecycleService interface {
 	// CheckCompatibility compares kernel version, objects, dependencies and
-	// quotas with what the app wants.
+	// quotas with what the app wants. Errors among the issues keep the app
+	// from being installed.
 	CheckCompatibility(ctx context.Context, tenant TenantID, app AppManifest) (AppCompatibilityCheck, error)
-	// InstallApp installs the app; config may be nil.
+	// InstallApp installs the app; config may be nil. An app that cannot be
+	// installed changes nothing, and is no error: Success and Error say so.
 	InstallApp(ctx context.Context, tenant TenantID, app AppManifest, config map[string]any) (AppInstallResult, error)
-	// UpgradeApp replaces an installed app by a newer one of its name.
+	// UpgradeApp replaces an installed app by a newer one of its name. It is
+	// unsuccessful for an app that is not installed.
 	UpgradeApp(ctx context.Context, tenant TenantID, app AppManifest) (AppInstallResult, error)
 	// UninstallApp removes the app, and its tables only with dropTables. It
-	// gives false, and no error, for an app that is not installed.
+	// gives false, and no error, for an app that is not installed, and
+	// ErrAppNeeded for one that another app depends on.
 	UninstallApp(ctx context.Context, tenant TenantID, app string, dropTables bool) (success bool, err error)
 }
 
@@ -95,7 +122,8 @@ type SchemaDiffService interface {
 	Diff(current IntrospectedSchema, desired []map[string]any) (DeployDiff, error)
 	// GenerateMigrations makes the statements for a dialect.
 	GenerateMigrations(diff DeployDiff, dialect string) (MigrationPlan, error)
-	// ApplyMigrations runs a plan, in a transaction where there are any.
+	// ApplyMigrations runs a plan, in a transaction where there are any. A
+	// statement that fails is no error: the result says which.
 	ApplyMigrations(ctx context.Context, driver any, plan MigrationPlan) (MigrationApplyResult, error)
 }
 
