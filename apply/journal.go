@@ -178,9 +178,10 @@ func writeMeta(ctx context.Context, conn database.Conn, p *plan.Plan, owner Owne
 	if p.SeedDigests == nil {
 		seeds = []byte("{}")
 	}
-	_, err = conn.Exec(ctx, `INSERT OR REPLACE INTO _reconciler_meta (key, value) VALUES
+	_, err = conn.Exec(ctx, `INSERT INTO _reconciler_meta (key, value) VALUES
  ('format', ?), ('fleet', ?), ('environment', ?), ('tenant', ?),
- ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?)`,
+ ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?)
+ ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
 		fmt.Sprint(Format), owner.Fleet, owner.Environment, owner.Tenant,
 		p.Owned, p.Registered, string(seeds), p.Applied, p.Policy)
 	if err != nil {
