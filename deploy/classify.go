@@ -26,6 +26,15 @@ func (e *PolicyError) Error() string {
 	return fmt.Sprintf("%s is %s, which the policy denies", e.Change, e.Class)
 }
 
+// permit holds a plan against what may run: the policy, or, for a rollback,
+// the deployment that it takes back.
+func (r Request) permit(pl *plan.Plan) error {
+	if r.undo != nil {
+		return r.undo.permit(pl)
+	}
+	return r.Policy.permit(pl)
+}
+
 // permit holds a plan against the policy. Destructive steps that the plan's
 // own pre-checks keep from losing a value need no permission.
 func (p Policy) permit(pl *plan.Plan) error {

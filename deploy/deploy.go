@@ -36,6 +36,7 @@ type Deployer struct {
 	now     func() time.Time
 	log     *slog.Logger
 	planner planner
+	bundles bundles
 }
 
 // New returns a Deployer.
@@ -46,7 +47,8 @@ func New(c Config) *Deployer {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Deployer{store: c.Store, now: c.Now, log: c.Log, planner: planner{store: c.Store, readOnly: c.ReadOnly}}
+	return &Deployer{store: c.Store, now: c.Now, log: c.Log,
+		planner: planner{store: c.Store, readOnly: c.ReadOnly}, bundles: bundles{store: c.Store}}
 }
 
 // Request asks for one tenant to be brought to one bundle.
@@ -60,6 +62,8 @@ type Request struct {
 	Subject  string
 	// Fresh says that the database was created for this request.
 	Fresh bool
+
+	undo *undo // set for a rollback
 }
 
 // Policy says which plans may run.
@@ -129,7 +133,7 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 			return a // only something foreign has changed
 		}
 	}
-	if err := r.Policy.permit(a.Plan); err != nil {
+	if err := r.permit(a.Plan); err != nil {
 		return a.failed(err)
 	}
 	if refused := plan.Refusals(a.Plan.SeedIssues); refused != nil && a.Plan.SeedMode != apply.SeedSkip {
@@ -200,7 +204,12 @@ func (d *Deployer) Deploy(ctx context.Context, conn database.Conn, r Request) Re
 
 func (d *Deployer) attempt(ctx context.Context, conn database.Conn, r Request) Result {
 	start := d.now()
-	result := Result{Assessment: d.Assess(ctx, conn, r)}
+	return d.carryOut(ctx, conn, r, d.Assess(ctx, conn, r), start)
+}
+
+// carryOut does what an assessment found: its plan runs, or no other.
+func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, a Assessment, start time.Time) Result {
+	result := Result{Assessment: a}
 	result.Fingerprint = result.master.Fingerprint()
 	if err := d.follow(ctx, r, result.record); err != nil {
 		result.Assessment = result.Assessment.failed(err)
@@ -226,6 +235,10 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	previous := ""
 	if result.record.Last != nil {
 		previous = result.record.Last.Bundle
+	}
+	if err := d.bundles.save(ctx, r.Desired); err != nil {
+		result.Assessment = result.Assessment.failed(err)
+		return result
 	}
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,

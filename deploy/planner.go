@@ -28,6 +28,8 @@ type PlanPolicy struct {
 	NullableRequired bool   // notNull: engine
 	SeedMode         string // strict or skip
 	KeepValues       bool   // a column or table that is dropped must hold nothing
+
+	undo string // digest of the bundle that a rollback takes back, with its renames
 }
 
 func (p PlanPolicy) digest() string { return digestOf(fmt.Sprintf("%+v", p)) }

@@ -26,7 +26,11 @@ func (d *Deployer) begin(start time.Time, r Request, result Result) attempt {
 	if result.record.Last != nil {
 		a.PreviousBundle = result.record.Last.Bundle
 	}
-	a.Transitions = append(a.Transitions, state.Transition{Status: protocol.DeployDiffing, At: start})
+	first := protocol.DeployDiffing
+	if r.undo != nil {
+		first = protocol.DeployRollingBack
+	}
+	a.Transitions = append(a.Transitions, state.Transition{Status: first, At: start})
 	return a
 }
 

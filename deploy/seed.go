@@ -23,4 +23,3 @@ func compileSeeds(s situation, tables []schema.Table) (plan.SeedPlan, error) {
 		Sets: sets, Objects: s.desired.Objects, Tables: tables, Applied: s.record.SeedDigests,
 	}), nil
 }
-

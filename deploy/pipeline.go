@@ -1,0 +1,251 @@
+package deploy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/schema"
+)
+
+// PipelineConfig is what a Pipeline works with. All of it is required but
+// Policy.
+type PipelineConfig struct {
+	Deployer    *Deployer // with a Store
+	Tenants     tenants
+	Fleet       string // that the tenants' databases belong to
+	Environment string
+	Policy      Policy // drift is always healed: the caller has seen the plan
+}
+
+// tenants opens the databases of tenants.
+type tenants interface {
+	// Open opens a tenant's database for writing. A tenant that is not known
+	// gives an error matching protocol.ErrUnknownTenant.
+	Open(ctx context.Context, tenant protocol.TenantID) (database.Conn, error)
+}
+
+// Pipeline is the protocol's deploy pipeline over a Deployer. It may be used
+// by many goroutines at once.
+type Pipeline struct {
+	PipelineConfig
+	memory memory
+}
+
+var _ protocol.DeployPipelineService = (*Pipeline)(nil)
+
+// NewPipeline returns a Pipeline.
+func NewPipeline(c PipelineConfig) *Pipeline {
+	c.Policy.Drift = "heal"
+	return &Pipeline{PipelineConfig: c}
+}
+
+// PlanDeployment plans a bundle for a tenant and remembers both. Rows or a
+// policy that stand in the way do not keep it from being planned, but from
+// being executed. A bundle with errors gives an error matching
+// bundle.ErrInvalid.
+func (p *Pipeline) PlanDeployment(ctx context.Context, tenant protocol.TenantID, b protocol.DeployBundle) (protocol.MigrationPlan, error) {
+	fail := func(err error) (protocol.MigrationPlan, error) {
+		return protocol.MigrationPlan{}, fmt.Errorf("plan deployment of tenant %q: %w", tenant, err)
+	}
+	if err := invalid(p.ValidateBundle(b)); err != nil {
+		return fail(err)
+	}
+	desired, err := compile(b)
+	if err != nil {
+		return fail(err)
+	}
+	conn, err := p.Tenants.Open(ctx, tenant)
+	if err != nil {
+		return fail(err)
+	}
+	a := p.Deployer.Assess(ctx, conn, p.request(tenant, desired))
+	if err := conn.Close(); err != nil {
+		return fail(err)
+	}
+	if a.Plan == nil && a.Err != nil {
+		return fail(a.Err)
+	}
+	migration := protocol.MigrationPlan{Statements: []protocol.MigrationStatement{}, Dialect: schema.Dialect, Reversible: true}
+	if a.Plan != nil {
+		migration = a.Plan.Migration
+		migration.Statements = slices.Clone(migration.Statements) // the caller's own; a.Plan is shared
+	}
+	p.memory.remember(planKey(tenant, migration), remembered{desired: desired, plan: planDigest(a.Plan)})
+	return migration, nil
+}
+
+// ExecuteDeployment runs a plan that PlanDeployment made, with the seed data
+// and the metadata of the bundle that it was made for: the bundle planned
+// last, when several needed the same statements. Only the newest maxPlans
+// plans are known.
+func (p *Pipeline) ExecuteDeployment(ctx context.Context, tenant protocol.TenantID, m protocol.MigrationPlan) (result protocol.DeployExecutionResult, err error) {
+	fail := func(err error) (protocol.DeployExecutionResult, error) {
+		return result, fmt.Errorf("execute deployment of tenant %q: %w", tenant, err)
+	}
+	planned, ok := p.memory.recall(planKey(tenant, m))
+	if !ok {
+		return fail(fmt.Errorf("%w, or too long ago; plan the bundle again and execute what that gives", protocol.ErrUnknownPlan))
+	}
+	conn, err := p.Tenants.Open(ctx, tenant)
+	if err != nil {
+		return fail(err)
+	}
+	start := p.Deployer.now()
+	request := p.request(tenant, planned.desired)
+	a := p.Deployer.Assess(ctx, conn, request)
+	switch {
+	case a.Plan == nil && a.Err != nil:
+		return fail(errors.Join(a.Err, conn.Close()))
+	case planDigest(a.Plan) != planned.plan:
+		return fail(errors.Join(stale(nil), conn.Close()))
+	}
+	done := p.Deployer.carryOut(ctx, conn, request, a, start)
+	err = conn.Close()
+	if errors.Is(done.Err, apply.ErrStale) {
+		return fail(errors.Join(stale(done.Err), err))
+	}
+	result = p.execution(done, start)
+	if done.Changed && done.Err != nil {
+		err = errors.Join(done.Err, err) // committed, and not recorded
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return result, nil
+}
+
+// execution says the result of a deployment in the protocol's words. One that
+// had nothing to do is the newest there is.
+func (p *Pipeline) execution(done Result, start time.Time) protocol.DeployExecutionResult {
+	now := p.Deployer.now()
+	result := protocol.DeployExecutionResult{
+		DeploymentID: done.DeploymentID, Status: protocol.DeployReady, StatementsExecuted: done.Statements,
+		DurationMs:  float64(now.Sub(start).Microseconds()) / 1000,
+		CompletedAt: now.UTC().Format("2006-01-02T15:04:05.000Z"),
+	}
+	if result.DeploymentID == "" && done.record.Last != nil {
+		result.DeploymentID = done.record.Last.Deployment
+	}
+	if done.Err != nil && !done.Changed {
+		result.Status, result.Error = protocol.DeployFailed, done.Message
+		if done.Next != "" {
+			result.Error += " (" + done.Next + ")"
+		}
+	}
+	return result
+}
+
+// RollbackDeployment brings the tenant back to the bundle before its newest
+// deployment, as a deployment of its own. What the deployment added goes, with
+// the values that it holds by now; rows that were there before stay. A
+// rollback is taken back in the same way, by the id that it has in the
+// tenant's journal.
+func (p *Pipeline) RollbackDeployment(ctx context.Context, tenant protocol.TenantID, deployment string) error {
+	fail := func(err error) error {
+		return fmt.Errorf("roll back deployment %q of tenant %q: %w", deployment, tenant, err)
+	}
+	conn, err := p.Tenants.Open(ctx, tenant)
+	if err != nil {
+		return fail(err)
+	}
+	if err := errors.Join(p.rollback(ctx, conn, tenant, deployment), conn.Close()); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+func (p *Pipeline) rollback(ctx context.Context, conn database.Conn, tenant protocol.TenantID, deployment string) error {
+	journal, err := apply.Journal(ctx, conn)
+	if err != nil {
+		return err
+	}
+	entry, err := newest(journal, deployment)
+	if err != nil {
+		return err
+	}
+	desired, err := p.Deployer.bundles.before(ctx, entry)
+	if err != nil {
+		return err
+	}
+	r := p.request(tenant, desired)
+	r.Policy.Plan.KeepValues, r.Policy.Plan.undo, r.undo = false, entry.Bundle, &undo{entry}
+	r.Revision, r.Subject = revisionOf(journal, entry.PreviousBundle), "rollback of "+deployment
+	start := p.Deployer.now()
+	a := p.Deployer.Assess(ctx, conn, r)
+	if last := a.record.Last; last != nil && last.Deployment != deployment {
+		return notNewest(last.Deployment)
+	}
+	return p.Deployer.carryOut(ctx, conn, r, a, start).Err
+}
+
+// newest returns the last entry of a journal if it is that of the deployment.
+func newest(journal []apply.Entry, deployment string) (apply.Entry, error) {
+	at := slices.IndexFunc(journal, func(e apply.Entry) bool { return e.Deployment == deployment })
+	switch last := len(journal) - 1; {
+	case at < 0:
+		return apply.Entry{}, fmt.Errorf("%w: the tenant's journal has none of that id; a deployment that failed changed nothing",
+			protocol.ErrUnknownDeployment)
+	case at < last:
+		return apply.Entry{}, notNewest(journal[last].Deployment)
+	}
+	return journal[at], nil
+}
+
+func notNewest(id string) error {
+	return fmt.Errorf("%w: roll back %s first, or deploy the earlier bundle", protocol.ErrNotNewest, id)
+}
+
+// revisionOf returns the revision that a bundle was last deployed from.
+func revisionOf(journal []apply.Entry, digest string) string {
+	for _, e := range slices.Backward(journal) {
+		if e.Bundle == digest {
+			return e.Revision
+		}
+	}
+	return ""
+}
+
+func (p *Pipeline) request(tenant protocol.TenantID, desired *bundle.Desired) Request {
+	return Request{
+		Owner:   apply.Owner{Fleet: p.Fleet, Environment: p.Environment, Tenant: string(tenant)},
+		Desired: desired, Policy: p.Policy, Subject: "bundle " + desired.Bundle.Manifest.Version,
+	}
+}
+
+// stale is the error of a plan whose tenant is not as it was.
+func stale(cause error) error {
+	if cause == nil {
+		return fmt.Errorf("%w: the tenant has changed since; plan the bundle again", protocol.ErrStalePlan)
+	}
+	return fmt.Errorf("%w: plan the bundle again: %w", protocol.ErrStalePlan, cause)
+}
+
+// compile composes the bundle of a caller like that of a file.
+func compile(b protocol.DeployBundle) (*bundle.Desired, error) {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: it is not JSON: %w", bundle.ErrInvalid, err)
+	}
+	desired, faults := bundle.Compile(text)
+	if desired == nil {
+		return nil, &bundle.InvalidError{Faults: faults}
+	}
+	return desired, nil
+}
+
+// planDigest is empty for a tenant that has nothing to do.
+func planDigest(p *plan.Plan) string {
+	if p == nil {
+		return ""
+	}
+	return p.Digest
+}

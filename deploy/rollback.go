@@ -1,0 +1,102 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/protocol"
+)
+
+// undo is the deployment that another one takes back.
+type undo struct{ apply.Entry }
+
+// permit lets a rollback remove what the deployment added, which is what its
+// stored way back removes, and nothing else: not the table that it took over.
+func (u undo) permit(pl *plan.Plan) error {
+	for i, s := range pl.Steps {
+		if s.Class == diff.Destructive && !slices.Contains(u.WayBack, pl.Migration.Statements[i].SQL) {
+			return &NotAddedError{Change: s.Change, Deployment: u.Deployment}
+		}
+	}
+	return nil
+}
+
+// NotAddedError says that a rollback would remove what the deployment that it
+// takes back did not add.
+type NotAddedError struct{ Change, Deployment string }
+
+func (e *NotAddedError) Error() string {
+	return fmt.Sprintf("%s: deployment %s did not add it, so its rollback does not remove it", e.Change, e.Deployment)
+}
+
+// Reason and Next explain the error in a tenant's status.
+func (e *NotAddedError) Reason() string { return "NotAdded" }
+
+// Next says what to do about it.
+func (e *NotAddedError) Next() string { return "deploy the earlier revision from git instead" }
+
+// before returns the bundle that a deployment replaced, with the renames of
+// that deployment turned around: the rollback gives names back, and rows stay
+// with them.
+func (b *bundles) before(ctx context.Context, e apply.Entry) (*bundle.Desired, error) {
+	if e.PreviousBundle == "" {
+		return compile(protocol.DeployBundle{Manifest: protocol.DeployManifest{Version: "0"}})
+	}
+	previous, err := b.load(ctx, e.PreviousBundle)
+	if err != nil {
+		return nil, err
+	}
+	current, err := b.load(ctx, e.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	return renamedBack(previous, current), nil
+}
+
+// renamedBack returns previous with renames that undo those of current. They
+// go before its own, which matter only where they have not been done: after a
+// rollback that is itself taken back.
+func renamedBack(previous, current *bundle.Desired) *bundle.Desired {
+	result := *previous
+	result.Objects = slices.Clone(previous.Objects)
+	for i := range result.Objects {
+		o := &result.Objects[i]
+		now, ok := successor(o.Name, current.Objects)
+		if !ok {
+			continue
+		}
+		if now.Name != o.Name {
+			o.RenamedFrom = now.Name
+		}
+		o.FieldRenames = maps.Clone(o.FieldRenames)
+		for field, before := range now.FieldRenames {
+			_, had := o.Fields[before]
+			if _, both := o.Fields[field]; had && !both {
+				if o.FieldRenames == nil {
+					o.FieldRenames = map[string]string{}
+				}
+				o.FieldRenames[before] = field
+			}
+		}
+	}
+	return &result
+}
+
+// successor finds what became of an object.
+func successor(name string, current []bundle.Object) (bundle.Object, bool) {
+	for _, is := range []func(bundle.Object) bool{
+		func(o bundle.Object) bool { return o.Name == name },
+		func(o bundle.Object) bool { return o.RenamedFrom == name },
+	} {
+		if at := slices.IndexFunc(current, is); at >= 0 {
+			return current[at], true
+		}
+	}
+	return bundle.Object{}, false
+}
