@@ -36,7 +36,7 @@ type tenants interface {
 // Pipeline is the protocol's deploy pipeline over a Deployer. It may be used
 // by many goroutines at once.
 type Pipeline struct {
-	PipelineConfig
+	config PipelineConfig
 	memory memory
 }
 
@@ -45,7 +45,7 @@ var _ protocol.DeployPipelineService = (*Pipeline)(nil)
 // NewPipeline returns a Pipeline.
 func NewPipeline(c PipelineConfig) *Pipeline {
 	c.Policy.Drift = "heal"
-	return &Pipeline{PipelineConfig: c}
+	return &Pipeline{config: c}
 }
 
 // PlanDeployment plans a bundle for a tenant and remembers both. Rows or a
@@ -63,11 +63,11 @@ func (p *Pipeline) PlanDeployment(ctx context.Context, tenant protocol.TenantID,
 	if err != nil {
 		return fail(err)
 	}
-	conn, err := p.Tenants.Open(ctx, tenant)
+	conn, err := p.config.Tenants.Open(ctx, tenant)
 	if err != nil {
 		return fail(err)
 	}
-	a := p.Deployer.Assess(ctx, conn, p.request(tenant, desired))
+	a := p.config.Deployer.Assess(ctx, conn, p.request(tenant, desired))
 	if err := conn.Close(); err != nil {
 		return fail(err)
 	}
@@ -95,20 +95,20 @@ func (p *Pipeline) ExecuteDeployment(ctx context.Context, tenant protocol.Tenant
 	if !ok {
 		return fail(fmt.Errorf("%w, or too long ago; plan the bundle again and execute what that gives", protocol.ErrUnknownPlan))
 	}
-	conn, err := p.Tenants.Open(ctx, tenant)
+	conn, err := p.config.Tenants.Open(ctx, tenant)
 	if err != nil {
 		return fail(err)
 	}
-	start := p.Deployer.now()
+	start := p.config.Deployer.now()
 	request := p.request(tenant, planned.desired)
-	a := p.Deployer.Assess(ctx, conn, request)
+	a := p.config.Deployer.Assess(ctx, conn, request)
 	switch {
 	case a.Plan == nil && a.Err != nil:
 		return fail(errors.Join(a.Err, conn.Close()))
 	case planDigest(a.Plan) != planned.plan:
 		return fail(errors.Join(stale(nil), conn.Close()))
 	}
-	done := p.Deployer.carryOut(ctx, conn, request, a, start)
+	done := p.config.Deployer.carryOut(ctx, conn, request, a, start)
 	err = conn.Close()
 	if errors.Is(done.Err, apply.ErrStale) {
 		return fail(errors.Join(stale(done.Err), err))
@@ -126,7 +126,7 @@ func (p *Pipeline) ExecuteDeployment(ctx context.Context, tenant protocol.Tenant
 // execution says the result of a deployment in the protocol's words. One that
 // had nothing to do is the newest there is.
 func (p *Pipeline) execution(done Result, start time.Time) protocol.DeployExecutionResult {
-	now := p.Deployer.now()
+	now := p.config.Deployer.now()
 	result := protocol.DeployExecutionResult{
 		DeploymentID: done.DeploymentID, Status: protocol.DeployReady, StatementsExecuted: done.Statements,
 		DurationMs:  float64(now.Sub(start).Microseconds()) / 1000,
@@ -153,7 +153,7 @@ func (p *Pipeline) RollbackDeployment(ctx context.Context, tenant protocol.Tenan
 	fail := func(err error) error {
 		return fmt.Errorf("roll back deployment %q of tenant %q: %w", deployment, tenant, err)
 	}
-	conn, err := p.Tenants.Open(ctx, tenant)
+	conn, err := p.config.Tenants.Open(ctx, tenant)
 	if err != nil {
 		return fail(err)
 	}
@@ -172,19 +172,19 @@ func (p *Pipeline) rollback(ctx context.Context, conn database.Conn, tenant prot
 	if err != nil {
 		return err
 	}
-	desired, err := p.Deployer.bundles.before(ctx, entry)
+	desired, err := p.config.Deployer.bundles.before(ctx, entry)
 	if err != nil {
 		return err
 	}
 	r := p.request(tenant, desired)
 	r.Policy.Plan.KeepValues, r.Policy.Plan.undo, r.undo = false, entry.Bundle, &undo{entry}
 	r.Revision, r.Subject = revisionOf(journal, entry.PreviousBundle), "rollback of "+deployment
-	start := p.Deployer.now()
-	a := p.Deployer.Assess(ctx, conn, r)
+	start := p.config.Deployer.now()
+	a := p.config.Deployer.Assess(ctx, conn, r)
 	if last := a.record.Last; last != nil && last.Deployment != deployment {
 		return notNewest(last.Deployment)
 	}
-	return p.Deployer.carryOut(ctx, conn, r, a, start).Err
+	return p.config.Deployer.carryOut(ctx, conn, r, a, start).Err
 }
 
 // newest returns the last entry of a journal if it is that of the deployment.
@@ -216,8 +216,8 @@ func revisionOf(journal []apply.Entry, digest string) string {
 
 func (p *Pipeline) request(tenant protocol.TenantID, desired *bundle.Desired) Request {
 	return Request{
-		Owner:   apply.Owner{Fleet: p.Fleet, Environment: p.Environment, Tenant: string(tenant)},
-		Desired: desired, Policy: p.Policy, Subject: "bundle " + desired.Bundle.Manifest.Version,
+		Owner:   apply.Owner{Fleet: p.config.Fleet, Environment: p.config.Environment, Tenant: string(tenant)},
+		Desired: desired, Policy: p.config.Policy, Subject: "bundle " + desired.Bundle.Manifest.Version,
 	}
 }
 

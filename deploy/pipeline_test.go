@@ -24,43 +24,56 @@ func TestPipelineKeepsItsContract(t *testing.T) {
 		x := newTenants(t)
 		return contracttest.DeployPipelineFixture{
 			Service: x.pipeline(t), Tenant: "acme",
-			Insert:     x.insert,
-			Values:     x.values,
-			Registered: func(t testing.TB) []string { return x.query(t, "SELECT type || ' ' || name FROM sys_metadata ORDER BY 1") },
-			Interfere:  func(t testing.TB) { x.exec(t, "CREATE TABLE somebody_elses (id TEXT)") },
-			Fail:       func(_ testing.TB, sql string) { x.failing = sql },
+			Insert: x.insert,
+			Values: x.values,
+			Registered: func(t testing.TB) []string {
+				return x.query(t, "SELECT type || ' ' || name FROM sys_metadata ORDER BY 1")
+			},
+			Interfere: func(t testing.TB) { x.exec(t, "CREATE TABLE somebody_elses (id TEXT)") },
+			Fail:      func(_ testing.TB, sql string) { x.failing = sql },
 		}
 	})
 }
 
-// tenantFiles are two tenants, acme and beta, each with a database file.
+// tenantFiles are two tenants, acme and beta, each with a database file, and
+// any number called memory..., each with an empty one that nobody keeps.
 type tenantFiles struct {
 	dir     string
-	failing string // statement
+	store   *state.Store
+	classes map[string]string // of the policy
+	failing string            // statement
 }
 
 func newTenants(t testing.TB) *tenantFiles { return &tenantFiles{dir: t.TempDir()} }
 
-// pipeline returns a new Pipeline for the tenants, as a new process would
-// have.
+// pipeline returns a new Pipeline, which remembers nothing, for the tenants.
 func (x *tenantFiles) pipeline(t testing.TB) *deploy.Pipeline {
 	t.Helper()
-	store, err := state.Open(t.Context(), filepath.Join(x.dir, "state.db"), state.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
+	if x.store == nil {
+		store, err := state.Open(t.Context(), filepath.Join(x.dir, "state.db"), state.Options{})
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		x.store = store
+		t.Cleanup(func() {
+			if err := store.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	return deploy.NewPipeline(deploy.PipelineConfig{
-		Deployer: deploy.New(deploy.Config{Store: store}), Tenants: x, Fleet: "main", Environment: "prod",
-		Policy: deploy.Policy{Plan: deploy.PlanPolicy{SeedMode: "strict", KeepValues: true}},
+		Deployer: deploy.New(deploy.Config{Store: x.store}), Tenants: x, Fleet: "main", Environment: "prod",
+		Policy: deploy.Policy{Plan: policy, Classes: x.classes},
 	})
 }
 
+// policy is the strictest one about rows.
+var policy = deploy.PlanPolicy{SeedMode: "strict", KeepValues: true}
+
 func (x *tenantFiles) Open(ctx context.Context, tenant protocol.TenantID) (database.Conn, error) {
+	if strings.HasPrefix(string(tenant), "memory") {
+		return libsql.OpenMemory(ctx)
+	}
 	if tenant != "acme" && tenant != "beta" {
 		return nil, fmt.Errorf("%w %q", protocol.ErrUnknownTenant, tenant)
 	}
@@ -132,8 +145,7 @@ func (x *tenantFiles) insert(t testing.TB, table string, row map[string]string) 
 	x.exec(t, fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", schema.Quote(table), strings.Join(columns, ", "), strings.Join(values, ", ")))
 }
 
-// values goes without double quotes and without the fallback that reads an
-// unknown name in them as text.
+// values returns a column of a table, sorted.
 func (x *tenantFiles) values(t testing.TB, table, column string) []string {
 	t.Helper()
 	return x.query(t, fmt.Sprintf("SELECT %[1]s FROM %[2]s ORDER BY %[1]s", schema.Quote(column), schema.Quote(table)))

@@ -40,7 +40,7 @@ func (p *Pipeline) ValidateBundle(b protocol.DeployBundle) protocol.DeployValida
 		_, report := shape.Parse[plan.SeedSet](definition, shape.Keep)
 		v.parsed(fmt.Sprintf("seedData.%d", i), protocol.SeverityError, report)
 	}
-	_, faults := schema.Desired(objects, schema.Options{NullableRequired: p.Policy.Plan.NullableRequired})
+	_, faults := schema.Desired(objects, schema.Options{NullableRequired: p.config.Policy.Plan.NullableRequired})
 	v.mapped(faults)
 	if v.result.ErrorCount == 0 {
 		v.composed(b)
@@ -91,11 +91,9 @@ func (v *validation) mapped(faults []schema.Fault) {
 // composed adds what only the bundle as a whole shows, such as two
 // definitions of one name.
 func (v *validation) composed(b protocol.DeployBundle) {
-	_, err := compile(b)
-	if err == nil {
-		return
+	if _, err := compile(b); err != nil {
+		v.add(protocol.SeverityError, "manifest", "invalid_bundle", err.Error())
 	}
-	v.add(protocol.SeverityError, "manifest", "invalid_bundle", err.Error())
 }
 
 // invalid returns the errors of a validation as one that matches

@@ -1,0 +1,131 @@
+package deploy_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+// newest returns acme's newest deployment.
+func (x *tenantFiles) newest(t testing.TB) state.Deployment {
+	t.Helper()
+	found, err := x.store.Deployments(t.Context(), "acme", 1)
+	if err != nil || len(found) == 0 {
+		t.Fatalf("got %d deployments, error %v", len(found), err)
+	}
+	return found[0]
+}
+
+// rollBack rolls acme's newest deployment back in a pipeline that has not
+// seen it.
+func (x *tenantFiles) rollBack(t testing.TB) {
+	t.Helper()
+	if err := x.pipeline(t).RollbackDeployment(t.Context(), "acme", x.newest(t).ID); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRollbackIsADeployment(t *testing.T) {
+	x := newTenants(t)
+	p := x.pipeline(t)
+	deployBundle(t, p, withTask(map[string]any{"title": text}))
+	first := x.newest(t)
+	deployBundle(t, p, withTask(map[string]any{"title": text, "due": text}))
+	second := x.newest(t)
+	x.rollBack(t)
+	got := x.newest(t)
+	if got.BundleDigest != first.BundleDigest || got.PreviousBundle != second.BundleDigest || got.Status != protocol.DeployReady {
+		t.Errorf("got %+v, want the first bundle over the second", got)
+	}
+	if got.Transitions[0].Status != protocol.DeployRollingBack || got.Subject != "rollback of "+second.ID {
+		t.Errorf("got %v and %q, want rolling_back first and the deployment named", got.Transitions, got.Subject)
+	}
+	err := p.RollbackDeployment(t.Context(), "acme", second.ID)
+	if !errors.Is(err, protocol.ErrNotNewest) || !strings.Contains(err.Error(), got.ID) {
+		t.Errorf("got error %v, want one that names the rollback", err)
+	}
+	x.insert(t, "task", map[string]string{"title": "between"})
+	x.rollBack(t)
+	if got := x.values(t, "task", "due"); !slices.Equal(got, []string{"<nil>"}) {
+		t.Errorf("got due %q, want the column back once the rollback is rolled back", got)
+	}
+}
+
+// desired is an object task with one field of text.
+func desired(digest, object, field string) *bundle.Desired {
+	o := protocol.Object{Name: object, Fields: map[string]protocol.Field{field: {Type: protocol.FieldText}}}
+	return &bundle.Desired{
+		Digest:  digest,
+		Bundle:  protocol.DeployBundle{Manifest: protocol.DeployManifest{Version: "1.0.0"}},
+		Objects: []bundle.Object{{Object: o}},
+	}
+}
+
+func TestRollbackGivesNamesBack(t *testing.T) {
+	x := newTenants(t)
+	x.pipeline(t)
+	deployer := deploy.New(deploy.Config{Store: x.store})
+	request := func(d *bundle.Desired, p deploy.PlanPolicy) deploy.Request {
+		owner := apply.Owner{Fleet: "main", Environment: "prod", Tenant: "acme"}
+		return deploy.Request{Owner: owner, Desired: d, Policy: deploy.Policy{Plan: p}}
+	}
+	put := func(d *bundle.Desired) {
+		t.Helper()
+		x.on(t, func(conn database.Conn) error { return deployer.Deploy(t.Context(), conn, request(d, policy)).Err })
+	}
+	put(desired("one", "task", "title"))
+	x.insert(t, "task", map[string]string{"title": "mine"})
+	renamed := desired("two", "todo", "heading")
+	renamed.Objects[0].RenamedFrom = "task"
+	renamed.Objects[0].FieldRenames = map[string]string{"heading": "title"}
+	put(renamed)
+	// A plan that is known already drops and adds: it is for a revert that
+	// declares no renames, and must not be taken for the way back.
+	x.on(t, func(conn database.Conn) error {
+		return deployer.Assess(t.Context(), conn, request(desired("one", "task", "title"), deploy.PlanPolicy{SeedMode: "strict"})).Err
+	})
+	for _, want := range []struct{ table, column string }{{"task", "title"}, {"todo", "heading"}, {"task", "title"}} {
+		x.rollBack(t)
+		if got := x.values(t, want.table, want.column); !slices.Equal(got, []string{"mine"}) {
+			t.Fatalf("got %s.%s %q, want the row of before", want.table, want.column, got)
+		}
+	}
+}
+
+func TestRollbackKeepsWhatWasThereBefore(t *testing.T) {
+	x := newTenants(t)
+	p := x.pipeline(t)
+	x.exec(t, "CREATE TABLE task (id TEXT NOT NULL PRIMARY KEY, created_at TEXT DEFAULT (datetime('now')), updated_at TEXT, title TEXT)")
+	x.insert(t, "task", map[string]string{"title": "older than we are"})
+	got := deployBundle(t, p, withTask(map[string]any{"title": text, "due": text}))
+	err := p.RollbackDeployment(t.Context(), "acme", got.DeploymentID)
+	var kept *deploy.NotAddedError
+	if !errors.As(err, &kept) || !strings.Contains(fmt.Sprint(err), "did not add it") {
+		t.Errorf("got error %v, want a NotAddedError", err)
+	}
+	if got := x.values(t, "task", "title"); !slices.Equal(got, []string{"older than we are"}) {
+		t.Errorf("got rows %q, want the one of before", got)
+	}
+}
+
+func TestRollbackWithoutTheStoredBundle(t *testing.T) {
+	x := newTenants(t)
+	deployBundle(t, x.pipeline(t), withTask(map[string]any{"title": text}))
+	id := deployBundle(t, x.pipeline(t), withTask(map[string]any{"title": text, "due": text})).DeploymentID
+	lost := &tenantFiles{dir: t.TempDir()} // its state
+	lost.pipeline(t)
+	x.store = lost.store
+	err := x.pipeline(t).RollbackDeployment(t.Context(), "acme", id)
+	if !errors.Is(err, state.ErrNotFound) || !strings.Contains(err.Error(), "from git instead") {
+		t.Errorf("got error %v, want one that says where else the bundle is", err)
+	}
+}
