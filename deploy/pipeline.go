@@ -13,6 +13,7 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/protocol/shape"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -22,7 +23,7 @@ type PipelineConfig struct {
 	Deployer    *Deployer // with a Store
 	Tenants     tenants
 	Fleet       string // that the tenants' databases belong to
-	Environment string
+	Environment string // prod, dev or test: seed sets for others are left out
 	Policy      Policy // drift is always healed: the caller has seen the plan
 }
 
@@ -59,7 +60,7 @@ func (p *Pipeline) PlanDeployment(ctx context.Context, tenant protocol.TenantID,
 	if err := invalid(p.ValidateBundle(b)); err != nil {
 		return fail(err)
 	}
-	desired, err := compile(b)
+	desired, err := compile(p.seedsHere(b))
 	if err != nil {
 		return fail(err)
 	}
@@ -99,28 +100,31 @@ func (p *Pipeline) ExecuteDeployment(ctx context.Context, tenant protocol.Tenant
 	if err != nil {
 		return fail(err)
 	}
-	start := p.config.Deployer.now()
-	request := p.request(tenant, planned.desired)
-	a := p.config.Deployer.Assess(ctx, conn, request)
-	switch {
-	case a.Plan == nil && a.Err != nil:
-		return fail(errors.Join(a.Err, conn.Close()))
-	case planDigest(a.Plan) != planned.plan:
-		return fail(errors.Join(stale(nil), conn.Close()))
-	}
-	done := p.config.Deployer.carryOut(ctx, conn, request, a, start)
-	err = conn.Close()
-	if errors.Is(done.Err, apply.ErrStale) {
-		return fail(errors.Join(stale(done.Err), err))
-	}
-	result = p.execution(done, start)
-	if done.Changed && done.Err != nil {
-		err = errors.Join(done.Err, err) // committed, and not recorded
-	}
-	if err != nil {
+	result, err = p.run(ctx, conn, p.request(tenant, planned.desired), planned.plan)
+	if err := errors.Join(err, conn.Close()); err != nil {
 		return fail(err)
 	}
 	return result, nil
+}
+
+// run carries a request out if it still leads to the plan of that digest.
+func (p *Pipeline) run(ctx context.Context, conn database.Conn, r Request, digest string) (protocol.DeployExecutionResult, error) {
+	start := p.config.Deployer.now()
+	a := p.config.Deployer.Assess(ctx, conn, r)
+	switch {
+	case a.Plan == nil && a.Err != nil:
+		return protocol.DeployExecutionResult{}, a.Err
+	case planDigest(a.Plan) != digest:
+		return protocol.DeployExecutionResult{}, fmt.Errorf("%w: the tenant has changed since; plan the bundle again", protocol.ErrStalePlan)
+	}
+	done := p.config.Deployer.carryOut(ctx, conn, r, a, start)
+	switch {
+	case errors.Is(done.Err, apply.ErrStale):
+		return protocol.DeployExecutionResult{}, fmt.Errorf("%w: plan the bundle again: %w", protocol.ErrStalePlan, done.Err)
+	case done.Changed:
+		return p.execution(done, start), done.Err // an error: committed, and not recorded
+	}
+	return p.execution(done, start), nil
 }
 
 // execution says the result of a deployment in the protocol's words. One that
@@ -144,76 +148,6 @@ func (p *Pipeline) execution(done Result, start time.Time) protocol.DeployExecut
 	return result
 }
 
-// RollbackDeployment brings the tenant back to the bundle before its newest
-// deployment, as a deployment of its own. What the deployment added goes, with
-// the values that it holds by now; rows that were there before stay. A
-// rollback is taken back in the same way, by the id that it has in the
-// tenant's journal.
-func (p *Pipeline) RollbackDeployment(ctx context.Context, tenant protocol.TenantID, deployment string) error {
-	fail := func(err error) error {
-		return fmt.Errorf("roll back deployment %q of tenant %q: %w", deployment, tenant, err)
-	}
-	conn, err := p.config.Tenants.Open(ctx, tenant)
-	if err != nil {
-		return fail(err)
-	}
-	if err := errors.Join(p.rollback(ctx, conn, tenant, deployment), conn.Close()); err != nil {
-		return fail(err)
-	}
-	return nil
-}
-
-func (p *Pipeline) rollback(ctx context.Context, conn database.Conn, tenant protocol.TenantID, deployment string) error {
-	journal, err := apply.Journal(ctx, conn)
-	if err != nil {
-		return err
-	}
-	entry, err := newest(journal, deployment)
-	if err != nil {
-		return err
-	}
-	desired, err := p.config.Deployer.bundles.before(ctx, entry)
-	if err != nil {
-		return err
-	}
-	r := p.request(tenant, desired)
-	r.Policy.Plan.KeepValues, r.Policy.Plan.undo, r.undo = false, entry.Bundle, &undo{entry}
-	r.Revision, r.Subject = revisionOf(journal, entry.PreviousBundle), "rollback of "+deployment
-	start := p.config.Deployer.now()
-	a := p.config.Deployer.Assess(ctx, conn, r)
-	if last := a.record.Last; last != nil && last.Deployment != deployment {
-		return notNewest(last.Deployment)
-	}
-	return p.config.Deployer.carryOut(ctx, conn, r, a, start).Err
-}
-
-// newest returns the last entry of a journal if it is that of the deployment.
-func newest(journal []apply.Entry, deployment string) (apply.Entry, error) {
-	at := slices.IndexFunc(journal, func(e apply.Entry) bool { return e.Deployment == deployment })
-	switch last := len(journal) - 1; {
-	case at < 0:
-		return apply.Entry{}, fmt.Errorf("%w: the tenant's journal has none of that id; a deployment that failed changed nothing",
-			protocol.ErrUnknownDeployment)
-	case at < last:
-		return apply.Entry{}, notNewest(journal[last].Deployment)
-	}
-	return journal[at], nil
-}
-
-func notNewest(id string) error {
-	return fmt.Errorf("%w: roll back %s first, or deploy the earlier bundle", protocol.ErrNotNewest, id)
-}
-
-// revisionOf returns the revision that a bundle was last deployed from.
-func revisionOf(journal []apply.Entry, digest string) string {
-	for _, e := range slices.Backward(journal) {
-		if e.Bundle == digest {
-			return e.Revision
-		}
-	}
-	return ""
-}
-
 func (p *Pipeline) request(tenant protocol.TenantID, desired *bundle.Desired) Request {
 	return Request{
 		Owner:   apply.Owner{Fleet: p.config.Fleet, Environment: p.config.Environment, Tenant: string(tenant)},
@@ -221,12 +155,13 @@ func (p *Pipeline) request(tenant protocol.TenantID, desired *bundle.Desired) Re
 	}
 }
 
-// stale is the error of a plan whose tenant is not as it was.
-func stale(cause error) error {
-	if cause == nil {
-		return fmt.Errorf("%w: the tenant has changed since; plan the bundle again", protocol.ErrStalePlan)
-	}
-	return fmt.Errorf("%w: plan the bundle again: %w", protocol.ErrStalePlan, cause)
+// seedsHere leaves out the seed sets that are meant for other environments.
+func (p *Pipeline) seedsHere(b protocol.DeployBundle) protocol.DeployBundle {
+	b.SeedData = slices.DeleteFunc(slices.Clone(b.SeedData), func(definition map[string]any) bool {
+		set, _ := shape.Parse[protocol.Dataset](definition, shape.Strip)
+		return !slices.Contains(set.Env, p.config.Environment)
+	})
+	return b
 }
 
 // compile composes the bundle of a caller like that of a file.

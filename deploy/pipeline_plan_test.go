@@ -118,6 +118,20 @@ func TestPlansAreRemembered(t *testing.T) {
 	})
 }
 
+func TestSeedSetsOfOtherEnvironmentsAreLeftOut(t *testing.T) {
+	x := newTenants(t)
+	b := withTask(map[string]any{"title": text})
+	for title, env := range map[string][]any{"here": {"test", "prod"}, "elsewhere": {"dev"}} {
+		b.SeedData = append(b.SeedData, map[string]any{
+			"object": "task", "externalId": "title", "env": env, "records": []any{map[string]any{"title": title}},
+		})
+	}
+	deployBundle(t, x.pipeline(t), b)
+	if got := x.values(t, "task", "title"); !slices.Equal(got, []string{"here"}) {
+		t.Errorf("got rows %q, want those for prod", got)
+	}
+}
+
 func TestWhatKeepsAPlanFromBeingExecuted(t *testing.T) {
 	first := withTask(map[string]any{"title": text})
 	second := withTask(map[string]any{"title": text, "due": required})

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,9 +10,80 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 )
+
+// RollbackDeployment brings the tenant back to the bundle before its newest
+// deployment, as a deployment of its own. What the deployment added goes, with
+// the values that it holds by now; rows that were there before stay. A
+// rollback is taken back in the same way, by the id that it has in the
+// tenant's journal.
+func (p *Pipeline) RollbackDeployment(ctx context.Context, tenant protocol.TenantID, deployment string) error {
+	fail := func(err error) error {
+		return fmt.Errorf("roll back deployment %q of tenant %q: %w", deployment, tenant, err)
+	}
+	conn, err := p.config.Tenants.Open(ctx, tenant)
+	if err != nil {
+		return fail(err)
+	}
+	if err := errors.Join(p.rollback(ctx, conn, tenant, deployment), conn.Close()); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+func (p *Pipeline) rollback(ctx context.Context, conn database.Conn, tenant protocol.TenantID, deployment string) error {
+	journal, err := apply.Journal(ctx, conn)
+	if err != nil {
+		return err
+	}
+	entry, err := newest(journal, deployment)
+	if err != nil {
+		return err
+	}
+	desired, err := p.config.Deployer.bundles.before(ctx, entry)
+	if err != nil {
+		return err
+	}
+	r := p.request(tenant, desired)
+	r.Policy.Plan.KeepValues, r.Policy.Plan.undo, r.undo = false, entry.Bundle, &undo{entry}
+	r.Revision, r.Subject = revisionOf(journal, entry.PreviousBundle), "rollback of "+deployment
+	start := p.config.Deployer.now()
+	a := p.config.Deployer.Assess(ctx, conn, r)
+	if last := a.record.Last; last != nil && last.Deployment != deployment {
+		return notNewest(last.Deployment)
+	}
+	return p.config.Deployer.carryOut(ctx, conn, r, a, start).Err
+}
+
+// newest returns the last entry of a journal if it is that of the deployment.
+func newest(journal []apply.Entry, deployment string) (apply.Entry, error) {
+	at := slices.IndexFunc(journal, func(e apply.Entry) bool { return e.Deployment == deployment })
+	switch last := len(journal) - 1; {
+	case at < 0:
+		return apply.Entry{}, fmt.Errorf("%w: the tenant's journal has none of that id; a deployment that failed changed nothing",
+			protocol.ErrUnknownDeployment)
+	case at < last:
+		return apply.Entry{}, notNewest(journal[last].Deployment)
+	}
+	return journal[at], nil
+}
+
+func notNewest(id string) error {
+	return fmt.Errorf("%w: roll back %s first, or deploy the earlier bundle", protocol.ErrNotNewest, id)
+}
+
+// revisionOf returns the revision that a bundle was last deployed from.
+func revisionOf(journal []apply.Entry, digest string) string {
+	for _, e := range slices.Backward(journal) {
+		if e.Bundle == digest {
+			return e.Revision
+		}
+	}
+	return ""
+}
 
 // undo is the deployment that another one takes back.
 type undo struct{ apply.Entry }
