@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/protocol/shape"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -21,13 +23,30 @@ type bundles struct {
 	saved map[string]bool // digests that are known to be there
 }
 
+// storedBundle is a bundle as it is kept. Its objects are parsed again from
+// their definitions; Renames are theirs, in the same order.
+type storedBundle struct {
+	Bundle  protocol.DeployBundle  `json:"bundle"`
+	Apps    []protocol.AppManifest `json:"apps,omitempty"`
+	Renames []renames              `json:"renames,omitempty"`
+}
+
+type renames struct {
+	Object string            `json:"object,omitempty"`
+	Fields map[string]string `json:"fields,omitempty"`
+}
+
 // save stores a bundle under its digest, once. It is called before the
 // deployment runs: one that commits always has its bundle there.
 func (b *bundles) save(ctx context.Context, d *bundle.Desired) error {
 	if b.store == nil || b.has(d.Digest) {
 		return nil
 	}
-	body, err := json.Marshal(d)
+	stored := storedBundle{Bundle: d.Bundle, Apps: d.Apps}
+	for _, o := range d.Objects {
+		stored.Renames = append(stored.Renames, renames{o.RenamedFrom, o.FieldRenames})
+	}
+	body, err := json.Marshal(stored)
 	if err != nil {
 		return fmt.Errorf("store bundle %.12s: %w", d.Digest, err)
 	}
@@ -58,11 +77,19 @@ func (b *bundles) load(ctx context.Context, digest string) (*bundle.Desired, err
 	if err != nil {
 		return nil, err
 	}
-	var d bundle.Desired
+	var stored storedBundle
 	numbersKept := json.NewDecoder(bytes.NewReader(body))
 	numbersKept.UseNumber() // definitions are registered as they were written
-	if err := numbersKept.Decode(&d); err != nil {
+	if err := numbersKept.Decode(&stored); err != nil {
 		return nil, fmt.Errorf("read stored bundle %.12s: %w", digest, err)
 	}
-	return &d, nil
+	d := &bundle.Desired{Bundle: stored.Bundle, Apps: stored.Apps, Digest: digest}
+	for i, renames := range stored.Renames {
+		object, report := shape.Parse[protocol.Object](stored.Bundle.Objects[i], shape.Keep)
+		if err := report.Err(); err != nil {
+			return nil, fmt.Errorf("read stored bundle %.12s: object %d: %w", digest, i+1, err)
+		}
+		d.Objects = append(d.Objects, bundle.Object{Object: object, RenamedFrom: renames.Object, FieldRenames: renames.Fields})
+	}
+	return d, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/protocol/shape"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -60,13 +61,21 @@ func TestRollbackIsADeployment(t *testing.T) {
 	}
 }
 
-// desired is an object task with one field of text.
-func desired(digest, object, field string) *bundle.Desired {
-	o := protocol.Object{Name: object, Fields: map[string]protocol.Field{field: {Type: protocol.FieldText}}}
+// desired is an object with one field of text.
+func desired(t testing.TB, digest, object, field string) *bundle.Desired {
+	t.Helper()
+	definition := map[string]any{"name": object, "fields": map[string]any{field: text}}
+	parsed, report := shape.Parse[protocol.Object](definition, shape.Keep)
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return &bundle.Desired{
-		Digest:  digest,
-		Bundle:  protocol.DeployBundle{Manifest: protocol.DeployManifest{Version: "1.0.0"}},
-		Objects: []bundle.Object{{Object: o}},
+		Digest: digest,
+		Bundle: protocol.DeployBundle{
+			Manifest: protocol.DeployManifest{Version: "1.0.0", Objects: []string{object}},
+			Objects:  []map[string]any{definition},
+		},
+		Objects: []bundle.Object{{Object: parsed}},
 	}
 }
 
@@ -82,16 +91,16 @@ func TestRollbackGivesNamesBack(t *testing.T) {
 		t.Helper()
 		x.on(t, func(conn database.Conn) error { return deployer.Deploy(t.Context(), conn, request(d, policy)).Err })
 	}
-	put(desired("one", "task", "title"))
+	put(desired(t, "one", "task", "title"))
 	x.insert(t, "task", map[string]string{"title": "mine"})
-	renamed := desired("two", "todo", "heading")
+	renamed := desired(t, "two", "todo", "heading")
 	renamed.Objects[0].RenamedFrom = "task"
 	renamed.Objects[0].FieldRenames = map[string]string{"heading": "title"}
 	put(renamed)
 	// A plan that is known already drops and adds: it is for a revert that
 	// declares no renames, and must not be taken for the way back.
 	x.on(t, func(conn database.Conn) error {
-		return deployer.Assess(t.Context(), conn, request(desired("one", "task", "title"), deploy.PlanPolicy{SeedMode: "strict"})).Err
+		return deployer.Assess(t.Context(), conn, request(desired(t, "one", "task", "title"), deploy.PlanPolicy{SeedMode: "strict"})).Err
 	})
 	for _, want := range []struct{ table, column string }{{"task", "title"}, {"todo", "heading"}, {"task", "title"}} {
 		x.rollBack(t)
