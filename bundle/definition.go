@@ -97,10 +97,19 @@ func define(k kind, doc config.Document, owner string, alone bool) *definition {
 // survive: runtimes that are newer than this program know more.
 func (d *definition) issues(report shape.Report, severity protocol.Severity) {
 	d.faults = append(d.faults, d.doc.Issues(severity, report.Issues)...)
+	if d.kind == views {
+		report.Unknown = slices.DeleteFunc(slices.Clone(report.Unknown), isViewKey)
+	}
 	for _, f := range d.doc.Issues(protocol.SeverityWarning, report.Unknown) {
 		f.Next = "correct it, or leave it for a runtime that knows it"
 		d.faults = append(d.faults, f)
 	}
+}
+
+// isViewKey reports whether an unknown key of a view is one that this format
+// gives it, and that the protocol's later versions know.
+func isViewKey(issue shape.Issue) bool {
+	return len(issue.Path) == 1 && slices.Contains([]any{"name", "label", "object"}, issue.Path[0])
 }
 
 // viewName is the view's name, else the file's, else its object's.

@@ -71,8 +71,8 @@ func evolve(t *testing.T, files []string) {
 		if result.Err != nil {
 			t.Fatalf("%s: %s: %v (next: %s)", filepath.Base(file), result.Reason, result.Err, result.Next)
 		}
-		t.Logf("%s: %s, %d statements, class %s, %d rows before, %d seeded, %d seed records left out", filepath.Base(file),
-			result.Action, result.Statements, result.Plan.Class(), len(before), result.Seeded, len(result.SeedIssues))
+		t.Logf("%s: %s, %d statements, %d cells before, %d seeded, %d seed records left out", filepath.Base(file),
+			result.Action, result.Statements, len(before), result.Seeded, len(result.SeedIssues))
 		if again := x.assess(desired, everyClassAllowed()); again.Action != deploy.None || again.Err != nil {
 			t.Fatalf("%s: a second plan is not empty: %s %v", filepath.Base(file), again.Action, again.Err)
 		}
