@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenantops/reconciler/config"
+)
+
+// cli is one call of the program.
+type cli struct {
+	stdout, stderr io.Writer
+	started        bool // flags and arguments were understood
+
+	// What flags say that settings do not have.
+	configFile string
+	output     format
+	logLevel   slog.LevelVar
+	revision   string
+	tenants    []string
+
+	acceptRewrite bool
+
+	settings config.Settings
+}
+
+// root returns the tree of commands.
+func (c *cli) root() *cobra.Command {
+	c.output = asTable
+	root := &cobra.Command{
+		Use:   "reconciler",
+		Short: "make every tenant's database equal to git",
+		Long: `reconciler makes the libSQL database of every tenant equal to a git repository
+of tenants, apps and object definitions.
+
+What --repo, --ref, --data and the like say can be said by RECONCILER_REPO and
+so on, or in reconciler.yaml, too: flags go first, then the environment.
+
+Exit codes: 0 fine, 1 plan found changes, 2 failed, 3 some tenants failed or
+are blocked, 64 wrong usage.`,
+		Example: `  reconciler validate ./company
+  reconciler plan --repo ./company --data ./data
+  reconciler sync --repo ./company --data ./data
+  reconciler status --data ./data`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	flags := root.PersistentFlags()
+	flags.VarP(&c.output, "output", "o", "print a table, JSON or YAML")
+	flags.StringVar(&c.configFile, "config", "", "settings `file` (default reconciler.yaml, if there is one)")
+	flags.TextVar(&c.logLevel, "log-level", &c.logLevel, "log this `level` and above: debug, info, warn, error")
+	root.AddCommand(
+		runCommand(c), syncCommand(c), planCommand(c), validateCommand(c), renderCommand(c),
+		statusCommand(c), historyCommand(c), showCommand(c), exportCommand(c),
+		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
+	)
+	return root
+}
+
+// start makes a command's RunE from what it does.
+func (c *cli) start(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, args []string) error {
+		c.started = true
+		if err := c.loadSettings(command.Flags()); err != nil {
+			return err
+		}
+		return do(command.Context(), args)
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/schema"
+	"github.com/tenantops/reconciler/tenantrouter"
+)
+
+// tenantFile is the database file of one tenant.
+type tenantFile struct {
+	tenant protocol.TenantID
+	path   string
+}
+
+// tenantFiles lists the databases below the data directory, by tenant, and
+// those that file: URLs of a fleet lead to. The fleet may be nil.
+func (c *cli) tenantFiles(fleet *bundle.Fleet) ([]tenantFile, error) {
+	entries, err := os.ReadDir(filepath.Join(c.settings.Data, "tenants"))
+	if err != nil {
+		return nil, fmt.Errorf("list tenant databases: %w", err)
+	}
+	var files []tenantFile
+	for _, e := range entries {
+		if id, ok := strings.CutSuffix(e.Name(), ".db"); ok {
+			files = append(files, tenantFile{protocol.TenantID(id), filepath.Join(c.settings.Data, "tenants", e.Name())})
+		}
+	}
+	if fleet == nil {
+		return files, nil
+	}
+	router, err := tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data, FileRoot: c.settings.FileRoot})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range fleet.Tenants {
+		if t.Spec.ConnectionConfig == nil {
+			continue
+		}
+		if at, err := router.Locate(t.ID, t.Spec.ConnectionConfig); err == nil { // what cannot be located has no file
+			files = append(files, tenantFile{t.ID, at.Path})
+		}
+	}
+	slices.SortStableFunc(files, func(a, b tenantFile) int { return strings.Compare(string(a.tenant), string(b.tenant)) })
+	return files, nil
+}
+
+// testimony is what a tenant's database says about itself.
+type testimony struct {
+	master  schema.Master
+	record  apply.Record
+	journal []apply.Entry // oldest first
+}
+
+// hear reads a database without changing it. One that belongs to another
+// tenant gives an error matching apply.ErrOwnedElsewhere.
+func (f tenantFile) hear(ctx context.Context, check bool) (t testimony, err error) {
+	conn, err := libsql.Open(ctx, f.path, libsql.Options{ReadOnly: true})
+	if err != nil {
+		return t, err
+	}
+	defer conn.Close()
+	if check {
+		if err := quickCheck(ctx, conn); err != nil {
+			return t, err
+		}
+	}
+	if t.master, err = schema.ReadMaster(ctx, conn); err != nil {
+		return t, err
+	}
+	if t.record, err = apply.ReadRecord(ctx, conn, t.master); err != nil {
+		return t, err
+	}
+	if t.journal, err = apply.Journal(ctx, conn); err != nil {
+		return t, err
+	}
+	if owner := t.record.Owner.Tenant; t.record.Last != nil && owner != string(f.tenant) {
+		return t, fmt.Errorf("%w: it is tenant %q of fleet %q", apply.ErrOwnedElsewhere, owner, t.record.Owner.Fleet)
+	}
+	return t, nil
+}
+
+// quickCheck reads every page of a database: PRAGMA quick_check, one finding
+// of which is enough. It gives an error matching database.ErrCorrupt.
+func quickCheck(ctx context.Context, conn database.Conn) error {
+	rows, err := conn.Query(ctx, "PRAGMA quick_check(1)")
+	if err != nil {
+		return err
+	}
+	if finding := rows.Values[0][0]; finding != "ok" {
+		return fmt.Errorf("%w: %v", database.ErrCorrupt, finding)
+	}
+	return nil
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+func rebuildCommand(c *cli) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "rebuild",
+		Short: "restore history from the tenants' journals",
+		Long: `Read the journal of every tenant's database and make state.db agree with it:
+deployments that committed and what is applied come back, attempts that failed
+are known only to a state.db that can still be read. One that cannot be read is
+renamed and kept. The databases are opened read-only.
+
+Databases are those in DIR/tenants; with --repo also those that file: URLs of
+tenants lead to.`,
+		Example: `  reconciler state rebuild --data ./data`,
+		Args:    cobra.NoArgs,
+		RunE: c.start(func(ctx context.Context, _ []string) error {
+			held, err := c.claimExisting()
+			if err != nil {
+				return err
+			}
+			defer held.release()
+			answer, err := c.rebuild(ctx)
+			if err != nil {
+				return err
+			}
+			if err := c.print(answer, answer.people); err != nil {
+				return err
+			}
+			for _, t := range answer.Tenants {
+				if t.Error != nil {
+					return outcome(exitPartial)
+				}
+			}
+			return nil
+		}),
+	}
+	setting(command, "repo", "ref", "data", "secrets-dir", "file-root")
+	return command
+}
+
+// rebuildAnswer is what was restored.
+type rebuildAnswer struct {
+	SetAside *string         `json:"setAside"` // where a state file that cannot be read is now
+	Tenants  []rebuiltTenant `json:"tenants"`
+}
+
+// rebuiltTenant is what was restored of one tenant.
+type rebuiltTenant struct {
+	Tenant      protocol.TenantID `json:"tenant"`
+	Deployments int               `json:"deployments"`
+	Error       *problem          `json:"error"`
+}
+
+func (a rebuildAnswer) people(p *page) {
+	if a.SetAside != nil {
+		p.line("the old state could not be read and is now %s", *a.SetAside)
+	}
+	var rows [][]string
+	for _, t := range a.Tenants {
+		rows = append(rows, []string{string(t.Tenant), fmt.Sprint(t.Deployments)})
+	}
+	p.table([]string{"TENANT", "DEPLOYMENTS"}, rows)
+	for _, t := range a.Tenants {
+		if t.Error != nil {
+			p.line("")
+			p.problem(string(t.Tenant), t.Error)
+		}
+	}
+}
+
+func (c *cli) rebuild(ctx context.Context) (rebuildAnswer, error) {
+	answer := rebuildAnswer{Tenants: []rebuiltTenant{}}
+	fleet, err := c.fleetIfAny(ctx)
+	if err != nil {
+		return answer, err
+	}
+	files, err := c.tenantFiles(fleet)
+	if err != nil {
+		return answer, err
+	}
+	aside, err := setAsideBroken(ctx, c.statePath())
+	if err != nil {
+		return answer, err
+	}
+	answer.SetAside = optional(aside)
+	store, err := state.Open(ctx, c.statePath(), state.Options{})
+	if err != nil {
+		return answer, err
+	}
+	for _, f := range files {
+		rebuilt := rebuiltTenant{Tenant: f.tenant}
+		if rebuilt.Deployments, err = restore(ctx, store, f); err != nil {
+			failed := deploy.Fail(err)
+			rebuilt.Error = problemOf(failed.Reason, failed.Message, failed.Next)
+		}
+		answer.Tenants = append(answer.Tenants, rebuilt)
+	}
+	return answer, store.Close()
+}
+
+// fleetIfAny reads the fleet when a repository was given; nil otherwise.
+func (c *cli) fleetIfAny(ctx context.Context) (*bundle.Fleet, error) {
+	if c.settings.Repo == "" {
+		return nil, nil
+	}
+	repo, err := c.openRepo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer repo.Close()
+	_, fleet, err := load(ctx, repo.Repo)
+	return fleet, err
+}
+
+// setAsideBroken renames a state file that cannot be read and returns its new
+// name, empty when there was no need to.
+func setAsideBroken(ctx context.Context, path string) (string, error) {
+	conn, err := libsql.Open(ctx, path, libsql.Options{ReadOnly: true})
+	if err == nil {
+		err = errors.Join(quickCheck(ctx, conn), conn.Close())
+	}
+	switch {
+	case err == nil, errors.Is(err, database.ErrMissing):
+		return "", nil
+	case errors.Is(err, database.ErrCorrupt), errors.Is(err, database.ErrNotADB):
+		return state.SetAside(path)
+	}
+	return "", fmt.Errorf("look at the old state: %w", err)
+}
+
+// restore makes state agree with one tenant's journal and returns how many
+// deployments that has.
+func restore(ctx context.Context, store *state.Store, f tenantFile) (int, error) {
+	heard, err := f.hear(ctx, false)
+	if err != nil || heard.record.Last == nil {
+		return 0, err
+	}
+	var committed []state.Deployment
+	for _, e := range heard.journal {
+		committed = append(committed, deploy.FromJournal(f.tenant, e))
+	}
+	last := heard.record.Last
+	return len(committed), store.Replace(ctx, f.tenant, committed, state.Observed{
+		Tenant: f.tenant, Sync: state.Unknown, Health: state.Healthy,
+		Reason: "Rebuilt", Message: "state was restored from the tenant's journal", Next: "run reconciler sync, which looks at the tenant",
+		Revision: last.Revision, AppliedRevision: last.Revision, DesiredDigest: last.Bundle, BundleDigest: last.Bundle,
+		Fingerprint: heard.master.Fingerprint(), SchemaDigest: last.SchemaDigest, AppliedDigest: heard.record.Applied,
+		Deployment: last.Deployment, ObservedAt: last.At,
+	})
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenantops/reconciler/reconcile"
+	"github.com/tenantops/reconciler/state"
+)
+
+func runCommand(c *cli) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "the daemon: keep every tenant's database equal to git",
+		Long: `Bring every tenant's database to the head of --ref, and do so again whenever it
+moves: at each poll, and at once for a local repository, which is watched. A
+tenant that fails is tried again, ever more slowly, without holding up others.
+
+The first SIGINT or SIGTERM lets what is under way finish, the second one ends
+the process at once; both are safe at any moment.`,
+		Example: `  reconciler run --repo /srv/git/company.git --data /var/lib/reconciler
+  reconciler run --repo https://git.example/company.git --data ./data --poll 30s`,
+		Args: cobra.NoArgs,
+		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
+	}
+	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "log-format")
+	return command
+}
+
+func (c *cli) run(ctx context.Context) error {
+	w, err := c.openFleet(ctx)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	log := w.config.Log
+	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
+	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
+	log.Info("daemon started", attrRepo, w.config.Repo.String(), attrData, c.settings.Data, attrPoll, string(c.settings.Poll))
+	err = reconcile.New(w.config).Run(ctx)
+	log.Info("daemon stopped")
+	return err
+}
+
+// logTenant says what a pass did to one tenant, when it did something or
+// could not.
+func logTenant(log *slog.Logger, t reconcile.Tenant) {
+	attrs := []any{slog.String(attrTenant, string(t.ID))}
+	if t.Result.Plan != nil {
+		attrs = append(attrs, slog.String(attrPlan, short(t.Result.Plan.Digest)))
+	}
+	if t.Result.DeploymentID != "" {
+		attrs = append(attrs, slog.String(attrDeployment, t.Result.DeploymentID))
+	}
+	switch {
+	case t.Result.Reason != "":
+		level := slog.LevelWarn
+		if t.Problem() {
+			level = slog.LevelError
+		}
+		attrs = append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason),
+			slog.String(attrErr, t.Result.Message), slog.String(attrNext, t.Result.Next))
+		log.Log(context.Background(), level, "tenant not synced", attrs...)
+	case t.Result.Changed:
+		log.Info("plan applied", append(attrs, slog.Int(attrSteps, t.Result.Statements), elapsedAttr(t.Result.Duration))...)
+	default:
+		log.Debug("tenant looked at", attrs...)
+	}
+}
+
+// logPass says how a pass ended. One that changed nothing is for debugging.
+func logPass(log *slog.Logger, r reconcile.Report, err error) {
+	if err != nil {
+		log.Error("pass failed", attrErr, clean(err.Error()))
+		return
+	}
+	changed, failed := 0, 0
+	for _, t := range r.Tenants {
+		if t.Result.Changed {
+			changed++
+		}
+		if t.Problem() {
+			failed++
+		}
+	}
+	level := slog.LevelDebug
+	if changed > 0 || r.Status != state.Succeeded {
+		level = slog.LevelInfo
+	}
+	log.Log(context.Background(), level, "pass completed", attrRevision, r.Revision.Hash, attrStatus, string(r.Status),
+		attrTenants, len(r.Tenants), attrChanged, changed, attrFailed, failed)
+}
+
+func elapsedAttr(d time.Duration) slog.Attr {
+	return slog.Float64(attrElapsed, milliseconds(d))
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenantops/reconciler/bundle"
+)
+
+func schemaCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema [KIND]",
+		Short: "JSON Schema of the kinds of files",
+		Long: `Print the JSON Schema of one kind of file, for an editor to check while somebody
+types, or list the kinds.`,
+		Example: `  reconciler schema
+  reconciler schema tenant > tenant.schema.json
+  # yaml-language-server: $schema=./tenant.schema.json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: c.start(func(_ context.Context, args []string) error {
+			kinds := bundle.Kinds()
+			if len(args) == 0 {
+				answer := schemaAnswerOf(kinds)
+				return c.print(answer, answer.people)
+			}
+			at := slices.IndexFunc(kinds, func(k bundle.Kind) bool { return k.Name == args[0] })
+			if at < 0 {
+				return usagef("%q is no kind of file: it is %s", args[0], strings.Join(schemaAnswerOf(kinds).names(), ", "))
+			}
+			return c.printSchema(kinds[at].Schema())
+		}),
+	}
+}
+
+// schemaAnswer lists the kinds of files.
+type schemaAnswer struct {
+	Kinds []schemaKind `json:"kinds"`
+}
+
+type schemaKind struct {
+	Name string `json:"name"`
+	File string `json:"file"`
+}
+
+func schemaAnswerOf(kinds []bundle.Kind) schemaAnswer {
+	answer := schemaAnswer{Kinds: []schemaKind{}}
+	for _, k := range kinds {
+		answer.Kinds = append(answer.Kinds, schemaKind{Name: k.Name, File: k.File})
+	}
+	return answer
+}
+
+func (a schemaAnswer) names() []string {
+	names := make([]string, len(a.Kinds))
+	for i, k := range a.Kinds {
+		names[i] = k.Name
+	}
+	return names
+}
+
+func (a schemaAnswer) people(p *page) {
+	rows := make([][]string, len(a.Kinds))
+	for i, k := range a.Kinds {
+		rows[i] = []string{k.Name, k.File}
+	}
+	p.table([]string{"KIND", "FILES"}, rows)
+}
+
+// printSchema writes a JSON Schema: as JSON unless YAML is asked for.
+func (c *cli) printSchema(schema map[string]any) error {
+	if c.output == asTable {
+		c.output = asJSON
+	}
+	return c.print(schema, nil)
+}

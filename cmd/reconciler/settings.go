@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/gitrepo"
+)
+
+// settingsFile is read from the working directory when --config names no other.
+const settingsFile = "reconciler.yaml"
+
+// settingFlags are the flags that say what RECONCILER_* variables and
+// reconciler.yaml can say too, by name, with the key there.
+var settingFlags = map[string]struct{ key, usage string }{
+	"data":        {"data", "data `directory`: state.db, tenants/, git/"},
+	"repo":        {"repo", "git repository: a path, or a file, https or ssh `URL`"},
+	"ref":         {"ref", "`branch`, tag or commit to follow (default main)"},
+	"poll":        {"poll", "`time` between looks at the repository (default 60s)"},
+	"secrets-dir": {"secretsDir", "`directory` of the files that $file: names"},
+	"file-root":   {"fileRoot", "`directory` that file: URLs of tenants may lead to, beside the data directory"},
+	"log-format":  {"logFormat", "`form` of the log: text, json, or auto (default) for text on a terminal"},
+}
+
+// setting adds flags of settingFlags to a command.
+func setting(command *cobra.Command, names ...string) {
+	for _, name := range names {
+		command.Flags().String(name, "", settingFlags[name].usage)
+	}
+}
+
+// loadSettings reads what applies to a command: its flags over the environment
+// over reconciler.yaml. A command without such flags needs none.
+func (c *cli) loadSettings(flags *pflag.FlagSet) error {
+	from := config.Sources{Flags: map[string]string{}, Env: os.Environ(), File: c.configFile}
+	needed := false
+	flags.VisitAll(func(f *pflag.Flag) {
+		s, ok := settingFlags[f.Name]
+		if needed = needed || ok; ok && f.Changed {
+			from.Flags[s.key] = f.Value.String()
+		}
+	})
+	if !needed {
+		return nil
+	}
+	var err error
+	if from.Data, err = readSettings(&from.File); err != nil {
+		return fmt.Errorf("read settings: %w", err)
+	}
+	settings, faults := config.Load(from)
+	var wrong []error
+	for _, f := range faults {
+		if f.IsError() {
+			wrong = append(wrong, f)
+		}
+	}
+	c.settings = settings
+	return errors.Join(wrong...)
+}
+
+// readSettings reads the settings file. Only one that was asked for by name
+// has to exist.
+func readSettings(name *string) ([]byte, error) {
+	if *name != "" {
+		return os.ReadFile(*name)
+	}
+	*name = settingsFile
+	text, err := os.ReadFile(settingsFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
+}
+
+// auth is how the repository is asked for access. A token in a file is left
+// there, and read again at each fetch.
+func (c *cli) auth() (gitrepo.Auth, error) {
+	git, dir := c.settings.Git, c.settings.SecretsDir
+	auth := gitrepo.Auth{Username: git.Username, KeyFile: git.KeyFile, KnownHosts: git.KnownHosts}
+	var err error
+	if file, ok := git.Token.File(dir); ok && dir != "" {
+		auth.TokenFile = file
+	} else if auth.Token, err = git.Token.Resolve(dir); err != nil {
+		return auth, fmt.Errorf("git.token: %w", err)
+	}
+	if auth.KeyPassphrase, err = git.KeyPassphrase.Resolve(dir); err != nil {
+		return auth, fmt.Errorf("git.keyPassphrase: %w", err)
+	}
+	return auth, nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+func statusCommand(c *cli) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "status [TENANT]",
+		Short: "sync, health, revision and last deployment of each tenant",
+		Long: `Say how every tenant was at the last pass: whether it equals git (sync), how it
+is (health), and for each word that is not good the reason and the next step.
+
+It reads DIR/state.db alone, and works while the daemon runs.`,
+		Example: `  reconciler status --data ./data
+  reconciler status --data ./data acme
+  reconciler status --data ./data -o json | jq -r '.tenants[] | select(.error) | .tenant'`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: c.start(func(ctx context.Context, args []string) error {
+			store, err := c.readState(ctx)
+			if err != nil {
+				return err
+			}
+			defer store.Close()
+			answer, err := statusOf(ctx, store, args)
+			if err != nil {
+				return err
+			}
+			return c.print(answer, answer.people)
+		}),
+	}
+	setting(command, "data")
+	return command
+}
+
+// statusAnswer is how the fleet is.
+type statusAnswer struct {
+	Pass    *passAnswer    `json:"pass"`
+	Tenants []tenantStatus `json:"tenants"`
+}
+
+// tenantStatus is how one tenant was when it was looked at last.
+type tenantStatus struct {
+	Tenant          protocol.TenantID `json:"tenant"`
+	Plan            *string           `json:"plan"` // free, pro or enterprise
+	Sync            state.Sync        `json:"sync"`
+	Health          state.Health      `json:"health"`
+	Revision        *string           `json:"revision"` // tried last
+	AppliedRevision *string           `json:"appliedRevision"`
+	BundleDigest    *string           `json:"bundleDigest"` // of the bundle that is applied
+	DeploymentID    *string           `json:"deploymentId"`
+	ObservedAt      *stamp            `json:"observedAt"`
+	Error           *problem          `json:"error"`
+}
+
+// statusOf reads the status of all tenants, or of those named.
+func statusOf(ctx context.Context, store *state.Store, tenants []string) (statusAnswer, error) {
+	answer := statusAnswer{Tenants: []tenantStatus{}}
+	pass, ok, err := store.LastPass(ctx)
+	if err != nil {
+		return answer, err
+	}
+	if ok {
+		last := passAnswerOf(pass)
+		answer.Pass = &last
+	}
+	observed, err := store.Observed(ctx)
+	if err != nil {
+		return answer, err
+	}
+	for _, id := range tenants {
+		row, ok := observed[protocol.TenantID(id)]
+		if !ok {
+			return answer, unseen(protocol.TenantID(id))
+		}
+		observed = map[protocol.TenantID]state.Observed{row.Tenant: row}
+	}
+	for _, id := range slices.Sorted(maps.Keys(observed)) {
+		answer.Tenants = append(answer.Tenants, tenantStatusOf(observed[id]))
+	}
+	return answer, nil
+}
+
+func tenantStatusOf(o state.Observed) tenantStatus {
+	return tenantStatus{
+		Tenant: o.Tenant, Plan: optional(o.Plan), Sync: o.Sync, Health: o.Health,
+		Revision: optional(o.Revision), AppliedRevision: optional(o.AppliedRevision),
+		BundleDigest: optional(o.BundleDigest), DeploymentID: optional(o.Deployment),
+		ObservedAt: stampOf(o.ObservedAt), Error: problemOf(o.Reason, o.Message, o.Next),
+	}
+}
+
+func (a statusAnswer) people(p *page) {
+	if a.Pass != nil {
+		p.line("last pass %s: %s, %d of %s changed, %d failed or blocked", a.Pass.StartedAt.String(),
+			p.word(string(a.Pass.Status)), a.Pass.Changed, plural(a.Pass.Tenants, "tenant"), a.Pass.Failed)
+		if a.Pass.Error != nil {
+			p.line("  %s", *a.Pass.Error)
+		}
+		p.line("")
+	}
+	var rows [][]string
+	for _, t := range a.Tenants {
+		rows = append(rows, []string{
+			string(t.Tenant), string(t.Sync), string(t.Health), orDash(short(text(t.AppliedRevision))),
+			orDash(text(t.DeploymentID)), t.ObservedAt.String(),
+		})
+	}
+	p.table([]string{"TENANT", "SYNC", "HEALTH", "REVISION", "DEPLOYMENT", "SEEN"}, rows)
+	for _, t := range a.Tenants {
+		if t.Error != nil {
+			p.line("")
+			p.problem(string(t.Tenant), t.Error)
+		}
+	}
+}
