@@ -123,7 +123,8 @@ var masks = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), "ID"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z)?`), "TIME"},
-	{regexp.MustCompile(`("[a-z]*(Ms|_ms)": )[0-9.]+`), "${1}MS"},
+	{regexp.MustCompile(`("?[a-zA-Z]*(Ms|_ms)"?: )[0-9.]+`), "${1}MS"},
+	{regexp.MustCompile(`"statementMs": \[[^\]]*\]`), `"statementMs": MS`},
 	{regexp.MustCompile(`\b[0-9.]+(µs|ms|s)\b`), "DURATION"},
 }
 
@@ -136,7 +137,9 @@ func masked(ts *testscript.TestScript, neg bool, args []string) {
 	for _, m := range masks {
 		text = m.pattern.ReplaceAllString(text, m.mask)
 	}
-	text = regexp.MustCompile(` +(ID|TIME|DURATION|\n)`).ReplaceAllString(text, " $1") // columns are as wide as their values
+	text = strings.ReplaceAll(text, ts.MkAbs("."), "WORK")
+	text = regexp.MustCompile(` *\b(ID|TIME|DURATION)\b *`).ReplaceAllString(text, " $1 ") // columns are as wide as their values
+	text = regexp.MustCompile(`(\S) {2,}`).ReplaceAllString(text, "$1  ")
 	ts.Check(os.WriteFile(ts.MkAbs("masked"), []byte(text), 0o666))
 }
 
