@@ -45,6 +45,9 @@ func connect(path string, readOnly bool) (*Conn, error) {
 	if readOnly {
 		flags = openNoMutex | openExtendedCodes | openReadOnly
 	}
+	if code := initialize(); code != codeOK {
+		return nil, fmt.Errorf("start the database engine: code %d", code)
+	}
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
 	c := &Conn{}
@@ -56,6 +59,11 @@ func connect(path string, readOnly bool) (*Conn, error) {
 	}
 	return c, nil
 }
+
+// initialize starts the engine before its first connection. An open would do
+// it too, but lets a second one, on another thread, go on while the encryption
+// that libSQL compiles in is still setting up its tables, and crash on them.
+var initialize = sync.OnceValue(func() C.int { return C.sqlite3_initialize() })
 
 // notWritable says why the engine fell back to reading the file.
 func notWritable(path string) error {

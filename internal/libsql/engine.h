@@ -13,6 +13,7 @@ typedef uint64_t sqlite3_uint64;
 
 #define ENGINE extern __attribute__((weak))
 
+ENGINE int sqlite3_initialize(void);
 ENGINE int sqlite3_open_v2(const char *path, sqlite3 **db, int flags, const char *vfs);
 ENGINE int sqlite3_close(sqlite3 *db);
 ENGINE int sqlite3_db_readonly(sqlite3 *db, const char *schema);

@@ -32,7 +32,51 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if os.Getenv(firstOpens) != "" {
+		if err := openAtOnce(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
+}
+
+// firstOpens makes this binary a process whose first connections are opened
+// by several goroutines at once.
+const firstOpens = "LIBSQL_FIRST_OPENS"
+
+func openAtOnce() error {
+	start, results := make(chan struct{}), make(chan error)
+	const openers = 8
+	for range openers {
+		go func() {
+			<-start
+			c, err := libsql.OpenMemory(context.Background())
+			if err == nil {
+				err = c.Close()
+			}
+			results <- err
+		}()
+	}
+	close(start)
+	var all error
+	for range openers {
+		all = errors.Join(all, <-results)
+	}
+	return all
+}
+
+// The engine starts once, whoever comes first: without that about one process
+// in fifty crashed here.
+func TestFirstConnectionsOfAProcess(t *testing.T) {
+	for range 100 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), firstOpens+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%.2000s", err, out)
+		}
+	}
 }
 
 // hold runs the statements, says so and keeps the connection as it is until
