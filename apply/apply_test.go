@@ -19,37 +19,59 @@ func TestDeploy(t *testing.T) {
 	steps := []struct {
 		name, objects, check, want string
 	}{
-		{"field added", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
+		{
+			"field added", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
 			"size": {"type": "text"}, "since": {"type": "date"}, "fax": {"type": "phone"}}}}`,
-			"SELECT id, name, code, size, fax FROM account ORDER BY id", "a1|Acme|A|10|<nil>\na2|Beta|B|20|<nil>"},
-		{"required field with a literal default fills rows", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
+			"SELECT id, name, code, size, fax FROM account ORDER BY id", "a1|Acme|A|10|<nil>\na2|Beta|B|20|<nil>",
+		},
+		{
+			"required field with a literal default fills rows", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
 			"size": {"type": "text"}, "since": {"type": "date"}, "tier": {"type": "select", "required": true, "defaultValue": "it's"}}}}`,
-			"SELECT id, tier FROM account ORDER BY id", "a1|it's\na2|it's"},
-		{"required field with an expression default fills rows", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
+			"SELECT id, tier FROM account ORDER BY id", "a1|it's\na2|it's",
+		},
+		{
+			"required field with an expression default fills rows", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
 			"size": {"type": "text"}, "since": {"type": "date"}, "seen": {"type": "datetime", "required": true, "defaultValue": "NOW()"}}}}`,
-			"SELECT id, seen IS NOT NULL AND length(seen) = 24 FROM account ORDER BY id", "a1|1\na2|1"},
-		{"type changed by a rebuild", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
+			"SELECT id, seen IS NOT NULL AND length(seen) = 24 FROM account ORDER BY id", "a1|1\na2|1",
+		},
+		{
+			"type changed by a rebuild", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
 			"size": {"type": "number"}, "since": {"type": "date"}}}}`,
-			"SELECT id, name, size, typeof(size) FROM account ORDER BY id", "a1|Acme|10|real\na2|Beta|20|real"},
-		{"field renamed", `{"account": {"fields": {"title": {"type": "text", "required": true, "renamedFrom": "name"}, "code": {"type": "text", "unique": true},
+			"SELECT id, name, size, typeof(size) FROM account ORDER BY id", "a1|Acme|10|real\na2|Beta|20|real",
+		},
+		{
+			"field renamed", `{"account": {"fields": {"title": {"type": "text", "required": true, "renamedFrom": "name"}, "code": {"type": "text", "unique": true},
 			"size": {"type": "text"}, "since": {"type": "date"}}}}`,
-			"SELECT id, title FROM account ORDER BY id", "a1|Acme\na2|Beta"},
-		{"object renamed", `{"company": {"renamedFrom": "account", "fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
+			"SELECT id, title FROM account ORDER BY id", "a1|Acme\na2|Beta",
+		},
+		{
+			"object renamed", `{"company": {"renamedFrom": "account", "fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true},
 			"size": {"type": "text"}, "since": {"type": "date"}}}}`,
-			"SELECT id, name, code FROM company ORDER BY id", "a1|Acme|A\na2|Beta|B"},
-		{"field removed", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true}}}}`,
-			"SELECT * FROM (SELECT id, name, code FROM account ORDER BY id)", "a1|Acme|A\na2|Beta|B"},
-		{"unique taken back and index added", `{"account": {"fields": {"name": {"type": "text", "required": true, "index": true}, "code": {"type": "text"},
+			"SELECT id, name, code FROM company ORDER BY id", "a1|Acme|A\na2|Beta|B",
+		},
+		{
+			"field removed", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true}}}}`,
+			"SELECT * FROM (SELECT id, name, code FROM account ORDER BY id)", "a1|Acme|A\na2|Beta|B",
+		},
+		{
+			"unique taken back and index added", `{"account": {"fields": {"name": {"type": "text", "required": true, "index": true}, "code": {"type": "text"},
 			"size": {"type": "text"}, "since": {"type": "date"}}}}`,
-			"SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = 'account'", "idx_account_name"},
-		{"required taken back", `{"account": {"fields": {"name": {"type": "text"}, "code": {"type": "text", "unique": true}, "size": {"type": "text"}, "since": {"type": "date"}}}}`,
-			"SELECT \"notnull\" FROM pragma_table_info('account') WHERE name = 'name'", "0"},
-		{"made required", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true, "required": true},
+			"SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = 'account'", "idx_account_name",
+		},
+		{
+			"required taken back", `{"account": {"fields": {"name": {"type": "text"}, "code": {"type": "text", "unique": true}, "size": {"type": "text"}, "since": {"type": "date"}}}}`,
+			"SELECT \"notnull\" FROM pragma_table_info('account') WHERE name = 'name'", "0",
+		},
+		{
+			"made required", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true, "required": true},
 			"size": {"type": "text"}, "since": {"type": "date"}}}}`,
-			"SELECT \"notnull\" FROM pragma_table_info('account') WHERE name = 'code'", "1"},
-		{"object added", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true}, "size": {"type": "text"}, "since": {"type": "date"}}},
+			"SELECT \"notnull\" FROM pragma_table_info('account') WHERE name = 'code'", "1",
+		},
+		{
+			"object added", `{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true}, "size": {"type": "text"}, "since": {"type": "date"}}},
 			"contact": {"fields": {"account": {"type": "master_detail", "reference": "account"}, "tags": {"type": "tags"}, "score": {"type": "number", "defaultValue": 1.5}}}}`,
-			"SELECT name FROM sqlite_master WHERE tbl_name = 'contact' AND sql IS NOT NULL ORDER BY name", "contact\nidx_contact_account"},
+			"SELECT name FROM sqlite_master WHERE tbl_name = 'contact' AND sql IS NOT NULL ORDER BY name", "contact\nidx_contact_account",
+		},
 	}
 	for _, s := range steps {
 		t.Run(s.name, func(t *testing.T) {
@@ -148,10 +170,14 @@ func TestRebuildKeepsForeignThings(t *testing.T) {
 
 func TestForeignDependent(t *testing.T) {
 	cases := []struct{ name, foreign, objects string }{
-		{"a view reads a removed column", `CREATE VIEW v AS SELECT size FROM account`,
-			`{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true}, "since": {"type": "date"}}}}`},
-		{"a view reads a renamed column", `CREATE VIEW v AS SELECT size FROM account`,
-			strings.Replace(account, `"size": {"type": "text"}`, `"extent": {"type": "text", "renamedFrom": "size"}`, 1)},
+		{
+			"a view reads a removed column", `CREATE VIEW v AS SELECT size FROM account`,
+			`{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true}, "since": {"type": "date"}}}}`,
+		},
+		{
+			"a view reads a renamed column", `CREATE VIEW v AS SELECT size FROM account`,
+			strings.Replace(account, `"size": {"type": "text"}`, `"extent": {"type": "text", "renamedFrom": "size"}`, 1),
+		},
 		{"a trigger on a dropped table", `CREATE TRIGGER tr AFTER INSERT ON account BEGIN SELECT 1; END`, `{"other": {"fields": {}}}`},
 		{"a hand-made column on a dropped table", `ALTER TABLE account ADD COLUMN mine TEXT`, `{"other": {"fields": {}}}`},
 	}

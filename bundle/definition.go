@@ -54,10 +54,6 @@ func (d *definition) error(code string, path []any, message, next string) {
 	d.faults = append(d.faults, d.doc.Error(path, code, message, next))
 }
 
-func (d *definition) warning(code string, path []any, message, next string) {
-	d.faults = append(d.faults, d.doc.Warning(path, code, message, next))
-}
-
 // define parses one definition. The file names a view that has no name of its
 // own, when it holds nothing else.
 func define(k kind, doc config.Document, owner string, alone bool) *definition {

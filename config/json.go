@@ -20,7 +20,7 @@ func readJSON(file string, data []byte) (documents []Document, faults []Fault) {
 		before := len(r.faults)
 		value, node, err := r.value(0)
 		switch {
-		case err == io.EOF, errors.Is(err, errDepth):
+		case errors.Is(err, io.EOF), errors.Is(err, errDepth):
 			return documents, r.faults
 		case err != nil:
 			return documents, append(r.faults, r.syntax(err))
@@ -115,7 +115,7 @@ func (r *reader) list(node *yaml.Node, depth int) ([]any, error) {
 
 // unexpected is an error inside a list or object, where the text may not end.
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -59,7 +59,7 @@ func isMarker(line []byte) bool {
 func readPart(file string, p part) (*Document, []Fault) {
 	decoder := yaml.NewDecoder(bytes.NewReader(p.text))
 	var tree yaml.Node
-	if err := decoder.Decode(&tree); err == io.EOF {
+	if err := decoder.Decode(&tree); errors.Is(err, io.EOF) {
 		return nil, nil
 	} else if err != nil {
 		return nil, []Fault{syntax(file, err, p.before)}
@@ -73,7 +73,7 @@ func readPart(file string, p part) (*Document, []Fault) {
 	var more yaml.Node
 	if err := decoder.Decode(&more); err == nil {
 		c.fault(more.Content[0], CodeSyntax, "there is text after the end of the document", "begin a document with ---")
-	} else if err != io.EOF {
+	} else if !errors.Is(err, io.EOF) {
 		c.faults = append(c.faults, syntax(file, err, p.before))
 	}
 	if len(c.faults) > 0 {

@@ -47,8 +47,10 @@ func New(c Config) *Deployer {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Deployer{store: c.Store, now: c.Now, log: c.Log,
-		planner: planner{store: c.Store, readOnly: c.ReadOnly}, bundles: bundles{store: c.Store}}
+	return &Deployer{
+		store: c.Store, now: c.Now, log: c.Log,
+		planner: planner{store: c.Store, readOnly: c.ReadOnly}, bundles: bundles{store: c.Store},
+	}
 }
 
 // Request asks for one tenant to be brought to one bundle.
@@ -212,7 +214,7 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	result := Result{Assessment: a}
 	result.Fingerprint = result.master.Fingerprint()
 	if err := d.follow(ctx, r, result.record); err != nil {
-		result.Assessment = result.Assessment.failed(err)
+		result.Assessment = result.failed(err)
 		return result
 	}
 	if result.Action == None {
@@ -226,7 +228,7 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
 	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment); err != nil {
-		result.Assessment = result.Assessment.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
+		result.Assessment = result.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
 	}
 	return result
 }
@@ -237,7 +239,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 		previous = result.record.Last.Bundle
 	}
 	if err := d.bundles.save(ctx, r.Desired); err != nil {
-		result.Assessment = result.Assessment.failed(err)
+		result.Assessment = result.failed(err)
 		return result
 	}
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
@@ -245,7 +247,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 		At: record.StartedAt, Adopt: result.record.Last == nil, OnStatus: record.transition,
 	})
 	if err != nil {
-		result.Assessment = result.Assessment.failed(err)
+		result.Assessment = result.failed(err)
 		return result
 	}
 	result.Changed, result.Statements, result.Seeded = true, outcome.Statements, outcome.Seeded

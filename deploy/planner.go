@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -244,12 +245,13 @@ func hasRegistry(objects []bundle.Object) bool {
 // still what was registered.
 func recorded(ctx context.Context, s situation) ([]diff.Definition, error) {
 	list, err := plan.ParseRegistered(s.record.Registered)
-	if err != nil || len(list) == 0 {
-		return list, err
+	gone := !slices.ContainsFunc(s.master.Of("table"), func(e schema.Entry) bool { return e.Name == plan.RegistryTable })
+	if err != nil || len(list) == 0 || gone {
+		return list, err // the plan makes a table again that somebody dropped
 	}
 	rows, err := s.conn.Query(ctx, "SELECT id, CAST(metadata AS BLOB) FROM "+schema.Quote(plan.RegistryTable))
 	if err != nil {
-		return list, nil // somebody dropped the table; the plan makes it again
+		return nil, fmt.Errorf("read metadata: %w", err)
 	}
 	bodies := map[string]string{}
 	for _, row := range rows.Values {

@@ -87,8 +87,10 @@ func (m *matcher) table(want schema.Table) string {
 	managed, canonical := have.Clone(), want.Clone()
 	managed.Columns, canonical.Columns, target.Columns = nil, nil, nil
 	for _, c := range want.Columns {
-		m.column(pairing{want: c, have: &have, owned: owned, record: &record,
-			managed: &managed, canonical: &canonical, target: &target})
+		m.column(pairing{
+			want: c, have: &have, owned: owned, record: &record,
+			managed: &managed, canonical: &canonical, target: &target,
+		})
 	}
 	for _, c := range have.Columns {
 		if _, wanted := want.Column(c.Name); wanted {
@@ -225,7 +227,8 @@ func asForm(c schema.Column, f schema.Form) schema.Column {
 }
 
 func (m *matcher) indexes(have schema.Table, owned schema.OwnedTable, want schema.Table,
-	managed, canonical *schema.Table, record *schema.OwnedTable) {
+	managed, canonical *schema.Table, record *schema.OwnedTable,
+) {
 	managed.Indexes, canonical.Indexes = nil, nil
 	for _, index := range want.Indexes {
 		record.Indexes = append(record.Indexes, index.Name)

@@ -100,7 +100,7 @@ func readBack(dir *migrate.LocalDir, planned *migrate.Plan) (string, error) {
 		return strings.TrimSuffix(strings.TrimSpace(text), ";") == strings.TrimSuffix(strings.TrimSpace(c.Cmd), ";")
 	}
 	if !slices.EqualFunc(found, planned.Changes, same) {
-		return "", fmt.Errorf("Atlas does not read back from %s what was written", files[at].Name())
+		return "", fmt.Errorf("atlas does not read back from %s what was written", files[at].Name())
 	}
 	return files[at].Name(), nil
 }

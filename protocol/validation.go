@@ -13,8 +13,15 @@ func (ValidationRule) Tag() string { return "type" }
 // Alternatives lists the kinds of rules.
 func (ValidationRule) Alternatives() []any {
 	return []any{
-		ScriptRule{}, UniqueRule{}, StateMachineRule{}, FormatRule{}, CrossFieldRule{},
-		JSONSchemaRule{}, AsyncRule{}, CustomRule{}, ConditionalRule{},
+		ScriptRule{},
+		UniqueRule{},
+		StateMachineRule{},
+		FormatRule{},
+		CrossFieldRule{},
+		JSONSchemaRule{},
+		AsyncRule{},
+		CustomRule{},
+		ConditionalRule{},
 	}
 }
 

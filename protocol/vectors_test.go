@@ -67,7 +67,9 @@ func TestVectors(t *testing.T) {
 		})
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", name, len(cases), valid, passed)
 	}
-	w.Flush()
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	t.Log("\n" + table.String())
 }
 

@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -104,8 +105,7 @@ func rawOne(ctx context.Context, path string, statements []string) error {
 	}
 	for _, sql := range slices.Concat([]string{"BEGIN IMMEDIATE"}, statements, []string{"COMMIT"}) {
 		if _, err := conn.Exec(ctx, sql); err != nil {
-			conn.Close()
-			return fmt.Errorf("%s: %w", sql, err)
+			return errors.Join(fmt.Errorf("%s: %w", sql, err), conn.Close())
 		}
 	}
 	return conn.Close()
@@ -211,8 +211,7 @@ func schemaVersion(ctx context.Context, path string) error {
 		return err
 	}
 	if _, err := conn.Query(ctx, "PRAGMA schema_version"); err != nil {
-		conn.Close()
-		return err
+		return errors.Join(err, conn.Close())
 	}
 	return conn.Close()
 }

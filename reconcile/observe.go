@@ -2,8 +2,9 @@ package reconcile
 
 import (
 	"context"
-	"github.com/tenantops/reconciler/bundle"
 	"time"
+
+	"github.com/tenantops/reconciler/bundle"
 
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"

@@ -260,7 +260,8 @@ func (r *Reconciler) follows(ctx context.Context, head, last string) error {
 // each works on tenants in parallel. One that fails does not stop the others;
 // a cancelled context does, after the tenants under way.
 func (r *Reconciler) each(ctx context.Context, f fleet, tenants []*bundle.Tenant,
-	work func(context.Context, fleet, *bundle.Tenant) Tenant) (Report, error) {
+	work func(context.Context, fleet, *bundle.Tenant) Tenant,
+) (Report, error) {
 	report := Report{Revision: f.commit, Faults: f.loaded.Faults, Tenants: make([]Tenant, len(tenants))}
 	var told sync.Mutex
 	var group errgroup.Group

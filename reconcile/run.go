@@ -16,7 +16,7 @@ import (
 func (r *Reconciler) Run(ctx context.Context) error {
 	moved, err := r.Repo.Watch(ctx)
 	if err != nil {
-		r.Log.Warn("repository not watched", "err", err) // polling goes on
+		r.Log.Warn("repository not watched", logErr, err) // polling goes on
 	}
 	for {
 		report, err := r.tick(ctx)
@@ -57,6 +57,9 @@ func (r *Reconciler) untilNext() time.Duration {
 	}
 	return r.Poll
 }
+
+// logErr names an error in the log.
+const logErr = "err"
 
 // Backoff of a failing tenant: doubled at each failure up to the cap, with a
 // fifth of jitter so that tenants that failed together do not return together.

@@ -52,7 +52,8 @@ type opener func(ctx context.Context, at tenantrouter.Location, create bool) (da
 // visit leads one tenant through a pass: what is wrong with it in git, whether
 // there is anything to do at all, and then the work on its database.
 func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
-	work func(database.Conn, deploy.Request) deploy.Result, open opener) Tenant {
+	work func(database.Conn, deploy.Request) deploy.Result, open opener,
+) Tenant {
 	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults}
 	switch {
 	case t.Desired == nil:

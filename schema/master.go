@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -50,8 +49,7 @@ func ReadMaster(ctx context.Context, conn database.Conn) (Master, error) {
 			continue
 		}
 		m.Entries = append(m.Entries, e)
-		fmt.Fprintf(sum, "%d %d %d %d ", len(e.Type), len(e.Name), len(e.Table), len(e.SQL))
-		io.WriteString(sum, e.Type+e.Name+e.Table+e.SQL) // a hash does not fail
+		fmt.Fprintf(sum, "%d %d %d %d %s%s%s%s", len(e.Type), len(e.Name), len(e.Table), len(e.SQL), e.Type, e.Name, e.Table, e.SQL)
 	}
 	m.fingerprint = hex.EncodeToString(sum.Sum(nil))
 	return m, nil

@@ -155,10 +155,18 @@ func TestEditTable(t *testing.T) {
 		from, to schema.Column
 		want     string
 	}{
-		{texts["a"], schema.Column{Type: "VARCHAR(10)", NotNull: true, Default: "coalesce(1, 2)"}, schema.Column{Type: "REAL"},
-			"REAL COLLATE NOCASE CHECK (a <> ', b INT')"},
-		{texts["b"], schema.Column{Type: "DECIMAL(10,2)", Default: "-1"}, schema.Column{Type: "DECIMAL(10,2)", Default: "'x'", NotNull: true},
-			"DECIMAL(10,2) NOT NULL DEFAULT 'x' REFERENCES p(id) ON DELETE SET NULL ON UPDATE SET DEFAULT"},
+		{
+			texts["a"],
+			schema.Column{Type: "VARCHAR(10)", NotNull: true, Default: "coalesce(1, 2)"},
+			schema.Column{Type: "REAL"},
+			"REAL COLLATE NOCASE CHECK (a <> ', b INT')",
+		},
+		{
+			texts["b"],
+			schema.Column{Type: "DECIMAL(10,2)", Default: "-1"},
+			schema.Column{Type: "DECIMAL(10,2)", Default: "'x'", NotNull: true},
+			"DECIMAL(10,2) NOT NULL DEFAULT 'x' REFERENCES p(id) ON DELETE SET NULL ON UPDATE SET DEFAULT",
+		},
 		{"", schema.Column{}, schema.Column{Type: "TEXT"}, "TEXT"},
 	}
 	for _, e := range edits {

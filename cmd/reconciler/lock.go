@@ -43,8 +43,7 @@ func acquire(dir string) (*lock, error) {
 		err = sign(file)
 	}
 	if err != nil {
-		file.Close()
-		return nil, err
+		return nil, errors.Join(err, file.Close())
 	}
 	return &lock{file}, nil
 }

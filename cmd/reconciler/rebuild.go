@@ -28,12 +28,12 @@ Databases are those in DIR/tenants; with --repo also those that file: URLs of
 tenants lead to.`,
 		Example: `  reconciler state rebuild --data ./data`,
 		Args:    cobra.NoArgs,
-		RunE: c.start(func(ctx context.Context, _ []string) error {
+		RunE: c.start(func(ctx context.Context, _ []string) (err error) {
 			held, err := c.claimExisting()
 			if err != nil {
 				return err
 			}
-			defer held.release()
+			defer func() { err = errors.Join(err, held.release()) }()
 			answer, err := c.rebuild(ctx)
 			if err != nil {
 				return err

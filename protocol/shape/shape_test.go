@@ -154,15 +154,23 @@ func codes(issues shape.Issues) string {
 func TestParseAppliesDefaults(t *testing.T) {
 	for _, test := range []struct{ name, properties, want string }{
 		{"where nothing is given", ``, `{` + id + `,"size":1,"state":"open","tags":[]}`},
-		{"in a block that is there", `"shipping":{}`,
-			`{` + id + `,"shipping":{"express":false,"from":"here"},"size":1,"state":"open","tags":[]}`},
-		{"in a block of a block", `"shipping":{"box":{}}`,
-			`{` + id + `,"shipping":{"box":{"weight":1.5},"express":false,"from":"here"},"size":1,"state":"open","tags":[]}`},
-		{"in a tagged union", `"source":{"kind":"grpc"}`,
-			`{` + id + `,"size":1,"source":{"kind":"grpc","port":80},"state":"open","tags":[]}`},
+		{
+			"in a block that is there", `"shipping":{}`,
+			`{` + id + `,"shipping":{"express":false,"from":"here"},"size":1,"state":"open","tags":[]}`,
+		},
+		{
+			"in a block of a block", `"shipping":{"box":{}}`,
+			`{` + id + `,"shipping":{"box":{"weight":1.5},"express":false,"from":"here"},"size":1,"state":"open","tags":[]}`,
+		},
+		{
+			"in a tagged union", `"source":{"kind":"grpc"}`,
+			`{` + id + `,"size":1,"source":{"kind":"grpc","port":80},"state":"open","tags":[]}`,
+		},
 		{"and transforms what is given", `"size":"2"`, `{` + id + `,"size":2,"state":"open","tags":[]}`},
-		{"and drops prototypes", `"limits":{"__proto__":"x","a":1},"notes":{"__proto__":1}`,
-			`{` + id + `,"limits":{"a":1},"notes":{},"size":1,"state":"open","tags":[]}`},
+		{
+			"and drops prototypes", `"limits":{"__proto__":"x","a":1},"notes":{"__proto__":1}`,
+			`{` + id + `,"limits":{"a":1},"notes":{},"size":1,"state":"open","tags":[]}`,
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			typed, report := parse(t, test.properties, shape.Strip)
