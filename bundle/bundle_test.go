@@ -1,0 +1,282 @@
+package bundle_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/protocol"
+)
+
+// shop is a small tree: one app and one tenant. Files with empty text are
+// taken away.
+func shop(changes map[string]string) fstest.MapFS {
+	files := map[string]string{
+		"fleet.yaml":                     "fleet: shop\n",
+		"apps/shop/app.yaml":             "name: shop\nlabel: Shop\nversion: 1.0.0\n",
+		"apps/shop/objects/product.yaml": "name: product\nfields:\n  name: {type: text, required: true}\n",
+		"tenants/acme/tenant.yaml":       "id: acme\nname: Acme\napps: [{name: shop}]\n",
+		"tenants/zeta/tenant.yaml":       "id: zeta\nname: Zeta\n",
+	}
+	for name, text := range changes {
+		files[name] = text
+	}
+	tree := fstest.MapFS{}
+	for name, text := range files {
+		if text != "" {
+			tree[name] = &fstest.MapFile{Data: []byte(text)}
+		}
+	}
+	return tree
+}
+
+func load(t *testing.T, tree fs.FS) *bundle.Fleet {
+	t.Helper()
+	fleet, err := bundle.Load(tree, bundle.Options{Revision: "0123456789abcdef"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fleet
+}
+
+func tenant(t *testing.T, fleet *bundle.Fleet, id string) *bundle.Tenant {
+	t.Helper()
+	for _, x := range fleet.Tenants {
+		if x.ID == protocol.TenantID(id) {
+			return x
+		}
+	}
+	t.Fatalf("there is no tenant %q", id)
+	return nil
+}
+
+// Each fault has its place, its code and a next step, and stays with the
+// tenant that it concerns.
+func TestFaults(t *testing.T) {
+	const object = "apps/shop/objects/product.yaml"
+	cases := []struct {
+		name    string
+		changes map[string]string
+		want    string // file:line:column code
+	}{
+		{"unknown key of a tenant", map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\napps: [{name: shop}]\nplann: pro\n"}, "tenants/acme/tenant.yaml:4:1 unrecognized_keys"},
+		{"unknown field type", map[string]string{object: "name: product\nfields:\n  name: {type: txt}\n"}, object + ":3:16 invalid_value"},
+		{"reserved name", map[string]string{object: "name: sqlite_product\nfields: {}\n"}, object + ":1:7 reserved_name"},
+		{"index on no field", map[string]string{object: "name: product\nfields: {}\nindexes:\n  - fields: [nmae]\n"}, object + ":4:14 index_field_missing"},
+		{"columns that differ in case", map[string]string{object: "name: product\nfields:\n  name: {type: text}\n  title: {type: text, columnName: name}\n"}, object + ":4:35 column_collision"},
+		{"two owners of an object", map[string]string{"tenants/acme/objects/mine.yaml": "name: product\nfields: {}\n"}, "tenants/acme/objects/mine.yaml:1:7 object_conflict"},
+		{"extension of nothing", map[string]string{"tenants/acme/objects/mine.yaml": "extend: nothing\nfields: {}\n"}, "tenants/acme/objects/mine.yaml:1:9 extend_missing"},
+		{"app that is not there", map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\napps: [{name: shap}]\n"}, "tenants/acme/tenant.yaml:3:15 app_missing"},
+		{"version without a tag", map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\napps: [{name: shop, version: 2.0.0}]\n"}, "tenants/acme/tenant.yaml:3:15 version_missing"},
+		{"apps in a circle", map[string]string{"apps/shop/app.yaml": "name: shop\nlabel: S\nversion: 1.0.0\ndependencies: [shop]\n"}, "apps/shop/app.yaml:4:16 app_cycle"},
+		{"id unlike the directory", map[string]string{"tenants/acme/tenant.yaml": "id: acmee\nname: Acme\n"}, "tenants/acme/tenant.yaml:1:5 tenant_directory"},
+		{"plain secret", map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\nconnectionConfig: {url: 'file:x.db', authToken: abc}\n"}, "tenants/acme/tenant.yaml:3:49 plain_secret"},
+		{"no is not text", map[string]string{object: "name: product\nfields:\n  name: {type: text, label: no}\n"}, object + ":3:29 quote"},
+		{"renamed from what is there", map[string]string{object: "name: product\nfields:\n  name: {type: text}\n  title: {type: text, renamedFrom: name}\n"}, object + ":4:36 renamed_from"},
+		{"key twice", map[string]string{object: "name: product\nname: product\nfields: {}\n"}, object + ":2:1 duplicate_key"},
+		{"lost tenant.yaml", map[string]string{"tenants/acme/tenant.yaml": "", "tenants/acme/seed/x.yaml": "object: product\nrecords: []\n"}, "tenants/acme/tenant.yaml:1:1 tenant_without_file"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			fleet := load(t, shop(c.changes))
+			broken := tenant(t, fleet, "acme")
+			var got []string
+			for _, f := range broken.Faults {
+				if f.IsError() {
+					got = append(got, fmt.Sprintf("%s:%d:%d %s", f.File, f.Line, f.Column, f.Code))
+				}
+				if f.Message == "" || f.Next == "" {
+					t.Errorf("the fault has no message or next step: %+v", f)
+				}
+			}
+			if !slices.Contains(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if broken.Desired != nil {
+				t.Error("a tenant with an error has a desired bundle")
+			}
+			if other := tenant(t, fleet, "zeta"); other.Desired == nil {
+				t.Errorf("the other tenant is broken as well: %v", other.Faults)
+			}
+		})
+	}
+}
+
+func TestOneIDTwice(t *testing.T) {
+	fleet := load(t, shop(map[string]string{"tenants/eu/acme/tenant.yaml": "id: acme\nname: Acme\n"}))
+	twice := tenant(t, fleet, "acme")
+	if twice.Desired != nil || len(fleet.Tenants) != 2 {
+		t.Errorf("got %d tenants, desired %v", len(fleet.Tenants), twice.Desired)
+	}
+	files := map[string]bool{}
+	for _, f := range twice.Faults {
+		files[f.File] = true
+	}
+	if !files["tenants/acme/tenant.yaml"] || !files["tenants/eu/acme/tenant.yaml"] {
+		t.Errorf("both places are to be told: %v", twice.Faults)
+	}
+}
+
+func TestWholeTree(t *testing.T) {
+	if _, err := bundle.Load(fstest.MapFS{}, bundle.Options{}); !errors.Is(err, bundle.ErrNoTenants) {
+		t.Errorf("an empty tree: got %v, want ErrNoTenants", err)
+	}
+	broken := shop(map[string]string{"fleet.yaml": "polcy: {}\n"})
+	if _, err := bundle.Load(broken, bundle.Options{}); !errors.Is(err, bundle.ErrInvalid) || !strings.Contains(err.Error(), "fleet.yaml:1:1") {
+		t.Errorf("a broken fleet.yaml: got %v, want ErrInvalid with its place", err)
+	}
+}
+
+// Apps come in the order of their dependencies, extensions add to their
+// objects, and our own keys do not reach the registry.
+func TestCompose(t *testing.T) {
+	fleet := load(t, shop(map[string]string{
+		"apps/base/app.yaml":             "name: base\nlabel: Base\nversion: 1.0.0\n",
+		"apps/base/objects/party.yaml":   "name: party\nfields:\n  name: {type: text}\n",
+		"apps/shop/app.yaml":             "name: shop\nlabel: Shop\nversion: 1.0.0\ndependencies: [base]\n",
+		"apps/shop/objects/product.yaml": "name: product\nrenamedFrom: item\nfields:\n  title: {type: text, renamedFrom: name}\n",
+		"apps/shop/seed/products.yaml":   "object: product\nexternalId: title\nenv: [test]\nrecords: [{title: Pen}]\n---\nobject: product\nexternalId: title\nrecords: [{title: Ink}]\n",
+		"tenants/acme/objects/x.yaml":    "extend: party\nfields:\n  vat: {type: text}\nindexes: [{fields: [vat]}]\n",
+	}))
+	d := tenant(t, fleet, "acme").Desired
+	if d == nil {
+		t.Fatal(tenant(t, fleet, "acme").Faults)
+	}
+	if len(d.Apps) != 2 || d.Apps[0].Name != "base" || !slices.Equal(d.Bundle.Manifest.Objects, []string{"party", "product"}) {
+		t.Errorf("apps %v, objects %v", d.Apps, d.Bundle.Manifest.Objects)
+	}
+	party, product := d.Objects[0], d.Objects[1]
+	if _, ok := party.Fields["vat"]; !ok || len(party.Indexes) != 1 {
+		t.Errorf("the extension is missing: %+v", party)
+	}
+	if product.RenamedFrom != "item" || product.FieldRenames["title"] != "name" {
+		t.Errorf("renames: %q %v", product.RenamedFrom, product.FieldRenames)
+	}
+	if _, ok := d.Bundle.Objects[1]["renamedFrom"]; ok {
+		t.Error("renamedFrom is in the definition that is registered")
+	}
+	if len(d.Bundle.SeedData) != 1 || d.Bundle.Manifest.Version != "0123456789ab" || d.Bundle.Manifest.Checksum != d.Digest {
+		t.Errorf("%d seed sets, manifest %+v", len(d.Bundle.SeedData), d.Bundle.Manifest)
+	}
+}
+
+// How files are cut, and the order of keys, is not part of the digest; what
+// they say is.
+func TestDigest(t *testing.T) {
+	digest := func(changes map[string]string) string {
+		d := tenant(t, load(t, shop(changes)), "acme").Desired
+		if d == nil {
+			t.Fatal("no bundle")
+		}
+		return d.Digest
+	}
+	const object = "apps/shop/objects/product.yaml"
+	base := digest(nil)
+	same := digest(map[string]string{object: "", "apps/shop/objects/other.yml": "# moved\nfields: {name: {required: true, type: text}}\nname: product\n"})
+	renamed := digest(map[string]string{object: "name: product\nrenamedFrom: item\nfields:\n  name: {type: text, required: true}\n"})
+	changed := digest(map[string]string{object: "name: product\nfields:\n  name: {type: text}\n"})
+	if base != same || base == renamed || base == changed {
+		t.Errorf("base %.8s, same %.8s, renamed %.8s, changed %.8s", base, same, renamed, changed)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	old := shop(map[string]string{"apps/shop/objects/product.yaml": "name: product\nfields: {}\n", "apps/shop/app.yaml": "name: shop\nlabel: S\nversion: 0.9.0\n"})
+	options := bundle.Options{Version: func(app, version string) (fs.FS, string, error) {
+		if app+"/v"+version != "shop/v0.9.0" {
+			return nil, "", fs.ErrNotExist
+		}
+		return old, "c0ffee", nil
+	}}
+	tree := shop(map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\napps: [{name: shop, version: 0.9.0}]\n"})
+	fleet, err := bundle.Load(tree, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := tenant(t, fleet, "acme").Desired
+	if d == nil || len(d.Objects[0].Fields) != 0 || fleet.Versions["shop/v0.9.0"] != "c0ffee" {
+		t.Fatalf("got %+v, versions %v, faults %v", d, fleet.Versions, fleet.Faults)
+	}
+	options.Versions = map[string]string{"shop/v0.9.0": "beef"}
+	moved, err := bundle.Load(tree, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := tenant(t, moved, "acme").Faults; len(f) == 0 || f[0].Code != "version_moved" {
+		t.Errorf("a moved tag: got %v", f)
+	}
+}
+
+// A cache gives the same fleet, also for a revision in which something changed.
+func TestCache(t *testing.T) {
+	cache := bundle.NewCache()
+	first, second := shop(nil), shop(map[string]string{"apps/shop/objects/product.yaml": "name: product\nfields: {}\n"})
+	for i, tree := range []fs.FS{first, first, second, first} {
+		cached, err := bundle.Load(tree, bundle.Options{Cache: cache})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := bundle.Load(tree, bundle.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := tenant(t, cached, "acme").Desired.Digest, tenant(t, fresh, "acme").Desired.Digest; got != want {
+			t.Errorf("load %d: got %s, want %s", i, got, want)
+		}
+	}
+}
+
+// Every real application compiles; what newer runtimes added is a warning.
+func TestCorpusCompiles(t *testing.T) {
+	dir := os.Getenv("RECONCILER_CORPUS")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "shared", "corpus")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*", "*.json"))
+	if err != nil || len(files) == 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("the corpus is not in %s: %v", dir, err)
+		}
+		t.Skipf("the corpus is not in %s", dir)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, faults := bundle.Compile(data); d == nil {
+			t.Errorf("%s: %v", file, faults)
+		}
+	}
+}
+
+// Whatever a tree holds, loading it ends with a fleet or an error, and each
+// fault says where it is.
+func FuzzLoad(f *testing.F) {
+	f.Add("id: acme\nname: Acme\napps: [{name: shop}]\n", "name: product\nfields:\n  a: {type: text}\n", "object: product\nrecords: [{a: 1}]\n")
+	f.Add("id: [", "extend: product", "- &a [*a]")
+	f.Add("{}", "name: x\nfields: {a: {type: lookup}}\nindexes: [{fields: [b], partial: '1) --'}]", "\xff")
+	f.Fuzz(func(t *testing.T, tenantText, object, seed string) {
+		fleet, err := bundle.Load(fstest.MapFS{
+			"apps/shop/app.yaml":       {Data: []byte("name: shop\nlabel: Shop\nversion: 1.0.0\n")},
+			"apps/shop/objects/a.yaml": {Data: []byte(object)},
+			"apps/shop/seed/a.yaml":    {Data: []byte(seed)},
+			"tenants/acme/tenant.yaml": {Data: []byte(tenantText)},
+		}, bundle.Options{})
+		if err != nil {
+			return
+		}
+		for _, fault := range fleet.Faults {
+			if fault.File == "" || fault.Line < 1 || fault.Column < 1 || fault.Code == "" || fault.Message == "" {
+				t.Errorf("the fault is incomplete: %+v", fault)
+			}
+		}
+	})
+}
