@@ -69,7 +69,7 @@ func TestFaults(t *testing.T) {
 		{"unknown key of a tenant", map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\napps: [{name: shop}]\nplann: pro\n"}, "tenants/acme/tenant.yaml:4:1 unrecognized_keys"},
 		{"unknown field type", map[string]string{object: "name: product\nfields:\n  name: {type: txt}\n"}, object + ":3:16 invalid_value"},
 		{"reserved name", map[string]string{object: "name: sqlite_product\nfields: {}\n"}, object + ":1:7 reserved_name"},
-		{"index on no field", map[string]string{object: "name: product\nfields: {}\nindexes:\n  - fields: [nmae]\n"}, object + ":4:14 index_field_missing"},
+		{"index on no field", map[string]string{object: "name: product\nfields: {}\nindexes:\n  - fields: [gone]\n"}, object + ":4:14 index_field_missing"},
 		{"columns that differ in case", map[string]string{object: "name: product\nfields:\n  name: {type: text}\n  title: {type: text, columnName: name}\n"}, object + ":4:35 column_collision"},
 		{"two owners of an object", map[string]string{"tenants/acme/objects/mine.yaml": "name: product\nfields: {}\n"}, "tenants/acme/objects/mine.yaml:1:7 object_conflict"},
 		{"extension of nothing", map[string]string{"tenants/acme/objects/mine.yaml": "extend: nothing\nfields: {}\n"}, "tenants/acme/objects/mine.yaml:1:9 extend_missing"},
