@@ -65,7 +65,7 @@ bench: ## benchmarks at full size; those of ./reconcile are ratios, medians of 9
 
 .PHONY: lint
 lint: $(LINT) ## run the linters, which are built on first use
-	$(LINT) run
+	$(LINT) run --allow-parallel-runners
 
 $(LINT):
 	GOBIN=$(CURDIR)/.tools/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
