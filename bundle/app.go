@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/protocol"
@@ -14,6 +16,7 @@ import (
 
 // app is an app at one version.
 type app struct {
+	name     string               // of its directory
 	manifest protocol.AppManifest // with the names of what it brings
 	document config.Document
 	part     *part
@@ -32,7 +35,7 @@ func (l *loader) app(name string) *app {
 
 func (l *loader) appOf(t tree, name string) *app {
 	dir := path.Join(appsDir, name)
-	if info, err := fs.Stat(t, dir); err != nil || !info.IsDir() {
+	if info, err := t.Stat(dir); err != nil || !info.IsDir() {
 		return nil
 	}
 	return remember(l.session, "app", t.prefix+dir, t.hash(dir), func() *app { return l.readApp(t, dir) })
@@ -40,8 +43,8 @@ func (l *loader) appOf(t tree, name string) *app {
 
 func (l *loader) readApp(t tree, dir string) *app {
 	name := path.Base(dir)
-	a := &app{part: &part{id: l.cache.next()}}
-	entries, err := fs.ReadDir(t, dir)
+	a := &app{name: name, part: &part{id: l.cache.next()}}
+	entries, err := t.ReadDir(dir)
 	if err != nil {
 		a.faults = append(a.faults, config.FileError(t.prefix+dir, config.CodeUnreadable, err.Error(), "check the repository and its permissions"))
 		return a
@@ -51,6 +54,9 @@ func (l *loader) readApp(t tree, dir string) *app {
 	if !config.HasErrors(a.faults) && a.manifest.Name != name {
 		a.faults = append(a.faults, a.document.Error([]any{"name"}, codeAppDirectory,
 			fmt.Sprintf("app %q stands in a directory %q", a.manifest.Name, name), "give both one name"))
+	}
+	for i := range a.manifest.SeedData {
+		a.part.add(define(seeds, a.document.At("seedData", i), a.part.owner, false))
 	}
 	a.lists()
 	return a
@@ -67,6 +73,11 @@ func (a *app) readManifest(t tree, dir string, there bool) {
 		}
 		a.manifest, _ = shape.Parse[protocol.AppManifest](map[string]any{"name": c.Name, "label": label, "version": c.Version}, shape.Strip)
 		a.document = config.Document{File: t.prefix + path.Join(dir, compiledFile)}
+		return
+	}
+	a.document.File = t.prefix + name
+	if !there {
+		a.faults = append(a.faults, config.FileError(t.prefix+name, codeAppWithoutFile, "the app has no "+appFile, "put it back, or remove the whole directory"))
 		return
 	}
 	data, fault := t.read(name)
@@ -94,112 +105,168 @@ func (a *app) lists() {
 	a.manifest.HasSeedData = a.manifest.HasSeedData || len(a.part.definitions[seeds]) > 0
 }
 
-// resolve returns the apps of a tenant with those they depend on, which come
-// first, and what is wrong with that.
-func (l *loader) resolve(t *Tenant) ([]*app, []Fault) {
-	r := resolver{loader: l, wanted: map[string]AppRef{}, state: map[string]int{}}
-	for _, ref := range t.Spec.Apps {
-		r.wanted[ref.Name] = ref
+// appSet is some apps and all that they depend on.
+type appSet struct {
+	apps   []*app // dependencies first, else by name
+	faults []Fault
+}
+
+func (s *appSet) parts() []*part {
+	parts := make([]*part, 0, len(s.apps)+1)
+	for _, a := range s.apps {
+		parts = append(parts, a.part)
 	}
+	return parts
+}
+
+func (s *appSet) manifests() []protocol.AppManifest {
+	list := make([]protocol.AppManifest, len(s.apps))
+	for i, a := range s.apps {
+		list[i] = a.manifest
+	}
+	return list
+}
+
+// appsOf returns the apps of a tenant with all that these depend on: in the
+// version that the tenant names, else in that of the tree. What is wrong with
+// its own list is told to the tenant alone; all is whether every app was found.
+func (l *loader) appsOf(t *Tenant) (set *appSet, all bool) {
+	direct := map[string]*app{}
 	for i, ref := range t.Spec.Apps {
-		r.visit(ref, func(code, message, next string) Fault {
-			return t.document.Error([]any{"apps", i, "name"}, code, message, next)
-		})
-	}
-	return r.ordered, r.faults
-}
-
-// resolver puts apps in the order of their dependencies.
-type resolver struct {
-	*loader
-	wanted  map[string]AppRef
-	state   map[string]int // 1 while its dependencies are visited, 2 afterwards
-	trail   []string
-	ordered []*app
-	faults  []Fault
-}
-
-func (r *resolver) visit(ref AppRef, blame func(code, message, next string) Fault) {
-	switch r.state[ref.Name] {
-	case 2:
-		return
-	case 1:
-		r.faults = append(r.faults, blame(codeAppCycle, fmt.Sprintf("apps depend on each other: %s", cycle(r.trail, ref.Name)), "remove one of the dependencies"))
-		return
-	}
-	a, fault := r.find(ref, blame)
-	if fault != nil {
-		r.faults = append(r.faults, *fault)
-		r.state[ref.Name] = 2
-		return
-	}
-	r.faults = append(r.faults, a.faults...)
-	r.state[ref.Name] = 1
-	r.trail = append(r.trail, ref.Name)
-	for i, name := range a.manifest.Dependencies {
-		next, ok := r.wanted[name]
-		if !ok {
-			next = AppRef{Name: name}
+		r := l.find(ref)
+		if r.code != "" {
+			l.tell(t, t.document.Error([]any{"apps", i, r.key}, r.code, r.message, r.next))
 		}
-		r.visit(next, func(code, message, next string) Fault {
-			return a.document.Error([]any{"dependencies", i}, code, message, next)
-		})
+		if r.app != nil {
+			direct[ref.Name] = r.app
+		}
 	}
-	r.trail = r.trail[:len(r.trail)-1]
-	r.state[ref.Name] = 2
-	r.ordered = append(r.ordered, a)
+	all = len(direct) == len(t.Spec.Apps)
+	names := slices.Sorted(maps.Keys(direct))
+	var ids strings.Builder
+	for _, name := range names {
+		fmt.Fprint(&ids, direct[name].part.id, " ")
+	}
+	if s := l.sets[ids.String()]; s != nil {
+		return s, all
+	}
+	w := walk{loader: l, direct: direct, done: map[string]bool{}}
+	for _, name := range names {
+		w.visit(direct[name])
+	}
+	l.sets[ids.String()] = &w.set
+	return &w.set, all
 }
 
-func cycle(trail []string, name string) string {
-	text := ""
-	for _, step := range trail[slices.Index(trail, name):] {
-		text += step + " → "
+// walk follows dependencies, depth first.
+type walk struct {
+	*loader
+	direct map[string]*app
+	trail  []*app // from where the walk began
+	done   map[string]bool
+	set    appSet
+}
+
+func (w *walk) visit(a *app) {
+	if i := slices.Index(w.trail, a); i >= 0 {
+		w.cycle(w.trail[i:])
+		return
 	}
-	return text + name
+	if w.done[a.name] {
+		return
+	}
+	w.trail = append(w.trail, a)
+	for i, name := range a.manifest.Dependencies {
+		next := w.direct[name]
+		if next == nil {
+			next = w.app(name)
+		}
+		if next == nil {
+			w.set.faults = append(w.set.faults, a.document.Error([]any{"dependencies", i}, codeAppMissing,
+				fmt.Sprintf("app %q depends on %q, which is not there", a.name, name), "correct the name, or add apps/"+name))
+			continue
+		}
+		w.visit(next)
+	}
+	w.trail = w.trail[:len(w.trail)-1]
+	w.done[a.name] = true
+	w.set.apps = append(w.set.apps, a)
+	w.set.faults = append(w.set.faults, a.faults...)
+}
+
+// cycle reports a cycle in the same words wherever the walk entered it.
+func (w *walk) cycle(apps []*app) {
+	first := 0
+	for i, a := range apps {
+		if a.name < apps[first].name {
+			first = i
+		}
+	}
+	names := make([]string, len(apps)+1)
+	for i := range names {
+		names[i] = apps[(first+i)%len(apps)].name
+	}
+	a := apps[first]
+	at := slices.Index(a.manifest.Dependencies, names[1])
+	w.set.faults = append(w.set.faults, a.document.Error([]any{"dependencies", at}, codeAppCycle,
+		"apps depend on each other: "+strings.Join(names, " → "), "remove one of the dependencies"))
+}
+
+// resolution is the app that a reference leads to, or what is wrong with the
+// key of the reference.
+type resolution struct {
+	app                      *app
+	key, code, message, next string
 }
 
 // find returns an app at the version asked for: that of this tree if it has
 // it, else the one of the tag.
-func (r *resolver) find(ref AppRef, blame func(code, message, next string) Fault) (*app, *Fault) {
-	fail := func(code, message, next string) (*app, *Fault) {
-		f := blame(code, message, next)
-		return nil, &f
-	}
-	a := r.app(ref.Name)
-	if a != nil && (ref.Version == "" || ref.Version == a.manifest.Version) {
-		return a, nil
-	}
-	if ref.Version == "" {
-		return fail(codeAppMissing, fmt.Sprintf("there is no app %q", ref.Name), "correct the name, or add apps/"+ref.Name)
+func (l *loader) find(ref AppRef) resolution {
+	a := l.app(ref.Name)
+	switch {
+	case a != nil && (ref.Version == "" || ref.Version == a.manifest.Version):
+		return resolution{app: a}
+	case ref.Version == "":
+		return resolution{nil, "name", codeAppMissing, fmt.Sprintf("there is no app %q", ref.Name), "correct the name, or add apps/" + ref.Name}
 	}
 	tag := ref.Name + "/v" + ref.Version
-	key := ref.Name + "@" + ref.Version
-	if a, ok := r.apps[key]; ok && a != nil {
-		return a, nil
+	r, ok := l.tags[tag]
+	if !ok {
+		r = l.readTag(ref, tag)
+		r.key = "version"
+		l.tags[tag] = r
 	}
-	missing := func() (*app, *Fault) {
-		r.fleet.Versions[tag] = ""
-		return fail(codeVersionMissing, fmt.Sprintf("there is no tag %s", tag), "push the tag; the tenant follows when it arrives")
+	return r
+}
+
+func (l *loader) readTag(ref AppRef, tag string) resolution {
+	fsys, commit, err := fs.FS(nil), "", fs.ErrNotExist
+	if l.options.Version != nil {
+		fsys, commit, err = l.options.Version(ref.Name, ref.Version)
 	}
-	if r.options.Version == nil {
-		return missing()
-	}
-	fsys, commit, err := r.options.Version(ref.Name, ref.Version)
-	switch before := r.options.Versions[tag]; {
+	before := l.options.Versions[tag]
+	l.fleet.Versions[tag] = before
+	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return missing()
+		return resolution{code: codeVersionMissing, message: fmt.Sprintf("there is no tag %s", tag), next: "push the tag; the tenant follows when it arrives"}
 	case err != nil:
-		return fail(codeVersionUnreadable, fmt.Sprintf("tag %s cannot be read: %v", tag, err), "check the repository")
+		return resolution{code: codeVersionUnreadable, message: fmt.Sprintf("tag %s cannot be read: %v", tag, err), next: "check the repository"}
 	case before != "" && before != commit:
-		return fail(codeVersionMoved, fmt.Sprintf("tag %s was %.12s and is %.12s now", tag, before, commit), "put the tag back, and release under a new version")
+		return resolution{
+			code: codeVersionMoved, message: fmt.Sprintf("tag %s was %.12s and is %.12s now", tag, before, commit),
+			next: "put the tag back, and release under a new version",
+		}
 	}
-	r.fleet.Versions[tag] = commit
-	if a = r.appOf(tree{FS: fsys, prefix: key + ":"}, ref.Name); a == nil {
-		return fail(codeAppMissing, fmt.Sprintf("there is no app %q at tag %s", ref.Name, tag), "correct the version")
+	l.fleet.Versions[tag] = commit
+	a := l.appOf(tree{FS: fsys, prefix: tag + ":"}, ref.Name)
+	switch {
+	case a == nil:
+		return resolution{code: codeAppMissing, message: fmt.Sprintf("there is no app %q at tag %s", ref.Name, tag), next: "correct the version"}
+	case a.manifest.Version != ref.Version && !config.HasErrors(a.faults):
+		return resolution{
+			app: a, code: codeVersionMismatch, message: fmt.Sprintf("app %q has version %s at tag %s", ref.Name, a.manifest.Version, tag),
+			next: "correct the tag",
+		}
 	}
-	if a.manifest.Version != ref.Version && !config.HasErrors(a.faults) {
-		return fail(codeVersionMismatch, fmt.Sprintf("app %q has version %s at tag %s", ref.Name, a.manifest.Version, tag), "correct the tag")
-	}
-	r.apps[key] = a
-	return a, nil
+	return resolution{app: a}
 }

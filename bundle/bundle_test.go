@@ -2,7 +2,6 @@ package bundle_test
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,73 +54,6 @@ func tenant(t *testing.T, fleet *bundle.Fleet, id string) *bundle.Tenant {
 	}
 	t.Fatalf("there is no tenant %q", id)
 	return nil
-}
-
-// Each fault has its place, its code and a next step, and stays with the
-// tenant that it concerns.
-func TestFaults(t *testing.T) {
-	const object = "apps/shop/objects/product.yaml"
-	cases := []struct {
-		name    string
-		changes map[string]string
-		want    string // file:line:column code
-	}{
-		{"unknown key of a tenant", map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\napps: [{name: shop}]\nplann: pro\n"}, "tenants/acme/tenant.yaml:4:1 unrecognized_keys"},
-		{"unknown field type", map[string]string{object: "name: product\nfields:\n  name: {type: txt}\n"}, object + ":3:16 invalid_value"},
-		{"reserved name", map[string]string{object: "name: sqlite_product\nfields: {}\n"}, object + ":1:7 reserved_name"},
-		{"index on no field", map[string]string{object: "name: product\nfields: {}\nindexes:\n  - fields: [gone]\n"}, object + ":4:14 index_field_missing"},
-		{"columns that differ in case", map[string]string{object: "name: product\nfields:\n  name: {type: text}\n  title: {type: text, columnName: name}\n"}, object + ":4:35 column_collision"},
-		{"two owners of an object", map[string]string{"tenants/acme/objects/mine.yaml": "name: product\nfields: {}\n"}, "tenants/acme/objects/mine.yaml:1:7 object_conflict"},
-		{"extension of nothing", map[string]string{"tenants/acme/objects/mine.yaml": "extend: nothing\nfields: {}\n"}, "tenants/acme/objects/mine.yaml:1:9 extend_missing"},
-		{"app that is not there", map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\napps: [{name: shap}]\n"}, "tenants/acme/tenant.yaml:3:15 app_missing"},
-		{"version without a tag", map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\napps: [{name: shop, version: 2.0.0}]\n"}, "tenants/acme/tenant.yaml:3:15 version_missing"},
-		{"apps in a circle", map[string]string{"apps/shop/app.yaml": "name: shop\nlabel: S\nversion: 1.0.0\ndependencies: [shop]\n"}, "apps/shop/app.yaml:4:16 app_cycle"},
-		{"id unlike the directory", map[string]string{"tenants/acme/tenant.yaml": "id: acmee\nname: Acme\n"}, "tenants/acme/tenant.yaml:1:5 tenant_directory"},
-		{"plain secret", map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: Acme\nconnectionConfig: {url: 'file:x.db', authToken: abc}\n"}, "tenants/acme/tenant.yaml:3:49 plain_secret"},
-		{"no is not text", map[string]string{object: "name: product\nfields:\n  name: {type: text, label: no}\n"}, object + ":3:29 quote"},
-		{"renamed from what is there", map[string]string{object: "name: product\nfields:\n  name: {type: text}\n  title: {type: text, renamedFrom: name}\n"}, object + ":4:36 renamed_from"},
-		{"key twice", map[string]string{object: "name: product\nname: product\nfields: {}\n"}, object + ":2:1 duplicate_key"},
-		{"lost tenant.yaml", map[string]string{"tenants/acme/tenant.yaml": "", "tenants/acme/seed/x.yaml": "object: product\nrecords: []\n"}, "tenants/acme/tenant.yaml:1:1 tenant_without_file"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			fleet := load(t, shop(c.changes))
-			broken := tenant(t, fleet, "acme")
-			var got []string
-			for _, f := range broken.Faults {
-				if f.IsError() {
-					got = append(got, fmt.Sprintf("%s:%d:%d %s", f.File, f.Line, f.Column, f.Code))
-				}
-				if f.Message == "" || f.Next == "" {
-					t.Errorf("the fault has no message or next step: %+v", f)
-				}
-			}
-			if !slices.Contains(got, c.want) {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-			if broken.Desired != nil {
-				t.Error("a tenant with an error has a desired bundle")
-			}
-			if other := tenant(t, fleet, "zeta"); other.Desired == nil {
-				t.Errorf("the other tenant is broken as well: %v", other.Faults)
-			}
-		})
-	}
-}
-
-func TestOneIDTwice(t *testing.T) {
-	fleet := load(t, shop(map[string]string{"tenants/eu/acme/tenant.yaml": "id: acme\nname: Acme\n"}))
-	twice := tenant(t, fleet, "acme")
-	if twice.Desired != nil || len(fleet.Tenants) != 2 {
-		t.Errorf("got %d tenants, desired %v", len(fleet.Tenants), twice.Desired)
-	}
-	files := map[string]bool{}
-	for _, f := range twice.Faults {
-		files[f.File] = true
-	}
-	if !files["tenants/acme/tenant.yaml"] || !files["tenants/eu/acme/tenant.yaml"] {
-		t.Errorf("both places are to be told: %v", twice.Faults)
-	}
 }
 
 func TestWholeTree(t *testing.T) {
@@ -255,28 +187,4 @@ func TestCorpusCompiles(t *testing.T) {
 			t.Errorf("%s: %v", file, faults)
 		}
 	}
-}
-
-// Whatever a tree holds, loading it ends with a fleet or an error, and each
-// fault says where it is.
-func FuzzLoad(f *testing.F) {
-	f.Add("id: acme\nname: Acme\napps: [{name: shop}]\n", "name: product\nfields:\n  a: {type: text}\n", "object: product\nrecords: [{a: 1}]\n")
-	f.Add("id: [", "extend: product", "- &a [*a]")
-	f.Add("{}", "name: x\nfields: {a: {type: lookup}}\nindexes: [{fields: [b], partial: '1) --'}]", "\xff")
-	f.Fuzz(func(t *testing.T, tenantText, object, seed string) {
-		fleet, err := bundle.Load(fstest.MapFS{
-			"apps/shop/app.yaml":       {Data: []byte("name: shop\nlabel: Shop\nversion: 1.0.0\n")},
-			"apps/shop/objects/a.yaml": {Data: []byte(object)},
-			"apps/shop/seed/a.yaml":    {Data: []byte(seed)},
-			"tenants/acme/tenant.yaml": {Data: []byte(tenantText)},
-		}, bundle.Options{})
-		if err != nil {
-			return
-		}
-		for _, fault := range fleet.Faults {
-			if fault.File == "" || fault.Line < 1 || fault.Column < 1 || fault.Code == "" || fault.Message == "" {
-				t.Errorf("the fault is incomplete: %+v", fault)
-			}
-		}
-	})
 }

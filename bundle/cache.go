@@ -7,12 +7,17 @@ import (
 )
 
 // Cache remembers what loads have parsed and composed, by the hash of what it
-// was read from. What the last load did not use is forgotten. One load at a
-// time may use it.
+// was read from. What the last load did not use is forgotten. It may be shared.
 type Cache struct {
 	ids  atomic.Uint64
 	mu   sync.Mutex
-	held map[string]any
+	last memory
+}
+
+// memory is what one load took or made.
+type memory struct {
+	tenants *directory
+	parsed  map[string]any
 }
 
 // NewCache returns an empty Cache.
@@ -21,35 +26,42 @@ func NewCache() *Cache { return &Cache{} }
 // next is an id that no part has yet.
 func (c *Cache) next() uint64 { return c.ids.Add(1) }
 
-// session is one load's use of a Cache: what it takes or makes is what the
-// cache holds afterwards.
+// session is one load's use of a Cache. Goroutines of the load may share it.
 type session struct {
-	cache *Cache
-	used  map[string]any
+	cache  *Cache
+	before memory
+	mu     sync.Mutex // guards used.parsed
+	used   memory
 }
 
-func (c *Cache) open() *session { return &session{cache: c, used: map[string]any{}} }
+func (c *Cache) open() *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &session{cache: c, before: c.last, used: memory{parsed: map[string]any{}}}
+}
 
 // close leaves in the cache what this load used.
 func (s *session) close() {
 	s.cache.mu.Lock()
 	defer s.cache.mu.Unlock()
-	s.cache.held = s.used
+	s.cache.last = s.used
 }
 
 // remember returns what is held under a key, or makes it. An empty hash means
 // that the content has no name, and what is made is kept for this load alone.
 func remember[T any](s *session, kind, path, hash string, build func() T) T {
 	key := strings.Join([]string{kind, path, hash}, "\x00")
-	if found, ok := s.used[key]; ok {
+	s.mu.Lock()
+	found, ok := s.used.parsed[key]
+	s.mu.Unlock()
+	if ok {
 		return found.(T)
 	}
-	s.cache.mu.Lock()
-	found, ok := s.cache.held[key]
-	s.cache.mu.Unlock()
-	if !ok || hash == "" {
+	if found, ok = s.before.parsed[key]; !ok || hash == "" {
 		found = build()
 	}
-	s.used[key] = found
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used.parsed[key] = found
 	return found.(T)
 }

@@ -3,7 +3,6 @@ package bundle
 import (
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/protocol"
-	"github.com/tenantops/reconciler/protocol/shape"
 )
 
 // Compile reads one compiled bundle: a DeployBundle as JSON, or an app with its
@@ -23,7 +22,7 @@ func Compile(data []byte) (*Desired, []Fault) {
 	if len(documents) == 0 && len(faults) == 0 {
 		p.faults = append(p.faults, config.FileError(compiledFile, config.CodeSyntax, "the bundle is empty", "write a JSON object"))
 	}
-	c := composeAll([]*part{p}, nil)
+	c := composeAll([]*part{p}, nil, true)
 	if config.HasErrors(c.faults) {
 		return nil, c.faults
 	}
@@ -32,32 +31,4 @@ func Compile(data []byte) (*Desired, []Fault) {
 		version, createdAt = m.Version, m.CreatedAt
 	}
 	return c.desiredIn("").withManifest(version, createdAt, []protocol.AppManifest{}), c.faults
-}
-
-// Kind is a kind of file that people write.
-type Kind struct {
-	Name string // tenant, app, ...
-	File string // where such files stand
-	of   *shape.Shape
-}
-
-// Schema is the kind's JSON Schema, draft 2020-12.
-func (k Kind) Schema() map[string]any { return k.of.JSONSchema() }
-
-// Kinds lists the kinds of files.
-func Kinds() []Kind {
-	return []Kind{
-		{"fleet", fleetFile, shape.Of[config.Fleet]()},
-		{"tenant", "tenants/**/" + tenantFile, shape.Of[TenantSpec]()},
-		{"manifest", "tenants/**/" + manifestFile, shape.Of[protocol.DeployManifest]()},
-		{"app", "apps/*/" + appFile, shape.Of[protocol.AppManifest]()},
-		{"object", "objects/*.yaml", shape.Of[protocol.Object]()},
-		{"extension", "objects/*.yaml", shape.Of[extension]()},
-		{"view", "views/*.yaml", shape.Of[protocol.View]()},
-		{"flow", "flows/*.yaml", shape.Of[protocol.Flow]()},
-		{"permission", "permissions/*.yaml", shape.Of[protocol.PermissionSet]()},
-		{"seed", "seed/*.yaml", shape.Of[protocol.Dataset]()},
-		{"bundle", compiledFile, shape.Of[protocol.DeployBundle]()},
-		{"settings", "reconciler.yaml", shape.Of[config.Settings]()},
-	}
 }

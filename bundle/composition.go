@@ -24,16 +24,18 @@ type composition struct {
 }
 
 // composeAll composes parts, those of dependencies first. more are faults that
-// concern whoever has these parts.
-func composeAll(parts []*part, more []Fault) *composition {
+// concern whoever has these parts. Where the parts are not all there are, or
+// one lost something, nothing is said about what refers to another part.
+func composeAll(parts []*part, more []Fault, complete bool) *composition {
 	c := &composition{parts: parts, desired: map[config.Environment]*Desired{}}
 	c.faults = append(c.faults, more...)
-	complete, files := true, 0
+	files := 0
+	complete = complete && !config.HasErrors(more)
 	for _, p := range parts {
 		c.faults = append(c.faults, p.faults...)
 		complete = complete && !p.incomplete
 		if files += p.files; files > maxFiles {
-			c.faults = append(c.faults, config.FileError(p.owner, codeTooManyFiles, fmt.Sprintf("the bundle has more than %d files with this", maxFiles), "put several documents into one file"))
+			c.faults = append(c.faults, config.FileError(p.dir, codeTooManyFiles, fmt.Sprintf("the bundle has more than %d files with this", maxFiles), "put several documents into one file"))
 			complete = false
 		}
 	}
@@ -61,7 +63,7 @@ func (c *composition) collect() {
 		taken := map[string]*definition{}
 		for _, p := range c.parts {
 			for _, d := range p.definitions[k] {
-				if other := taken[d.name]; other != nil && k != seeds {
+				if other := taken[d.name]; other != nil && k != seeds && d.name != "" {
 					c.conflict(d, other)
 					continue
 				}

@@ -24,9 +24,12 @@ const (
 	kinds // their number
 )
 
+// form is how a kind is written.
+type form struct{ dir, key, word string }
+
 // forms says how each kind is written: the directory that holds it, its key in
 // a compiled bundle, and the word for one.
-var forms = [kinds]struct{ dir, key, word string }{
+var forms = [kinds]form{
 	{"objects", "objects", "object"},
 	{"views", "views", "view"},
 	{"flows", "flows", "flow"},
@@ -60,7 +63,7 @@ func define(k kind, doc config.Document, owner string, alone bool) *definition {
 	d := &definition{kind: k, owner: owner, doc: doc}
 	body, ok := doc.Value.(map[string]any)
 	if !ok {
-		d.error(shape.InvalidType, nil, "a "+forms[k].word+" must be an object", "write keys and values")
+		d.error(shape.InvalidType, nil, "a definition must be a mapping", "write keys and values")
 		return d
 	}
 	d.body = body
@@ -92,7 +95,12 @@ func define(k kind, doc config.Document, owner string, alone bool) *definition {
 // issues takes what a parse found. Keys that it does not know are warnings, and
 // survive: runtimes that are newer than this program know more.
 func (d *definition) issues(report shape.Report, severity protocol.Severity) {
-	d.faults = append(d.faults, d.doc.Issues(severity, report.Issues)...)
+	for i, f := range d.doc.Issues(severity, report.Issues) {
+		if path := report.Issues[i].Path; len(path) == 1 && path[0] == "name" {
+			f.Severity = protocol.SeverityError // what it is registered under
+		}
+		d.faults = append(d.faults, f)
+	}
 	if d.kind == views {
 		report.Unknown = slices.DeleteFunc(slices.Clone(report.Unknown), isViewKey)
 	}
@@ -153,21 +161,20 @@ func (d *definition) defineObject() {
 			}
 		}
 	}
+	var report shape.Report
 	if d.isExtension() {
-		e, report := shape.Parse[extension](d.body, shape.Keep)
-		d.issues(report, protocol.SeverityError)
+		var e extension
+		e, report = shape.Parse[extension](d.body, shape.Keep)
 		d.name, d.priority = e.Extend, e.Priority
 		if object.RenamedFrom != "" {
 			d.error(codeRenamedFrom, []any{"renamedFrom"}, "an extension has no name to change", "declare it in the object itself")
 		}
 		object.Object = protocol.Object{Name: e.Extend, Fields: e.Fields, Indexes: e.Indexes}
 	} else {
-		var report shape.Report
 		object.Object, report = shape.Parse[protocol.Object](d.body, shape.Keep)
-		d.issues(report, protocol.SeverityError)
 		d.name, _ = d.body["name"].(string)
 	}
-	if config.HasErrors(d.faults) {
+	if d.issues(report, protocol.SeverityError); len(report.Issues) > 0 {
 		return
 	}
 	d.object = compose(d, object)

@@ -13,6 +13,7 @@ const (
 	codeAppCycle          = "app_cycle"            // apps that depend on each other
 	codeAppDirectory      = "app_directory"        // an app whose directory has another name
 	codeAppMissing        = "app_missing"          // an app that is not there
+	codeAppWithoutFile    = "app_without_file"     // an app's directory without app.yaml
 	codeAppTwice          = "app_twice"            // an app twice in one tenant
 	codeColumnCollision   = "column_collision"     // two fields of one column
 	codeExtendMissing     = "extend_missing"       // an extension of an object that is not there

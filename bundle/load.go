@@ -1,12 +1,16 @@
 package bundle
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/protocol"
@@ -22,9 +26,6 @@ const (
 	manifestFile = "bundle.yaml"
 )
 
-// maxTenantDepth is how deep below tenants/ a tenant may be.
-const maxTenantDepth = 16
-
 // Load reads a tree. Its error is of the tree as a whole, and then nothing may
 // be changed on account of it: one matching ErrInvalid for a fleet.yaml that
 // is broken, ErrNoTenants, or what kept tenants/ from being read. What is
@@ -35,8 +36,8 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 	}
 	l := &loader{
 		tree: tree{FS: fsys}, options: o, cache: o.Cache, session: o.Cache.open(),
-		fleet: &Fleet{Versions: map[string]string{}}, ids: map[protocol.TenantID]*Tenant{},
-		urls: map[string][]*Tenant{}, told: map[*composition]bool{}, apps: map[string]*app{},
+		fleet: &Fleet{Versions: map[string]string{}}, apps: map[string]*app{}, tags: map[string]resolution{},
+		sets: map[string]*appSet{}, told: map[*composition]bool{}, shared: map[*Desired]*Desired{},
 	}
 	if err := l.readFleet(); err != nil {
 		return nil, err
@@ -44,17 +45,16 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 	if err := l.readTenants(); err != nil {
 		return nil, err
 	}
-	l.shared()
+	l.misnamed()
+	l.databases()
 	l.unusedApps()
-	l.session.close()
 	for _, t := range l.fleet.Tenants {
-		t.Faults = config.SortFaults(t.Faults)
 		if config.HasErrors(t.Faults) {
 			t.Desired = nil
 		}
 	}
-	slices.SortFunc(l.fleet.Tenants, func(a, b *Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	l.fleet.Faults = config.SortFaults(l.fleet.Faults)
+	l.session.close()
 	return l.fleet, nil
 }
 
@@ -65,34 +65,24 @@ type loader struct {
 	cache   *Cache
 	session *session
 	fleet   *Fleet
-	ids     map[protocol.TenantID]*Tenant
-	urls    map[string][]*Tenant
-	apps    map[string]*app // by name, and by name@version
-	told    map[*composition]bool
-}
-
-// hash names the content of a file or directory, where the tree can.
-func (t tree) hash(name string) string {
-	if named, ok := t.FS.(interface{ Hash(string) (string, error) }); ok {
-		if hash, err := named.Hash(name); err == nil {
-			return hash
-		}
-	}
-	return ""
+	apps    map[string]*app       // of the tree
+	tags    map[string]resolution // of other versions
+	sets    map[string]*appSet    // by the ids of the parts of the apps named
+	told    map[*composition]bool // whose faults are among the fleet's
+	shared  map[*Desired]*Desired // with the manifest of this revision
 }
 
 // tell adds faults to the tenant and to the fleet.
 func (l *loader) tell(t *Tenant, faults ...Fault) {
-	t.Faults = append(t.Faults, faults...)
-	l.fleet.Faults = append(l.fleet.Faults, faults...)
+	if len(faults) > 0 {
+		t.Faults = config.SortFaults(slices.Concat(t.Faults, faults))
+		l.fleet.Faults = append(l.fleet.Faults, faults...)
+	}
 }
 
 func (l *loader) readFleet() error {
-	_, err := fs.Stat(l.tree, fleetFile)
 	var data []byte
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	default:
+	if _, err := l.tree.Stat(fleetFile); !errors.Is(err, fs.ErrNotExist) {
 		var fault *Fault
 		if data, fault = l.tree.read(fleetFile); fault != nil {
 			return &InvalidError{Faults: []Fault{*fault}}
@@ -106,110 +96,130 @@ func (l *loader) readFleet() error {
 	return nil
 }
 
-// place is a directory below tenants/ that is, or was meant to be, a tenant's.
-type place struct {
-	dir    string
-	broken bool // it has definitions and no tenant.yaml
-}
-
 func (l *loader) readTenants() error {
-	places, err := l.discover(tenantsDir, 0)
-	if errors.Is(err, fs.ErrNotExist) {
+	found, err := l.discover(tenantsDir, 0, l.session.before.tenants)
+	if _, there := l.tree.Stat(tenantsDir); errors.Is(there, fs.ErrNotExist) {
 		return ErrNoTenants
 	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", tenantsDir, err)
 	}
+	l.session.used.tenants = found
+	places := found.all(nil)
 	if len(places) == 0 {
 		return ErrNoTenants
 	}
-	for _, p := range places {
-		l.tenant(p)
+	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.dir, b.dir) })
+	for i, entry := range l.entries(places) {
+		l.fleet.Tenants = append(l.fleet.Tenants, l.tenant(places[i].dir, entry))
 	}
+	l.twice()
 	return nil
 }
 
-// discover finds the tenants of a directory, at any depth.
-func (l *loader) discover(dir string, depth int) ([]place, error) {
-	if depth > maxTenantDepth {
-		return nil, fmt.Errorf("%s is more than %d directories deep", dir, maxTenantDepth)
-	}
-	var failed error
-	places := remember(l.session, "places", dir, l.tree.hash(dir), func() []place {
-		found, err := l.discoverNow(dir, depth)
-		failed = err
-		return found
-	})
-	return places, failed
-}
-
-func (l *loader) discoverNow(dir string, depth int) ([]place, error) {
-	entries, err := fs.ReadDir(l.tree, dir)
-	if err != nil {
-		return nil, err
-	}
-	has := func(name string) bool {
-		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name })
-	}
-	switch {
-	case dir != tenantsDir && has(tenantFile):
-		return []place{{dir: dir}}, nil
-	case dir != tenantsDir && (has(manifestFile) || has(compiledFile) ||
-		slices.ContainsFunc(forms[:], func(f struct{ dir, key, word string }) bool { return has(f.dir) })):
-		return []place{{dir: dir, broken: true}}, nil
-	}
-	var places []place
-	for _, e := range entries {
-		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+// entries reads the directories of tenants, as many at a time as there are
+// processors.
+func (l *loader) entries(places []place) []*tenantEntry {
+	entries := make([]*tenantEntry, len(places))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, p := range places {
+		if p.broken != nil {
+			entries[i] = brokenTenant(*p.broken)
 			continue
 		}
-		below, err := l.discover(path.Join(dir, e.Name()), depth+1)
-		if err != nil {
-			return nil, err
-		}
-		places = append(places, below...)
+		group.Go(func() error {
+			entries[i] = remember(l.session, "tenant", p.dir, l.tree.hash(p.dir), func() *tenantEntry { return l.readTenant(p.dir) })
+			return nil
+		})
 	}
-	return places, nil
+	_ = group.Wait() // what is wrong is among the faults of the entries
+	return entries
 }
 
-// shared finds databases that several tenants lead to.
-func (l *loader) shared() {
-	for url, tenants := range l.urls {
-		for _, t := range tenants {
-			if len(tenants) > 1 {
-				other := tenants[0]
-				if other == t {
-					other = tenants[1]
-				}
-				l.tell(t, t.document.Error([]any{"connectionConfig", "url"}, codeURLShared,
-					fmt.Sprintf("%s is the database of tenant %q as well", redacted(url), other.ID), "give each tenant a database of its own"))
-			}
+// twice sorts tenants by id. One id in two directories is an error for both,
+// which become one tenant.
+func (l *loader) twice() {
+	slices.SortStableFunc(l.fleet.Tenants, func(a, b *Tenant) int { return cmp.Compare(a.ID, b.ID) })
+	kept := l.fleet.Tenants[:0]
+	for _, t := range l.fleet.Tenants {
+		if len(kept) == 0 || kept[len(kept)-1].ID != t.ID {
+			kept = append(kept, t)
+			continue
+		}
+		first := kept[len(kept)-1]
+		for _, at := range []*Tenant{first, t} {
+			l.tell(first, at.document.Error([]any{"id"}, codeTenantTwice,
+				fmt.Sprintf("tenant %q is in %s and in %s", t.ID, first.Dir, t.Dir), "remove one of them"))
+		}
+		first.Faults = config.SortFaults(slices.Concat(first.Faults, t.Faults))
+	}
+	l.fleet.Tenants = kept
+}
+
+// misnamed adds a broken tenant for a directory whose tenant.yaml has another
+// id: the tenant of that name must not count as removed.
+func (l *loader) misnamed() {
+	known := map[protocol.TenantID]bool{}
+	for _, t := range l.fleet.Tenants {
+		known[t.ID] = true
+	}
+	for _, t := range l.fleet.Tenants {
+		if id := protocol.TenantID(path.Base(t.Dir)); !known[id] {
+			known[id] = true
+			l.fleet.Tenants = append(l.fleet.Tenants, &Tenant{ID: id, Dir: t.Dir, Spec: t.Spec, Faults: t.Faults, document: t.document})
+		}
+	}
+	slices.SortFunc(l.fleet.Tenants, func(a, b *Tenant) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// databases finds databases that several tenants lead to.
+func (l *loader) databases() {
+	first := map[string]*Tenant{}
+	for _, t := range l.fleet.Tenants {
+		if t.Spec.ConnectionConfig == nil {
+			continue
+		}
+		at := address(t.Spec.ConnectionConfig.URL)
+		other := first[at]
+		switch {
+		case other == nil:
+			first[at] = t
+		case other.Dir != t.Dir: // else it is one file under two names
+			l.sameDatabase(other, t)
+			l.sameDatabase(t, other)
 		}
 	}
 }
 
-// redacted is a URL without what may be secret in it.
-func redacted(url string) string {
+func (l *loader) sameDatabase(t, other *Tenant) {
+	l.tell(t, t.document.Error([]any{"connectionConfig", "url"}, codeURLShared,
+		fmt.Sprintf("this is the database of tenant %q as well", other.ID), "give each tenant a database of its own"))
+}
+
+// address is what of a URL says which database it leads to.
+func address(url string) string {
 	url, _, _ = strings.Cut(url, "?")
-	if scheme, rest, ok := strings.Cut(url, "://"); ok {
-		if _, host, has := strings.Cut(rest, "@"); has {
-			rest = host
-		}
-		return scheme + "://" + rest
+	scheme, rest, _ := strings.Cut(url, ":")
+	if !strings.EqualFold(scheme, "file") {
+		return strings.ToLower(strings.TrimSuffix(url, "/"))
 	}
-	return url
+	if strings.HasPrefix(rest, "///") {
+		rest = rest[2:]
+	}
+	return "file:" + path.Clean(rest)
 }
 
 // unusedApps reads the apps that no tenant uses, for their faults.
 func (l *loader) unusedApps() {
-	entries, err := fs.ReadDir(l.tree, appsDir)
+	entries, err := l.tree.ReadDir(appsDir)
 	if err != nil {
 		return // no apps, or tenants that use one say so
 	}
 	for _, e := range entries {
 		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && l.apps[e.Name()] == nil {
 			if a := l.app(e.Name()); a != nil {
-				l.fleet.Faults = append(l.fleet.Faults, composeAll([]*part{a.part}, a.faults).faults...)
+				l.fleet.Faults = append(l.fleet.Faults, composeAll([]*part{a.part}, a.faults, false).faults...)
 			}
 		}
 	}

@@ -1,6 +1,8 @@
 package bundle
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -96,11 +98,14 @@ func (c *checker) columns() {
 	for _, system := range systemColumns {
 		taken[system] = system
 	}
-	for _, key := range slices.Sorted(maps.Keys(c.Fields)) {
+	keys := slices.Sorted(maps.Keys(c.Fields)) // those that are their column first
+	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(c.Fields[a].ColumnName, c.Fields[b].ColumnName) })
+	for _, key := range keys {
 		field, column, at := c.Fields[key], columnOf(key, c.Fields[key]), "columnName"
 		if isLookup(field.Type) && field.Reference == "" {
 			c.warning(codeLookupTarget, fmt.Sprintf("field %q refers to no object", key), "add reference", "fields", key)
 		}
+		c.text(key, field)
 		if field.Type == protocol.FieldFormula || column == key && slices.Contains(systemColumns, key) {
 			continue
 		}
@@ -115,6 +120,17 @@ func (c *checker) columns() {
 			continue
 		}
 		taken[folded] = key
+	}
+}
+
+// text finds a default that YAML has changed: 1.10 is read as 1.1.
+func (c *checker) text(key string, field protocol.Field) {
+	d, path := c.where([]any{"fields", key, "defaultValue"})
+	if _, isNumber := field.DefaultValue.(json.Number); !isNumber || !isText(field) {
+		return
+	}
+	if written, changed := d.doc.Written(path...); changed {
+		c.found = append(c.found, changedText(d, path, written, key))
 	}
 }
 

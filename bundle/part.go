@@ -20,6 +20,7 @@ const maxFiles = 10_000
 // change once it is read.
 type part struct {
 	id          uint64 // differs from that of any other part
+	dir         string // where it was read
 	owner       string // who brings it, for people
 	definitions [kinds][]*definition
 	extensions  []*definition
@@ -66,10 +67,25 @@ type tree struct {
 	prefix string
 }
 
+// Stat, ReadDir and ReadFile use what the tree offers for them.
+func (t tree) Stat(name string) (fs.FileInfo, error)      { return fs.Stat(t.FS, name) }
+func (t tree) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(t.FS, name) }
+func (t tree) ReadFile(name string) ([]byte, error)       { return fs.ReadFile(t.FS, name) }
+
+// hash names the content of a file or directory, where the tree can.
+func (t tree) hash(name string) string {
+	if named, ok := t.FS.(interface{ Hash(string) (string, error) }); ok {
+		if hash, err := named.Hash(name); err == nil {
+			return hash
+		}
+	}
+	return ""
+}
+
 // read returns the text of a file that is not too large.
 func (t tree) read(name string) ([]byte, *Fault) {
 	var message string
-	info, err := fs.Stat(t, name)
+	info, err := t.Stat(name)
 	switch {
 	case err != nil:
 		message = err.Error()
@@ -78,7 +94,7 @@ func (t tree) read(name string) ([]byte, *Fault) {
 		return nil, &f
 	default:
 		var data []byte
-		if data, err = fs.ReadFile(t, name); err == nil {
+		if data, err = t.ReadFile(name); err == nil {
 			return data, nil
 		}
 		message = err.Error()
@@ -94,11 +110,11 @@ func (t tree) read(name string) ([]byte, *Fault) {
 // readPart reads the definitions of an app's or tenant's directory. known are
 // the other files that it may have.
 func (l *loader) readPart(t tree, dir, owner string, entries []fs.DirEntry, known ...string) *part {
-	p := &part{id: l.cache.next(), owner: owner}
+	p := &part{id: l.cache.next(), dir: t.prefix + dir, owner: owner}
 	var compiled, directories []string
 	for _, e := range entries {
 		name := path.Join(dir, e.Name())
-		k := slices.IndexFunc(forms[:], func(f struct{ dir, key, word string }) bool { return f.dir == e.Name() })
+		k := slices.IndexFunc(forms[:], func(f form) bool { return f.dir == e.Name() })
 		switch {
 		case strings.HasPrefix(e.Name(), "."):
 		case isOther(e):
@@ -119,6 +135,11 @@ func (l *loader) readPart(t tree, dir, owner string, entries []fs.DirEntry, know
 			"a compiled bundle stands beside "+directories[0], "keep one of the two"))
 	}
 	return p
+}
+
+// isForm reports whether a directory of that name holds definitions.
+func isForm(name string) bool {
+	return slices.ContainsFunc(forms[:], func(f form) bool { return f.dir == name })
 }
 
 // isOther reports whether an entry is neither a file nor a directory: links may
@@ -144,7 +165,7 @@ func (p *part) unknown(t tree, name string, e fs.DirEntry) {
 	f := config.FileError(t.prefix+name, codeUnknownFile, fmt.Sprintf("%q is not read", e.Name()),
 		"use objects, views, flows, permissions or seed, or move it elsewhere")
 	f.Severity = SeverityWarning
-	if _, err := fs.Stat(t, path.Join(name, tenantFile)); e.IsDir() && err == nil {
+	if _, err := t.Stat(path.Join(name, tenantFile)); e.IsDir() && err == nil {
 		f.Severity, f.Code = SeverityError, codeTenantNested
 		f.Message, f.Next = "a tenant cannot be inside another one", "move it beside the other"
 	}
@@ -153,7 +174,7 @@ func (p *part) unknown(t tree, name string, e fs.DirEntry) {
 
 // readKind reads a directory of definitions of one kind.
 func (p *part) readKind(t tree, dir string, k kind) {
-	entries, err := fs.ReadDir(t, dir)
+	entries, err := t.ReadDir(dir)
 	if err != nil {
 		p.incomplete = true
 		p.faults = append(p.faults, config.FileError(t.prefix+dir, config.CodeUnreadable, err.Error(), "check the repository and its permissions"))

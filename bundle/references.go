@@ -22,7 +22,9 @@ func (c *composition) check() {
 // tables finds objects that share a table. SQLite ignores the case of names.
 func (c *composition) tables() {
 	taken := map[string]*composed{}
-	for _, o := range c.objects {
+	byName := slices.Clone(c.objects) // a table's own object comes first
+	slices.SortStableFunc(byName, func(a, b *composed) int { return strings.Compare(a.TableName, b.TableName) })
+	for _, o := range byName {
 		table := strings.ToLower(tableOf(o.Object.Object))
 		if other := taken[table]; other != nil {
 			c.error(o.definition, []any{"tableName"}, codeTableCollision,
@@ -123,11 +125,15 @@ func (c *composition) texts(d *definition, object *composed) {
 			}
 			path := []any{"records", i, key}
 			if written, changed := d.doc.Written(path...); changed {
-				c.error(d, path, codeQuote, fmt.Sprintf("%s is read as the number %v, and field %q holds text", written, record[key], key),
-					fmt.Sprintf("quote it: %q", written))
+				c.faults = append(c.faults, changedText(d, path, written, key))
 			}
 		}
 	}
+}
+
+func changedText(d *definition, path []any, written, field string) Fault {
+	return d.doc.Error(path, codeQuote, fmt.Sprintf("%s is read as the number %v, and field %q holds text", written, d.doc.At(path...).Value, field),
+		fmt.Sprintf("quote it: %q", written))
 }
 
 // isText reports whether a field stores text as it is given.

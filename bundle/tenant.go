@@ -1,8 +1,10 @@
 package bundle
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -18,110 +20,122 @@ var tenantID = regexp.MustCompile(`\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z`)
 // tree says.
 type tenantEntry struct {
 	spec     TenantSpec
-	document config.Document
-	manifest protocol.DeployManifest
+	document config.Document         // of tenant.yaml
+	manifest protocol.DeployManifest // version and time, if the tenant gives them
 	part     *part
 	faults   []Fault
+	lost     bool // nothing is known of its apps
 }
 
-// tenant reads one tenant and composes what it should have.
-func (l *loader) tenant(p place) {
-	t := &Tenant{ID: protocol.TenantID(path.Base(p.dir)), Dir: p.dir}
-	if p.broken {
-		l.register(t)
-		l.tell(t, config.FileError(path.Join(p.dir, tenantFile), codeTenantBroken,
-			fmt.Sprintf("the directory of tenant %q has no %s", t.ID, tenantFile), "put it back, or remove the whole directory"))
-		return
+func brokenTenant(f Fault) *tenantEntry {
+	return &tenantEntry{document: config.Document{File: f.File}, part: &part{}, faults: []Fault{f}, lost: true}
+}
+
+// tenant composes what a tenant should have.
+func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
+	t := &Tenant{ID: protocol.TenantID(path.Base(dir)), Dir: dir, Spec: entry.spec, document: entry.document}
+	if tenantID.MatchString(t.Spec.ID) {
+		t.ID = protocol.TenantID(t.Spec.ID)
 	}
-	entry := remember(l.session, "tenant", p.dir, l.tree.hash(p.dir), func() *tenantEntry { return l.readTenant(p.dir) })
-	t.Spec, t.document = entry.spec, entry.document
-	first := l.register(t)
 	l.tell(t, entry.faults...)
-	if config.HasErrors(entry.faults) {
-		return
+	if entry.lost {
+		l.fleet.Faults = append(l.fleet.Faults, entry.part.faults...)
+		t.Faults = config.SortFaults(slices.Concat(t.Faults, entry.part.faults))
+		return t
 	}
 	l.defaults(t)
-	if t.Spec.ConnectionConfig != nil {
-		l.urls[t.Spec.ConnectionConfig.URL] = append(l.urls[t.Spec.ConnectionConfig.URL], t)
-	}
-	apps, faults := l.resolve(t)
-	parts := make([]*part, 0, len(apps)+1)
-	for _, a := range apps {
-		parts = append(parts, a.part)
-	}
+	set, all := l.appsOf(t)
+	parts := set.parts()
 	if !entry.part.empty() {
 		parts = append(parts, entry.part)
 	}
-	c := l.compose(parts, faults)
-	t.Faults = append(t.Faults, c.faults...)
+	c := l.compose(parts, set.faults, all)
 	if !l.told[c] {
 		l.told[c] = true
 		l.fleet.Faults = append(l.fleet.Faults, c.faults...)
 	}
-	if !first || config.HasErrors(t.Faults) {
-		return
+	if len(t.Faults) == 0 {
+		t.Faults = slices.Clip(c.faults)
+	} else {
+		t.Faults = config.SortFaults(slices.Concat(t.Faults, c.faults))
 	}
-	version := entry.manifest.Version
-	if version == "" && l.options.Revision != "" {
-		version = l.options.Revision[:min(12, len(l.options.Revision))]
+	if !config.HasErrors(t.Faults) {
+		t.Desired = l.desired(c.desiredIn(t.Spec.Environment), entry.manifest, set)
 	}
-	manifests := make([]protocol.AppManifest, len(apps))
-	for i, a := range apps {
-		manifests[i] = a.manifest
-	}
-	t.Desired = c.desiredIn(t.Spec.Environment).withManifest(version, entry.manifest.CreatedAt, manifests)
+	return t
 }
 
-// register adds the tenant to the fleet. One id in two directories is an error
-// for both, which stay one tenant.
-func (l *loader) register(t *Tenant) bool {
-	other := l.ids[t.ID]
-	if other == nil {
-		l.ids[t.ID] = t
-		l.fleet.Tenants = append(l.fleet.Tenants, t)
-		return true
+// desired gives what was composed the manifest of this revision. Tenants that
+// give no manifest of their own share the result.
+func (l *loader) desired(d *Desired, own protocol.DeployManifest, set *appSet) *Desired {
+	version := l.options.Revision[:min(12, len(l.options.Revision))]
+	if own.Version != "" || own.CreatedAt != "" {
+		return d.withManifest(cmp.Or(own.Version, version), own.CreatedAt, set.manifests())
 	}
-	for _, dir := range []string{other.Dir, t.Dir} {
-		l.tell(other, config.FileError(path.Join(dir, tenantFile), codeTenantTwice,
-			fmt.Sprintf("tenant %q is in %s and in %s", t.ID, other.Dir, t.Dir), "remove one of them"))
+	if l.shared[d] == nil {
+		l.shared[d] = d.withManifest(version, "", set.manifests())
 	}
-	return false
+	return l.shared[d]
 }
 
-// compose composes parts once for all tenants that have the same.
-func (l *loader) compose(parts []*part, more []Fault) *composition {
-	if len(more) > 0 {
-		return composeAll(parts, more)
-	}
-	var ids strings.Builder
+// compose composes parts once for all tenants that have the same. more are
+// faults of how the parts were found, and all is whether they all were.
+func (l *loader) compose(parts []*part, more []Fault, all bool) *composition {
+	var key strings.Builder
+	fmt.Fprint(&key, all, " ")
 	for _, p := range parts {
-		fmt.Fprint(&ids, p.id, " ")
+		fmt.Fprint(&key, p.id, " ")
 	}
-	return remember(l.session, "composition", "", ids.String()+"parts", func() *composition { return composeAll(parts, nil) })
+	for _, f := range more {
+		fmt.Fprintln(&key, f)
+	}
+	return remember(l.session, "composition", "", key.String()+"parts", func() *composition {
+		return composeAll(parts, more, all)
+	})
 }
 
 func (l *loader) readTenant(dir string) *tenantEntry {
-	e := &tenantEntry{part: &part{id: l.cache.next()}}
+	e := &tenantEntry{part: &part{id: l.cache.next()}, lost: true}
 	name := path.Join(dir, tenantFile)
-	data, fault := l.tree.read(name)
-	if fault != nil {
-		e.faults = append(e.faults, *fault)
-		return e
-	}
-	e.spec, e.document, e.faults = config.ParseOne[TenantSpec](l.tree.prefix+name, data)
-	if !config.HasErrors(e.faults) {
-		e.check(path.Base(dir))
-	}
-	entries, err := fs.ReadDir(l.tree, dir)
+	e.document.File = name
+	entries, err := l.tree.ReadDir(dir)
 	if err != nil {
 		e.faults = append(e.faults, config.FileError(dir, config.CodeUnreadable, err.Error(), "check the repository and its permissions"))
 		return e
 	}
 	e.part = l.readPart(l.tree, dir, fmt.Sprintf("tenant %q", path.Base(dir)), entries, tenantFile, manifestFile)
+	data, fault := l.tree.read(name)
+	if fault != nil {
+		e.faults = append(e.faults, *fault)
+		return e
+	}
+	e.spec, e.document, e.faults = config.ParseOne[TenantSpec](name, data)
+	if config.HasErrors(e.faults) {
+		id, _ := e.document.At("id").Value.(string)
+		e.spec = TenantSpec{ID: id}
+	} else {
+		e.lost = false
+		e.check(path.Base(dir))
+	}
+	if m := e.part.compiled.Manifest; m != nil {
+		e.manifest = protocol.DeployManifest{Version: m.Version, CreatedAt: m.CreatedAt}
+	}
 	if slices.ContainsFunc(entries, func(x fs.DirEntry) bool { return x.Name() == manifestFile }) {
 		e.readManifest(l.tree, path.Join(dir, manifestFile))
 	}
 	return e
+}
+
+// ownManifest is bundle.yaml: a DeployManifest in which nothing is required.
+// Its lists and its checksum are filled in, whatever they say.
+type ownManifest struct {
+	Version     string   `json:"version,omitempty" shape:"minlen=1" doc:"Version of the bundle; the revision when absent."`
+	Checksum    string   `json:"checksum,omitempty" doc:"Filled in."`
+	Objects     []string `json:"objects,omitzero" doc:"Filled in."`
+	Views       []string `json:"views,omitzero" doc:"Filled in."`
+	Flows       []string `json:"flows,omitzero" doc:"Filled in."`
+	Permissions []string `json:"permissions,omitzero" doc:"Filled in."`
+	CreatedAt   string   `json:"createdAt,omitempty" shape:"format=datetime" doc:"When the bundle was made."`
 }
 
 func (e *tenantEntry) readManifest(t tree, name string) {
@@ -130,8 +144,8 @@ func (e *tenantEntry) readManifest(t tree, name string) {
 		e.faults = append(e.faults, *fault)
 		return
 	}
-	manifest, _, faults := config.ParseOne[protocol.DeployManifest](t.prefix+name, data)
-	e.manifest, e.faults = manifest, append(e.faults, faults...)
+	m, _, faults := config.ParseOne[ownManifest](t.prefix+name, data)
+	e.manifest, e.faults = protocol.DeployManifest{Version: m.Version, CreatedAt: m.CreatedAt}, append(e.faults, faults...)
 }
 
 func (e *tenantEntry) error(code, message, next string, path ...any) {
@@ -153,11 +167,22 @@ func (e *tenantEntry) check(dir string) {
 		}
 		seen[a.Name] = true
 	}
-	if c := e.spec.ConnectionConfig; c != nil && c.AuthToken != "" && !config.Secret(c.AuthToken).Valid() {
-		e.error(codePlainSecret, "a secret does not belong into the repository",
-			"revoke it, and write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:...", "connectionConfig", "authToken")
+	if c := e.spec.ConnectionConfig; c != nil {
+		e.connection(c)
 	}
-	if c := e.spec.ConnectionConfig; c != nil && !strings.HasPrefix(c.URL, "file:") {
+}
+
+// connection checks that no secret stands in the file, and that the database
+// is one that can be reached.
+func (e *tenantEntry) connection(c *protocol.TenantConnectionConfig) {
+	const plain, next = "a secret does not belong in the repository", "revoke it, and write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:... as authToken"
+	if c.AuthToken != "" && !config.Secret(c.AuthToken).Valid() {
+		e.error(codePlainSecret, plain, next, "connectionConfig", "authToken")
+	}
+	if u, err := url.Parse(c.URL); err == nil && (u.User != nil || u.Query().Has("authToken")) {
+		e.error(codePlainSecret, plain, next, "connectionConfig", "url")
+	}
+	if !strings.HasPrefix(c.URL, "file:") {
 		e.error(codeNotServed, "databases on a server are not served yet", "use a file: URL, or leave connectionConfig out", "connectionConfig", "url")
 	}
 }

@@ -100,7 +100,7 @@ func (d Document) Warning(path []any, code, message, next string) Fault {
 func (d Document) Issues(severity protocol.Severity, issues shape.Issues) []Fault {
 	var faults []Fault
 	for _, issue := range issues {
-		f := at(d.File, place(d.root, issue.Path), issue.Code, issue.String(), d.advice(issue))
+		f := at(d.File, place(d.root, issue.Path), issue.Code, d.message(issue), d.advice(issue))
 		if issue.Code == shape.UnrecognizedKeys || issue.Code == shape.InvalidKey {
 			key, _ := locate(d.root, issue.Path)
 			f.Line, f.Column = key.Line, key.Column
@@ -111,6 +111,18 @@ func (d Document) Issues(severity protocol.Severity, issues shape.Issues) []Faul
 	return faults
 }
 
+// message says of a value that is none of some that it is missing, if it is.
+func (d Document) message(issue shape.Issue) string {
+	if n := len(issue.Path); issue.Code == shape.InvalidValue && n > 0 {
+		if holder, ok := d.At(issue.Path[:n-1]...).Value.(map[string]any); ok {
+			if _, given := holder[issue.Path[n-1].(string)]; !given {
+				issue.Message = "is required and " + issue.Message
+			}
+		}
+	}
+	return issue.String()
+}
+
 // advice is the next step for an issue.
 func (d Document) advice(issue shape.Issue) string {
 	_, value := locate(d.root, issue.Path)
@@ -119,11 +131,13 @@ func (d Document) advice(issue shape.Issue) string {
 	case issue.Code == shape.UnrecognizedKeys:
 		return "correct or remove it"
 	case issue.Code == shape.InvalidKey:
-		return "rename it"
+		return "use a-z, 0-9 and _, and no digit first"
 	case unquoted && strings.Contains(issue.Message, "must be a string"):
 		return fmt.Sprintf("quote it: %q", written)
 	case strings.HasPrefix(issue.Message, "is required"):
 		return "add it"
+	case strings.HasSuffix(issue.Message, "of format identifier"):
+		return "use a-z, 0-9 and _, and no digit first"
 	}
 	return "correct the value"
 }

@@ -26,7 +26,7 @@ const (
 func ParseFleet(name string, data []byte) (Fleet, []Fault) {
 	fleet, document, faults := ParseOne[Fleet](name, data)
 	if len(faults) > 0 {
-		return fleet, faults
+		return fleet, SortFaults(faults)
 	}
 	c := fleetCheck{Document: document}
 	c.spans(fleet)
@@ -95,7 +95,7 @@ func (c *fleetCheck) databases(d Databases) {
 		c.add([]any{"databases", "urlTemplate"}, CodeTemplate, "the template gives every tenant the same database", "put {tenant_id} into it")
 	}
 	if d.GroupAuthToken != "" && !Secret(d.GroupAuthToken).Valid() {
-		c.add([]any{"databases", "groupAuthToken"}, CodePlainSecret, "a secret does not belong into the repository",
+		c.add([]any{"databases", "groupAuthToken"}, CodePlainSecret, "a secret does not belong in the repository",
 			"revoke it, and write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:...")
 	}
 }

@@ -1,0 +1,108 @@
+package bundle
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/tenantops/reconciler/config"
+)
+
+// maxTenantDepth is how deep below tenants/ a tenant may be.
+const maxTenantDepth = 16
+
+// directory is a directory below tenants/ that was looked at: a tenant's, or
+// one that holds others.
+type directory struct {
+	hash     string // empty where the tree has none
+	places   []place
+	children map[string]*directory
+}
+
+// place is a directory that is, or was meant to be, a tenant's.
+type place struct {
+	dir    string
+	broken *Fault // why nothing of it can be read
+}
+
+// all appends the places of the directory and of those below it.
+func (d *directory) all(places []place) []place {
+	places = append(places, d.places...)
+	for _, child := range d.children {
+		places = child.all(places)
+	}
+	return places
+}
+
+// discover finds the tenants of a directory, at any depth. One that has the
+// hash it had before is not looked at again.
+func (l *loader) discover(dir string, depth int, before *directory) (*directory, error) {
+	d := &directory{hash: l.tree.hash(dir), children: map[string]*directory{}}
+	if before != nil && d.hash != "" && d.hash == before.hash {
+		return before, nil
+	}
+	if depth > maxTenantDepth {
+		return nil, fmt.Errorf("%s is more than %d directories deep", dir, maxTenantDepth)
+	}
+	entries, err := l.tree.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := l.placeOf(dir, entries); ok && depth > 0 {
+		d.places = append(d.places, p)
+		return d, nil
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), "."):
+		case isOther(e):
+			d.places = append(d.places, lost(name, name, codeSymlink,
+				"this is a link or a submodule, which is not followed", "put the tenant's files here"))
+		case e.IsDir():
+			var old *directory
+			if before != nil {
+				old = before.children[e.Name()]
+			}
+			if d.children[e.Name()], err = l.discover(name, depth+1, old); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return d, nil
+}
+
+// placeOf reports whether a directory is a tenant's. One that has anything of a
+// tenant but its tenant.yaml has lost it, and is no removed one.
+func (l *loader) placeOf(dir string, entries []fs.DirEntry) (place, bool) {
+	left := ""
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == tenantFile && e.Type().IsRegular():
+			return place{dir: dir}, true
+		case name == tenantFile,
+			slices.Contains([]string{manifestFile, compiledFile, "tenant.yml", "tenant.json"}, name),
+			e.IsDir() && isForm(name) && !l.holdsTenants(path.Join(dir, name)):
+			left = name
+		}
+	}
+	if left == "" {
+		return place{}, false
+	}
+	return lost(dir, path.Join(dir, tenantFile), codeTenantBroken,
+		fmt.Sprintf("the directory has %s and no file %s", left, tenantFile), "put it back, or remove the whole directory"), true
+}
+
+// holdsTenants reports whether a directory that is named like one of
+// definitions holds tenants instead.
+func (l *loader) holdsTenants(dir string) bool {
+	entries, _ := l.tree.ReadDir(dir)
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.IsDir() || e.Name() == tenantFile })
+}
+
+func lost(dir, file, code, message, next string) place {
+	f := config.FileError(file, code, message, next)
+	return place{dir, &f}
+}

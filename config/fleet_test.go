@@ -1,0 +1,74 @@
+package config_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/protocol"
+)
+
+func TestFleetDefaults(t *testing.T) {
+	got, faults := config.ParseFleet("fleet.yaml", nil)
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	one, five := 1, 5.0
+	want := config.Fleet{
+		Fleet: "main", Environment: config.Prod, IsolationLevel: protocol.IsolatedDB, DatabaseProvider: protocol.ProviderTurso,
+		Policy: config.Policy{
+			Additive: config.Allow, Widening: config.Allow, Rewrite: config.Allow,
+			Narrowing: config.Approve, Destructive: config.Deny,
+		},
+		Retention: "7d", NotNull: config.NotNullStrict, Seed: config.SeedStrict, Drift: config.DriftReport,
+		DeletionGuard: config.Limit{Tenants: &one, Percent: &five}, GraceHours: 72,
+		Snapshots: config.Snapshots{Keep: 3, MaxBytes: 10 << 30}, MaxLock: config.MaxLock{File: "30s", Remote: "3s"},
+		Plans: map[string]protocol.TenantQuota{}, Windows: []config.Window{},
+		Rollout: config.Rollout{MaxConcurrent: 8, Waves: []config.Wave{{Name: "all"}}},
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("defaults (-got +want)\n%s", diff)
+	}
+}
+
+func TestFleetFaults(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"unknown key":   {"polcy: {}\n", []string{"1:1 unrecognized_keys"}},
+		"unknown word":  {"policy: {additive: maybe}\n", []string{"1:20 invalid_value"}},
+		"all at once":   {"drift: x\nseed: z\nrollout: {maxConcurrent: 0}\n", []string{"1:8 invalid_value", "2:7 invalid_value", "3:26 too_small"}},
+		"durations":     {"retention: 7w\nmaxLock: {file: -1s}\n", []string{"1:12 bad_duration", "1:12 no_effect_yet", "2:1 no_effect_yet", "2:17 bad_duration"}},
+		"plan":          {"plans: {gold: {maxUsers: 1}}\n", []string{"1:1 no_effect_yet", "1:9 unknown_plan"}},
+		"quota":         {"plans: {free: {maxUsers: 0}}\n", []string{"1:26 too_small"}},
+		"waves":         {"rollout:\n  waves: [{name: a}, {name: a, bake: soon}]\n", []string{"2:3 no_effect_yet", "2:29 bad_wave", "2:38 bad_duration"}},
+		"windows":       {"windows:\n  - {cron: at night, duration: 4h, timezone: Europe/Berlyn}\n", []string{"1:1 no_effect_yet", "2:12 bad_window", "2:46 bad_window"}},
+		"databases":     {"databases: {urlTemplate: 'libsql://x', groupAuthToken: ey}\n", []string{"1:1 no_effect_yet", "1:26 bad_template", "1:56 plain_secret"}},
+		"two documents": {"fleet: a\n---\nfleet: b\n", []string{"3:1 one_document"}},
+		"a good window": {"windows: [{cron: '0 2 * * mon-fri', duration: 4h, timezone: Europe/Berlin}]\n", []string{"1:1 no_effect_yet"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, faults := config.ParseFleet("fleet.yaml", []byte(c.text))
+			if got := lines(faults); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q: %v", got, c.want, faults)
+			}
+		})
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for text, want := range map[config.Span]time.Duration{"": 0, "0d": 0, "7d": 168 * time.Hour, "1h30m": 90 * time.Minute, "250ms": 250 * time.Millisecond} {
+		if got, err := text.Parse(); err != nil || got != want || text.Duration() != want {
+			t.Errorf("%q: got %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []config.Span{"7", "-1h", "d", "1.5d", "65536d", "soon", "1d1d"} {
+		if got, err := text.Parse(); err == nil {
+			t.Errorf("%q: got %v", text, got)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tenantops/reconciler/config"
+)
+
+func TestLoad(t *testing.T) {
+	settings, faults := config.Load(config.Sources{
+		File: "reconciler.yaml", Data: []byte("repo: a\nref: a\npoll: 5m\nmaxConcurrent: 2\ngit: {username: a, token: $file:git/token}\n"),
+		Env:   []string{"RECONCILER_REPO=b", "RECONCILER_REF=b", "RECONCILER_MAX_CONCURRENT=3", "RECONCILER_GIT_USERNAME=b", "RECONCILER_DATA="},
+		Flags: map[string]string{"repo": "c"},
+	})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	if settings.Repo != "c" || settings.Ref != "b" || settings.Poll != "5m" || *settings.MaxConcurrent != 3 ||
+		settings.Git.Username != "b" || settings.Git.Token != "$file:git/token" || settings.Data != "" || settings.LogFormat != config.LogAuto {
+		t.Errorf("got %+v", settings)
+	}
+}
+
+// A fault is told where its value came from.
+func TestLoadFaults(t *testing.T) {
+	_, faults := config.Load(config.Sources{
+		File: "reconciler.yaml", Data: []byte("poll: soon\nrefs: main\ngit: {token: ghp_abc}\nlogFormat: xml\n"),
+		Env:   []string{"RECONCILER_MAX_CONCURRENT=many", "RECONCILER_GIT_KEY_PASSPHRASE=geheim"},
+		Flags: map[string]string{"logFormat": "yaml"},
+	})
+	var got []string
+	for _, f := range faults {
+		got = append(got, f.File+" "+f.Code)
+	}
+	for _, want := range []string{
+		"RECONCILER_MAX_CONCURRENT invalid_type", "flag logFormat invalid_value", "reconciler.yaml bad_duration",
+		"reconciler.yaml unrecognized_keys", "RECONCILER_GIT_KEY_PASSPHRASE plain_secret", "reconciler.yaml plain_secret",
+	} {
+		if !strings.Contains(strings.Join(got, "\n"), want) {
+			t.Errorf("%q is missing in %q", want, got)
+		}
+	}
+	for _, f := range faults {
+		if strings.Contains(f.Error(), "ghp_abc") || strings.Contains(f.Error(), "geheim") {
+			t.Errorf("a secret is in %q", f)
+		}
+	}
+}
+
+// Every setting can be given by a variable: its key is in the table.
+func TestEverySettingHasAVariable(t *testing.T) {
+	var visit func(typ reflect.Type, prefix string)
+	visit = func(typ reflect.Type, prefix string) {
+		for i := range typ.NumField() {
+			key, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+			if field := typ.Field(i).Type; field.Kind() == reflect.Struct {
+				visit(field, prefix+key+".")
+				continue
+			}
+			// A value that no setting accepts gives a fault that names the
+			// variable, or one that is accepted changes the settings.
+			name := config.Variable(prefix + key)
+			before, _ := config.Load(config.Sources{})
+			after, faults := config.Load(config.Sources{Env: []string{name + "=-7"}})
+			if len(faults) == 0 && reflect.DeepEqual(before, after) {
+				t.Errorf("%s changes nothing", name)
+			}
+		}
+	}
+	visit(reflect.TypeFor[config.Settings](), "")
+}
+
+func TestSecret(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("from file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("RECONCILER_SECRET_X", "from env")
+	for secret, want := range map[config.Secret]string{"$file:token": "from file", "$env:RECONCILER_SECRET_X": "from env", "": ""} {
+		if got, err := secret.Resolve(dir); err != nil || got != want {
+			t.Errorf("%s: got %q, %v", secret, got, err)
+		}
+	}
+	for _, secret := range []config.Secret{
+		"plain", "$env:HOME", "$env:RECONCILER_SECRET_", "$file:../token", "$file:/etc/passwd", "$file:a/../../b", "$file:.hidden",
+		"$file:gone", "$env:RECONCILER_SECRET_GONE", "$age:-----BEGIN AGE ENCRYPTED FILE-----\nx", "$env:RECONCILER_SECRET_X\n",
+	} {
+		got, err := secret.Resolve(dir)
+		if !errors.Is(err, config.ErrSecret) || strings.Contains(err.Error(), "plain") {
+			t.Errorf("%s: got %q, %v", secret, got, err)
+		}
+	}
+}
