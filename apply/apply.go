@@ -26,6 +26,9 @@ type Deployment struct {
 	// Adopt lets the first deployment into a database that has tables take
 	// them over. Without it such a database gives ErrUnknownDatabase.
 	Adopt bool
+	// Seen is what the plan was made for, as Read found it on this connection.
+	// While nobody has committed since, it is not read again. May be nil.
+	Seen *Reading
 	// OnStatus is told each step of the protocol's deploy status. May be nil.
 	OnStatus func(protocol.DeployStatus)
 }
@@ -131,16 +134,13 @@ func (r *runner) transaction(ctx context.Context) error {
 // verifyStart makes sure that the database is still the one that was planned
 // for, and remembers what must not change.
 func (r *runner) verifyStart(ctx context.Context) error {
-	master, err := schema.ReadMaster(ctx, r.conn)
+	now, err := r.read(ctx)
 	if err != nil {
 		return err
 	}
+	master, record := now.Master, now.Record
 	if master.Fingerprint() != r.plan.From {
 		return fmt.Errorf("%w: its schema is %.12s, the plan starts from %.12s", ErrStale, master.Fingerprint(), r.plan.From)
-	}
-	record, err := ReadRecord(ctx, r.conn, master)
-	if err != nil {
-		return err
 	}
 	if record.Applied != r.plan.FromApplied {
 		return fmt.Errorf("%w: another deployment came first", ErrStale)
@@ -166,6 +166,16 @@ func (r *runner) verifyStart(ctx context.Context) error {
 		r.counts = append(r.counts, n)
 	}
 	return nil
+}
+
+// read returns what the database is now, under the write lock.
+func (r *runner) read(ctx context.Context) (Reading, error) {
+	if seen := r.deployment.Seen; seen != nil {
+		if current, err := seen.current(ctx, r.conn); err != nil || current {
+			return *seen, err
+		}
+	}
+	return Read(ctx, r.conn)
 }
 
 func (r *runner) preChecks(ctx context.Context) error {

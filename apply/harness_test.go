@@ -98,14 +98,11 @@ func (x *tenant) plan(objects string) (*plan.Plan, error) {
 func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, keep bool,
 	prepare ...func(apply.Record, *plan.Input),
 ) (*plan.Plan, error) {
-	master, err := schema.ReadMaster(ctx, conn)
+	seen, err := apply.Read(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
-	record, err := apply.ReadRecord(ctx, conn, master)
-	if err != nil {
-		return nil, err
-	}
+	master, record := seen.Master, seen.Record
 	owned, err := schema.ParseOwned(record.Owned)
 	if err != nil {
 		return nil, err

@@ -81,7 +81,8 @@ type Record struct {
 	Last        *Entry            // newest journal row
 }
 
-// Entry is one journal row: one deployment that committed.
+// Entry is one journal row: one deployment that committed. Statements and
+// WayBack are left out of Record.Last.
 type Entry struct {
 	Deployment     string
 	At             time.Time
@@ -96,9 +97,49 @@ type Entry struct {
 	WayBack        []string
 }
 
-// ReadRecord reads what conn says about itself. master tells whether there is
-// anything to read. A journal of a higher Format gives ErrNewerJournal.
-func ReadRecord(ctx context.Context, conn database.Conn, master schema.Master) (Record, error) {
+// Reading is what a database was seen to be at one moment.
+type Reading struct {
+	Master schema.Master
+	Record Record
+
+	version int64
+}
+
+// Read reads the schema of conn and what it says about itself. A journal of a
+// higher Format gives ErrNewerJournal.
+func Read(ctx context.Context, conn database.Conn) (Reading, error) {
+	var r Reading
+	var err error
+	if r.version, err = dataVersion(ctx, conn); err != nil {
+		return r, err
+	}
+	if r.Master, err = schema.ReadMaster(ctx, conn); err != nil {
+		return r, err
+	}
+	r.Record, err = readRecord(ctx, conn, r.Master)
+	return r, err
+}
+
+// current tells that nobody has committed since: the engine gives conn another
+// version as soon as another connection has (sqlite.org/pragma.html,
+// data_version), and conn itself has written nothing.
+func (r Reading) current(ctx context.Context, conn database.Conn) (bool, error) {
+	version, err := dataVersion(ctx, conn)
+	return version == r.version, err
+}
+
+func dataVersion(ctx context.Context, conn database.Conn) (int64, error) {
+	rows, err := conn.Query(ctx, "PRAGMA data_version")
+	if err != nil {
+		return 0, fmt.Errorf("read the version of the data: %w", err)
+	}
+	version, _ := rows.Values[0][0].(int64)
+	return version, nil
+}
+
+// readRecord reads what conn says about itself. master tells whether there is
+// anything to read.
+func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (Record, error) {
 	if !master.Reconciled {
 		return Record{}, nil
 	}
@@ -124,7 +165,7 @@ func ReadRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {
 		return Record{}, fmt.Errorf("read the database's record of seeds: %w", err)
 	}
-	entries, err := readEntries(ctx, conn, "ORDER BY seq DESC LIMIT 1")
+	entries, err := readEntries(ctx, conn, "'[]', '[]'", "ORDER BY seq DESC LIMIT 1")
 	if err != nil {
 		return Record{}, err
 	}
@@ -142,12 +183,13 @@ func Journal(ctx context.Context, conn database.Conn) ([]Entry, error) {
 	if err != nil || !master.Reconciled {
 		return nil, err
 	}
-	return readEntries(ctx, conn, "ORDER BY seq")
+	return readEntries(ctx, conn, "statements, way_back", "ORDER BY seq")
 }
 
-func readEntries(ctx context.Context, conn database.Conn, order string) ([]Entry, error) {
+// readEntries reads journal rows; texts are the two columns that may be large.
+func readEntries(ctx context.Context, conn database.Conn, texts, order string) ([]Entry, error) {
 	rows, err := conn.Query(ctx, `SELECT deployment, at, revision, author, bundle, previous_bundle, plan,
- from_fingerprint, to_fingerprint, schema_digest, statements, way_back FROM _reconciler_journal `+order)
+ from_fingerprint, to_fingerprint, schema_digest, `+texts+` FROM _reconciler_journal `+order)
 	if err != nil {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}

@@ -119,15 +119,11 @@ func insert(t *testing.T, conn *libsql.Conn, table schema.Table, i int) error {
 func sameAsFresh(t *testing.T, conn *libsql.Conn, b []schema.Object, rows map[string]int) error {
 	ctx := t.Context()
 	want, _ := schema.Desired(b, schema.Options{})
-	master, err := schema.ReadMaster(ctx, conn)
+	seen, err := apply.Read(ctx, conn)
 	if err != nil {
 		return err
 	}
-	record, err := apply.ReadRecord(ctx, conn, master)
-	if err != nil {
-		return err
-	}
-	owned, err := schema.ParseOwned(record.Owned)
+	owned, err := schema.ParseOwned(seen.Record.Owned)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
-	"github.com/tenantops/reconciler/schema"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -62,6 +61,9 @@ type Request struct {
 	Author   string
 	Email    string
 	Subject  string
+	// LastDeployment is the tenant's newest deployment that state is known to
+	// have; empty makes the Deployer ask.
+	LastDeployment string
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
@@ -99,39 +101,35 @@ type Assessment struct {
 	Next     string
 	Err      error
 
-	record apply.Record
-	master schema.Master
+	seen apply.Reading
 }
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
 func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) Assessment {
 	a := Assessment{Action: None}
 	var err error
-	if a.master, err = schema.ReadMaster(ctx, conn); err != nil {
+	if a.seen, err = apply.Read(ctx, conn); err != nil {
 		return a.failed(err)
 	}
-	if a.record, err = apply.ReadRecord(ctx, conn, a.master); err != nil {
-		return a.failed(err)
-	}
-	if a.record.Last != nil {
-		if a.record.Owner != r.Owner {
+	if a.seen.Record.Last != nil {
+		if a.seen.Record.Owner != r.Owner {
 			return a.failed(fmt.Errorf("%w: it is tenant %q of fleet %q (%s)", apply.ErrOwnedElsewhere,
-				a.record.Owner.Tenant, a.record.Owner.Fleet, a.record.Owner.Environment))
+				a.seen.Record.Owner.Tenant, a.seen.Record.Owner.Fleet, a.seen.Record.Owner.Environment))
 		}
 		if a.settled(r) {
 			return a
 		}
 	}
-	situation := situation{conn: conn, master: a.master, record: a.record, desired: r.Desired, policy: r.Policy.Plan}
+	situation := situation{conn: conn, master: a.seen.Master, record: a.seen.Record, desired: r.Desired, policy: r.Policy.Plan}
 	a.Plan, a.Class, err = d.planner.plan(ctx, situation)
 	if err != nil {
 		return a.failed(err)
 	}
-	if a.record.Last != nil && a.record.Last.Bundle == r.Desired.Digest {
+	if a.seen.Record.Last != nil && a.seen.Record.Last.Bundle == r.Desired.Digest {
 		if a.Drift = len(a.Plan.Migration.Statements) > 0; a.Drift && r.Policy.Drift != "heal" {
 			return a.drifted(r)
 		}
-		if a.Plan.Empty() && a.record.Policy == a.Plan.Policy {
+		if a.Plan.Empty() && a.seen.Record.Policy == a.Plan.Policy {
 			return a // only something foreign has changed
 		}
 	}
@@ -148,7 +146,7 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 		return a.failed(&apply.BlockedError{Findings: a.Findings})
 	}
 	a.Action = Update
-	if a.master.Empty() && a.record.Last == nil {
+	if a.seen.Master.Empty() && a.seen.Record.Last == nil {
 		a.Action = Create
 	}
 	return a
@@ -157,8 +155,8 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 // settled tells that nothing is to do: the newest journal row has the desired
 // bundle and policy, and the schema is the one that it left.
 func (a *Assessment) settled(r Request) bool {
-	last := a.record.Last
-	return last.Bundle == r.Desired.Digest && last.To == a.master.Fingerprint() && a.record.Policy == r.Policy.Plan.digest()
+	last := a.seen.Record.Last
+	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.digest()
 }
 
 func (a Assessment) drifted(r Request) Assessment {
@@ -212,8 +210,8 @@ func (d *Deployer) attempt(ctx context.Context, conn database.Conn, r Request) R
 // carryOut does what an assessment found: its plan runs, or no other.
 func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, a Assessment, start time.Time) Result {
 	result := Result{Assessment: a}
-	result.Fingerprint = result.master.Fingerprint()
-	if err := d.follow(ctx, r, result.record); err != nil {
+	result.Fingerprint = result.seen.Master.Fingerprint()
+	if err := d.follow(ctx, conn, r, result.seen.Record); err != nil {
 		result.Assessment = result.failed(err)
 		return result
 	}
@@ -235,8 +233,8 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 
 func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, result Result, record *attempt) Result {
 	previous := ""
-	if result.record.Last != nil {
-		previous = result.record.Last.Bundle
+	if result.seen.Record.Last != nil {
+		previous = result.seen.Record.Last.Bundle
 	}
 	if err := d.bundles.save(ctx, r.Desired); err != nil {
 		result.Assessment = result.failed(err)
@@ -244,7 +242,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	}
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
-		At: record.StartedAt, Adopt: result.record.Last == nil, OnStatus: record.transition,
+		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)
@@ -258,14 +256,18 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 
 // follow records the newest journal row where state does not have it: a crash
 // between COMMIT and the row in state leaves just that.
-func (d *Deployer) follow(ctx context.Context, r Request, record apply.Record) error {
-	if record.Last == nil {
+func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, record apply.Record) error {
+	if record.Last == nil || record.Last.Deployment == r.LastDeployment {
 		return nil
 	}
 	if _, err := d.store.Deployment(ctx, record.Last.Deployment); !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
-	return d.store.SaveDeployment(ctx, FromJournal(protocol.TenantID(r.Owner.Tenant), *record.Last))
+	journal, err := apply.Journal(ctx, conn)
+	if err != nil {
+		return err
+	}
+	return d.store.SaveDeployment(ctx, FromJournal(protocol.TenantID(r.Owner.Tenant), journal[len(journal)-1]))
 }
 
 // newID returns a UUIDv7: ids of later deployments sort after earlier ones.

@@ -136,8 +136,8 @@ func (p *Pipeline) execution(done Result, start time.Time) protocol.DeployExecut
 		DurationMs:  float64(now.Sub(start).Microseconds()) / 1000,
 		CompletedAt: now.UTC().Format("2006-01-02T15:04:05.000Z"),
 	}
-	if result.DeploymentID == "" && done.record.Last != nil {
-		result.DeploymentID = done.record.Last.Deployment
+	if result.DeploymentID == "" && done.seen.Record.Last != nil {
+		result.DeploymentID = done.seen.Record.Last.Deployment
 	}
 	if done.Err != nil && !done.Changed {
 		result.Status, result.Error = protocol.DeployFailed, done.Message

@@ -18,13 +18,13 @@ func (d *Deployer) begin(start time.Time, r Request, result Result) attempt {
 	a := attempt{now: d.now, Deployment: state.Deployment{
 		ID: newID(), Tenant: protocol.TenantID(r.Owner.Tenant),
 		Revision: r.Revision, Author: r.Author, AuthorEmail: r.Email, Subject: r.Subject,
-		BundleDigest: r.Desired.Digest, FromFingerprint: result.master.Fingerprint(), StartedAt: start,
+		BundleDigest: r.Desired.Digest, FromFingerprint: result.seen.Master.Fingerprint(), StartedAt: start,
 	}}
 	if result.Plan != nil {
 		a.PlanDigest, a.ToFingerprint = result.Plan.Digest, result.Plan.To
 	}
-	if result.record.Last != nil {
-		a.PreviousBundle = result.record.Last.Bundle
+	if result.seen.Record.Last != nil {
+		a.PreviousBundle = result.seen.Record.Last.Bundle
 	}
 	first := protocol.DeployDiffing
 	if r.undo != nil {

@@ -52,7 +52,7 @@ func (p *Pipeline) rollback(ctx context.Context, conn database.Conn, tenant prot
 	r.Revision, r.Subject = revisionOf(journal, entry.PreviousBundle), "rollback of "+deployment
 	start := p.config.Deployer.now()
 	a := p.config.Deployer.Assess(ctx, conn, r)
-	if last := a.record.Last; last != nil && last.Deployment != deployment {
+	if last := a.seen.Record.Last; last != nil && last.Deployment != deployment {
 		return notNewest(last.Deployment)
 	}
 	return p.config.Deployer.carryOut(ctx, conn, r, a, start).Err

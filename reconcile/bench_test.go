@@ -49,6 +49,8 @@ func (p pair) report(b *testing.B, tenants int) {
 		return float64(d[len(d)/2].Microseconds()) / 1000
 	}
 	ours, raw := median(p.ours), min(median(p.raw), median(p.rawParallel))
+	b.ReportMetric(median(p.raw), "serial-ms")
+	b.ReportMetric(median(p.rawParallel), "parallel-ms")
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(ours, "ours-ms")
 	b.ReportMetric(raw, "loop-ms")

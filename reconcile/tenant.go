@@ -100,10 +100,11 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 		environment = string(t.Spec.Environment)
 	}
 	return deploy.Request{
-		Owner:    apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
-		Desired:  t.Desired,
-		Policy:   policyOf(c),
-		Revision: f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject,
+		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
+		Desired:        t.Desired,
+		Policy:         policyOf(c),
+		LastDeployment: f.observed[t.ID].Deployment,
+		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -38,7 +39,7 @@ func ReadMaster(ctx context.Context, conn database.Conn) (Master, error) {
 		return Master{}, fmt.Errorf("read schema: %w", err)
 	}
 	m := Master{Entries: make([]Entry, 0, len(rows.Values))}
-	sum := sha256.New()
+	var whole []byte
 	for _, row := range rows.Values {
 		e := Entry{Type: text(row[0]), Name: text(row[1]), Table: text(row[2]), SQL: text(row[3])}
 		switch {
@@ -49,9 +50,13 @@ func ReadMaster(ctx context.Context, conn database.Conn) (Master, error) {
 			continue
 		}
 		m.Entries = append(m.Entries, e)
-		fmt.Fprintf(sum, "%d %d %d %d %s%s%s%s", len(e.Type), len(e.Name), len(e.Table), len(e.SQL), e.Type, e.Name, e.Table, e.SQL)
+		for _, part := range []string{e.Type, e.Name, e.Table, e.SQL} {
+			whole = append(strconv.AppendInt(whole, int64(len(part)), 10), ' ')
+			whole = append(whole, part...)
+		}
 	}
-	m.fingerprint = hex.EncodeToString(sum.Sum(nil))
+	sum := sha256.Sum256(whole)
+	m.fingerprint = hex.EncodeToString(sum[:])
 	return m, nil
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
-	"github.com/tenantops/reconciler/schema"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
 
@@ -57,8 +56,7 @@ func (c *cli) tenantFiles(fleet *bundle.Fleet) ([]tenantFile, error) {
 
 // testimony is what a tenant's database says about itself.
 type testimony struct {
-	master  schema.Master
-	record  apply.Record
+	apply.Reading
 	journal []apply.Entry // oldest first
 }
 
@@ -75,17 +73,14 @@ func (f tenantFile) hear(ctx context.Context, check bool) (t testimony, err erro
 			return t, err
 		}
 	}
-	if t.master, err = schema.ReadMaster(ctx, conn); err != nil {
-		return t, err
-	}
-	if t.record, err = apply.ReadRecord(ctx, conn, t.master); err != nil {
+	if t.Reading, err = apply.Read(ctx, conn); err != nil {
 		return t, err
 	}
 	if t.journal, err = apply.Journal(ctx, conn); err != nil {
 		return t, err
 	}
-	if owner := t.record.Owner.Tenant; t.record.Last != nil && owner != string(f.tenant) {
-		return t, fmt.Errorf("%w: it is tenant %q of fleet %q", apply.ErrOwnedElsewhere, owner, t.record.Owner.Fleet)
+	if owner := t.Record.Owner.Tenant; t.Record.Last != nil && owner != string(f.tenant) {
+		return t, fmt.Errorf("%w: it is tenant %q of fleet %q", apply.ErrOwnedElsewhere, owner, t.Record.Owner.Fleet)
 	}
 	return t, nil
 }

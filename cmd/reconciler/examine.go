@@ -147,7 +147,7 @@ func examineTenant(ctx context.Context, f tenantFile, row state.Observed, known 
 		failed := deploy.Fail(err)
 		return bad("", fail, failed.Message, failed.Next)
 	}
-	last := heard.record.Last
+	last := heard.Record.Last
 	switch {
 	case last == nil && row.BundleDigest != "":
 		return bad("", fail, "it has no journal, but state knows deployments", "restore the file from a backup")
@@ -157,7 +157,7 @@ func examineTenant(ctx context.Context, f tenantFile, row state.Observed, known 
 		return bad("", warn, "state does not know it", "run reconciler state rebuild")
 	case row.BundleDigest != last.Bundle:
 		return bad("", warn, "its journal and state tell of different deployments", "run reconciler sync, or reconciler state rebuild")
-	case heard.master.Fingerprint() != last.To:
+	case heard.Master.Fingerprint() != last.To:
 		return bad("", warn, "its schema is not what the last deployment left", "run reconciler plan to see the difference")
 	}
 	text := fmt.Sprintf("%s, last at %s", plural(len(heard.journal), "deployment"), stampOf(last.At))

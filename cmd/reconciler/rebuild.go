@@ -147,19 +147,19 @@ func setAsideBroken(ctx context.Context, path string) (string, error) {
 // deployments that has.
 func restore(ctx context.Context, store *state.Store, f tenantFile) (int, error) {
 	heard, err := f.hear(ctx, false)
-	if err != nil || heard.record.Last == nil {
+	if err != nil || heard.Record.Last == nil {
 		return 0, err
 	}
 	var committed []state.Deployment
 	for _, e := range heard.journal {
 		committed = append(committed, deploy.FromJournal(f.tenant, e))
 	}
-	last := heard.record.Last
+	last := heard.Record.Last
 	return len(committed), store.Replace(ctx, f.tenant, committed, state.Observed{
 		Tenant: f.tenant, Sync: state.Unknown, Health: state.Healthy,
 		Reason: "Rebuilt", Message: "state was restored from the tenant's journal", Next: "run reconciler sync, which looks at the tenant",
 		Revision: last.Revision, AppliedRevision: last.Revision, DesiredDigest: last.Bundle, BundleDigest: last.Bundle,
-		Fingerprint: heard.master.Fingerprint(), SchemaDigest: last.SchemaDigest, AppliedDigest: heard.record.Applied,
+		Fingerprint: heard.Master.Fingerprint(), SchemaDigest: last.SchemaDigest, AppliedDigest: heard.Record.Applied,
 		Deployment: last.Deployment, ObservedAt: last.At,
 	})
 }

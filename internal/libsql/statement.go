@@ -142,9 +142,10 @@ func (s *statement) bindBlob(index C.int, blob []byte) C.int {
 	return C.engine_bind_blob(s.stmt, index, unsafe.Pointer(unsafe.SliceData(blob)), C.int64_t(len(blob)))
 }
 
-// step runs the statement to its next row, and is false after the last.
-func (s *statement) step() (bool, error) {
-	switch code := C.sqlite3_step(s.stmt); code {
+// step runs the statement to its next row and reads it into cells. It is false
+// after the last row.
+func (s *statement) step(cells []C.engine_cell) (bool, error) {
+	switch code := C.engine_step(s.stmt, unsafe.SliceData(cells), C.int(len(cells))); code {
 	case codeRow:
 		return true, nil
 	case codeDone:
@@ -154,24 +155,28 @@ func (s *statement) step() (bool, error) {
 	}
 }
 
-// rows runs the statement to its end. Columns are named after the first step,
-// which compiles the statement again when the schema has changed.
+// rows runs the statement to its end. Columns are counted after the first
+// step, which compiles the statement again when the schema has changed.
 func (s *statement) rows() (database.Rows, error) {
 	var rows database.Rows
-	more, err := s.step()
+	more, err := s.step(nil)
 	if err != nil {
 		return rows, err
 	}
-	for i := range C.sqlite3_column_count(s.stmt) {
-		rows.Columns = append(rows.Columns, C.GoString(C.sqlite3_column_name(s.stmt, i)))
+	cells := make([]C.engine_cell, C.sqlite3_column_count(s.stmt))
+	for i := range cells {
+		rows.Columns = append(rows.Columns, C.GoString(C.sqlite3_column_name(s.stmt, C.int(i))))
+	}
+	if more {
+		C.engine_read(s.stmt, unsafe.SliceData(cells), C.int(len(cells)))
 	}
 	for more {
-		row := make([]any, len(rows.Columns))
+		row := make([]any, len(cells))
 		for i := range row {
-			row[i] = s.value(C.int(i))
+			row[i] = value(&cells[i])
 		}
 		rows.Values = append(rows.Values, row)
-		if more, err = s.step(); err != nil {
+		if more, err = s.step(cells); err != nil {
 			return database.Rows{}, err
 		}
 	}
@@ -179,18 +184,16 @@ func (s *statement) rows() (database.Rows, error) {
 }
 
 // value copies one value of the current row as it is stored.
-func (s *statement) value(column C.int) any {
-	switch C.sqlite3_column_type(s.stmt, column) {
+func value(cell *C.engine_cell) any {
+	switch cell._type {
 	case typeInteger:
-		return int64(C.sqlite3_column_int64(s.stmt, column))
+		return int64(cell.integer)
 	case typeFloat:
-		return float64(C.sqlite3_column_double(s.stmt, column))
+		return float64(cell.real)
 	case typeText:
-		text := C.sqlite3_column_text(s.stmt, column)
-		return C.GoStringN(text, C.sqlite3_column_bytes(s.stmt, column))
+		return C.GoStringN((*C.char)(cell.bytes), cell.size)
 	case typeBlob:
-		blob := C.sqlite3_column_blob(s.stmt, column)
-		return C.GoBytes(blob, C.sqlite3_column_bytes(s.stmt, column))
+		return C.GoBytes(cell.bytes, cell.size)
 	default:
 		return nil
 	}
