@@ -207,7 +207,7 @@ func (r *runner) register(ctx context.Context) error {
 			return &StatementError{Index: -1, SQL: sql, Err: err}
 		}
 	}
-	return writeMeta(ctx, r.conn, r.plan, r.deployment.Owner)
+	return r.writeMeta(ctx)
 }
 
 // verifyCounts makes sure that no row of a rebuilt or renamed table is

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -32,6 +32,7 @@ var ownTables = []string{
  from_fingerprint TEXT NOT NULL,
  to_fingerprint TEXT NOT NULL,
  schema_digest TEXT NOT NULL,
+ retired TEXT NOT NULL,
  statements TEXT NOT NULL,
  way_back TEXT NOT NULL,
  before_images TEXT NOT NULL
@@ -73,12 +74,33 @@ func (o Owner) check(claims Owner) error {
 // that of a database without a journal.
 type Record struct {
 	Owner       Owner
-	Owned       string            // schema.Owned as JSON
-	Applied     string            // applied digest
-	Registered  string            // the definitions that are ours, see plan.Registered
-	SeedDigests map[string]string // by seed set
-	Policy      string            // plan-policy digest of the last deployment
-	Last        *Entry            // newest journal row
+	Owned       string             // schema.Owned as JSON
+	Applied     string             // applied digest
+	Registered  string             // the definitions that are ours, see plan.Registered
+	SeedDigests map[string]string  // by seed set
+	Policy      string             // plan-policy digest of the last deployment
+	Retired     map[string]Retired // by retired name
+	Last        *Entry             // newest journal row
+}
+
+// Retired says when a column or table was retired, and by which deployment.
+// What it was is in Record.Owned.
+type Retired struct {
+	Deployment string    `json:"deployment"`
+	At         time.Time `json:"at"`
+}
+
+// Due lists the retired names, in byte order, whose retention is over at a
+// time.
+func (r Record) Due(retention time.Duration, now time.Time) []string {
+	var due []string
+	for name, retired := range r.Retired {
+		if !now.Before(retired.At.Add(retention)) {
+			due = append(due, name)
+		}
+	}
+	slices.Sort(due)
+	return due
 }
 
 // Entry is one journal row: one deployment that committed. Statements and
@@ -173,7 +195,39 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		return Record{}, errors.New("read the database's record: its journal is empty")
 	}
 	record.Last = &entries[0]
-	return record, nil
+	record.Retired, err = readRetired(ctx, conn, record.Owned)
+	return record, err
+}
+
+// readRetired finds the deployment that retired each name: the newest that
+// says so, because a name that is free again is given anew.
+func readRetired(ctx context.Context, conn database.Conn, owned string) (map[string]Retired, error) {
+	record, err := schema.ParseOwned(owned)
+	if err != nil {
+		return nil, err
+	}
+	names := record.RetiredNames()
+	if len(names) == 0 {
+		return nil, nil
+	}
+	rows, err := conn.Query(ctx, "SELECT deployment, at, retired FROM _reconciler_journal WHERE retired <> '[]' ORDER BY seq")
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	retired := map[string]Retired{}
+	for _, row := range rows.Values {
+		at, err := time.Parse(time.RFC3339Nano, str(row[1]))
+		var given []string
+		if err := errors.Join(err, json.Unmarshal([]byte(str(row[2])), &given)); err != nil {
+			return nil, fmt.Errorf("read the journal: deployment %s: %w", str(row[0]), err)
+		}
+		for _, name := range given {
+			if slices.Contains(names, name) {
+				retired[name] = Retired{Deployment: str(row[0]), At: at}
+			}
+		}
+	}
+	return retired, nil
 }
 
 // Journal returns the whole journal, oldest first. A database without one
@@ -212,7 +266,8 @@ func readEntries(ctx context.Context, conn database.Conn, texts, order string) (
 }
 
 // writeMeta records who owns the database and what is ours in it.
-func writeMeta(ctx context.Context, conn database.Conn, p *plan.Plan, owner Owner) error {
+func (r *runner) writeMeta(ctx context.Context) error {
+	p, owner := r.plan, r.deployment.Owner
 	seeds, err := json.Marshal(p.SeedDigests)
 	if err != nil {
 		return fmt.Errorf("record seeds: %w", err)
@@ -220,7 +275,7 @@ func writeMeta(ctx context.Context, conn database.Conn, p *plan.Plan, owner Owne
 	if p.SeedDigests == nil {
 		seeds = []byte("{}")
 	}
-	_, err = conn.Exec(ctx, `INSERT INTO _reconciler_meta (key, value) VALUES
+	_, err = r.conn.Exec(ctx, `INSERT INTO _reconciler_meta (key, value) VALUES
  ('format', ?), ('fleet', ?), ('environment', ?), ('tenant', ?),
  ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?)
  ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
@@ -240,9 +295,9 @@ func (r *runner) journal(ctx context.Context) error {
 	}
 	d := r.deployment
 	_, err := r.conn.Exec(ctx, `INSERT INTO _reconciler_journal (deployment, at, revision, author, bundle, previous_bundle, plan,
- from_fingerprint, to_fingerprint, schema_digest, statements, way_back, before_images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+ from_fingerprint, to_fingerprint, schema_digest, retired, statements, way_back, before_images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		d.ID, d.At.UTC().Format("2006-01-02T15:04:05.000Z"), d.Revision, d.Author, r.plan.Bundle, d.PreviousBundle, r.plan.Digest,
-		r.plan.From, r.plan.To, r.plan.ToSchema, list(statements), list(r.plan.WayBack), list(r.before))
+		r.plan.From, r.plan.To, r.plan.ToSchema, list(r.plan.Retired), list(statements), list(r.plan.WayBack), list(r.before))
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}

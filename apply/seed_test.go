@@ -49,7 +49,7 @@ func (x *seeded) seedAll(objects []schema.Object, sets []plan.SeedSet, mode stri
 	x.t.Helper()
 	conn := x.open()
 	defer conn.Close()
-	p, err := planFor(x.t.Context(), conn, objects, false, func(record apply.Record, in *plan.Input) {
+	p, err := planFor(x.t.Context(), conn, objects, false, nil, func(record apply.Record, in *plan.Input) {
 		in.SeedMode = mode
 		in.Seeds = plan.CompileSeeds(plan.SeedInput{
 			Sets: sets, Objects: objects, Tables: in.Desired, Applied: record.SeedDigests,

@@ -104,7 +104,6 @@ func (c *fleetCheck) databases(d Databases) {
 // relies on them.
 func (c *fleetCheck) pending() {
 	for _, path := range [][]any{
-		{"retention"},
 		{"deletionGuard"},
 		{"graceHours"},
 		{"snapshots"},

@@ -21,7 +21,7 @@ func TestFleetDefaults(t *testing.T) {
 		Fleet: "main", Environment: config.Prod, IsolationLevel: protocol.IsolatedDB, DatabaseProvider: protocol.ProviderTurso,
 		Policy: config.Policy{
 			Additive: config.Allow, Widening: config.Allow, Rewrite: config.Allow,
-			Narrowing: config.Approve, Destructive: config.Deny,
+			Narrowing: config.Approve, Destructive: config.Allow,
 		},
 		Retention: "7d", NotNull: config.NotNullStrict, Seed: config.SeedStrict, Drift: config.DriftReport,
 		DeletionGuard: config.Limit{Tenants: &one, Percent: &five}, GraceHours: 72,
@@ -42,7 +42,7 @@ func TestFleetFaults(t *testing.T) {
 		"unknown key":   {"polcy: {}\n", []string{"1:1 unrecognized_keys"}},
 		"unknown word":  {"policy: {additive: maybe}\n", []string{"1:20 invalid_value"}},
 		"all at once":   {"drift: x\nseed: z\nrollout: {maxConcurrent: 0}\n", []string{"1:8 invalid_value", "2:7 invalid_value", "3:26 too_small"}},
-		"durations":     {"retention: 7w\nmaxLock: {file: -1s}\n", []string{"1:12 bad_duration", "1:12 no_effect_yet", "2:1 no_effect_yet", "2:17 bad_duration"}},
+		"durations":     {"retention: 7w\nmaxLock: {file: -1s}\n", []string{"1:12 bad_duration", "2:1 no_effect_yet", "2:17 bad_duration"}},
 		"plan":          {"plans: {gold: {maxUsers: 1}}\n", []string{"1:1 no_effect_yet", "1:9 unknown_plan"}},
 		"quota":         {"plans: {free: {maxUsers: 0}}\n", []string{"1:26 too_small"}},
 		"waves":         {"rollout:\n  waves: [{name: a}, {name: a, bake: soon}]\n", []string{"2:3 no_effect_yet", "2:29 bad_wave", "2:38 bad_duration"}},

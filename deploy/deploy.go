@@ -75,6 +75,8 @@ type Policy struct {
 	Plan    PlanPolicy
 	Classes map[string]string // class → allow, approve or deny
 	Drift   string            // report, heal or ignore
+	// Retention is how long what was retired is kept before it is purged.
+	Retention time.Duration
 }
 
 // Action is what a pass would do, or did, to a tenant.
@@ -117,7 +119,7 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 				a.seen.Record.Owner.Tenant, a.seen.Record.Owner.Fleet, a.seen.Record.Owner.Environment))
 		}
 		if a.settled(r) {
-			return a
+			return d.assessPurge(ctx, conn, r, a)
 		}
 	}
 	situation := situation{conn: conn, master: a.seen.Master, record: a.seen.Record, desired: r.Desired, policy: r.Policy.Plan}
@@ -133,12 +135,18 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 			return a // only something foreign has changed
 		}
 	}
+	return a.judge(ctx, conn, r)
+}
+
+// judge holds the plan against the policy and against the tenant's rows.
+func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) Assessment {
 	if err := r.permit(a.Plan); err != nil {
 		return a.failed(err)
 	}
 	if refused := plan.Refusals(a.Plan.SeedIssues); refused != nil && a.Plan.SeedMode != apply.SeedSkip {
 		return a.failed(&apply.SeedError{Issues: refused})
 	}
+	var err error
 	if a.Findings, err = apply.Check(ctx, conn, a.Plan); err != nil {
 		return a.failed(err)
 	}
@@ -187,7 +195,8 @@ type Result struct {
 	Seeded       int
 	SeedIssues   []plan.SeedIssue
 	Duration     time.Duration
-	Changed      bool // a deployment was committed
+	Changed      bool      // a deployment was committed
+	PurgeAt      time.Time // when the first thing that is retired is due; zero without any
 	Fingerprint  string
 }
 
@@ -216,6 +225,7 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 		return result
 	}
 	if result.Action == None {
+		result.PurgeAt = d.purgeAt(r, result)
 		return result
 	}
 	record := d.begin(start, r, result)
@@ -223,6 +233,7 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	if result.Err == nil {
 		result = d.run(ctx, conn, r, result, &record)
 	}
+	result.PurgeAt = d.purgeAt(r, result)
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
 	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment); err != nil {

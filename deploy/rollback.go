@@ -88,9 +88,13 @@ func revisionOf(journal []apply.Entry, digest string) string {
 // undo is the deployment that another one takes back.
 type undo struct{ apply.Entry }
 
-// permit lets a rollback remove what the deployment added, which is what its
-// stored way back removes, and nothing else: not the table that it took over.
+// permit lets a rollback retire what is not wanted any more, and drop what the
+// deployment added, which is what its stored way back drops, and nothing else:
+// not the table that it took over.
 func (u undo) permit(pl *plan.Plan) error {
+	if pl.Migration.Reversible {
+		return nil
+	}
 	for i, s := range pl.Steps {
 		if s.Class == diff.Destructive && !slices.Contains(u.WayBack, pl.Migration.Statements[i].SQL) {
 			return &NotAddedError{Change: s.Change, Deployment: u.Deployment}

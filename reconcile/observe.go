@@ -45,7 +45,7 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 	if t.Sync != state.Synced || t.Health == state.Suspended {
 		return row
 	}
-	row.AppliedRevision = f.commit.Hash
+	row.AppliedRevision, row.PurgeAt = f.commit.Hash, t.Result.PurgeAt
 	row.BundleDigest, row.Fingerprint = t.bundle, t.Result.Fingerprint
 	if t.Result.Changed {
 		row.SchemaDigest, row.AppliedDigest = t.Result.Plan.ToSchema, t.Result.Plan.Applied

@@ -74,7 +74,8 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		return done.failed(err)
 	}
 	input := inputDigest(request, at, stamp)
-	if known && observed.Sync == state.Synced && observed.InputDigest == input {
+	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
+	if known && !due && observed.Sync == state.Synced && observed.InputDigest == input {
 		done.Sync, done.Health = state.Synced, state.Healthy
 		done.Result.Action = deploy.None
 		done.unchanged = true
