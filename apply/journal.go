@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -33,9 +34,11 @@ var ownTables = []string{
  to_fingerprint TEXT NOT NULL,
  schema_digest TEXT NOT NULL,
  retired TEXT NOT NULL,
+ back_to TEXT NOT NULL,
  statements TEXT NOT NULL,
  way_back TEXT NOT NULL,
- before_images TEXT NOT NULL
+ undo TEXT NOT NULL,
+ images TEXT NOT NULL
 )`,
 	`CREATE TABLE _reconciler_meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)`,
 	`CREATE TABLE _reconciler_seed (
@@ -103,8 +106,8 @@ func (r Record) Due(retention time.Duration, now time.Time) []string {
 	return due
 }
 
-// Entry is one journal row: one deployment that committed. Statements and
-// WayBack are left out of Record.Last.
+// Entry is one journal row: one deployment that committed. Statements, WayBack
+// and Undo are left out of Record.Last.
 type Entry struct {
 	Deployment     string
 	At             time.Time
@@ -115,8 +118,12 @@ type Entry struct {
 	Plan           string
 	From, To       string // fingerprints
 	SchemaDigest   string
+	BackTo         string // of a rollback: the deployment that it went back to
 	Statements     []string
 	WayBack        []string
+	Undo           []plan.Undo // the definitions that it changed, as they were
+
+	images []image
 }
 
 // Reading is what a database was seen to be at one moment.
@@ -187,7 +194,7 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {
 		return Record{}, fmt.Errorf("read the database's record of seeds: %w", err)
 	}
-	entries, err := readEntries(ctx, conn, "'[]', '[]'", "ORDER BY seq DESC LIMIT 1")
+	entries, err := readEntries(ctx, conn, "'[]', '[]', '[]', '[]'", "ORDER BY seq DESC LIMIT 1")
 	if err != nil {
 		return Record{}, err
 	}
@@ -237,13 +244,13 @@ func Journal(ctx context.Context, conn database.Conn) ([]Entry, error) {
 	if err != nil || !master.Reconciled {
 		return nil, err
 	}
-	return readEntries(ctx, conn, "statements, way_back", "ORDER BY seq")
+	return readEntries(ctx, conn, "statements, way_back, undo, images", "ORDER BY seq")
 }
 
-// readEntries reads journal rows; texts are the two columns that may be large.
+// readEntries reads journal rows; texts are the columns that may be large.
 func readEntries(ctx context.Context, conn database.Conn, texts, order string) ([]Entry, error) {
 	rows, err := conn.Query(ctx, `SELECT deployment, at, revision, author, bundle, previous_bundle, plan,
- from_fingerprint, to_fingerprint, schema_digest, `+texts+` FROM _reconciler_journal `+order)
+ from_fingerprint, to_fingerprint, schema_digest, back_to, `+texts+` FROM _reconciler_journal `+order)
 	if err != nil {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}
@@ -256,8 +263,11 @@ func readEntries(ctx context.Context, conn database.Conn, texts, order string) (
 		e := Entry{
 			Deployment: str(row[0]), At: at, Revision: str(row[2]), Author: str(row[3]), Bundle: str(row[4]),
 			PreviousBundle: str(row[5]), Plan: str(row[6]), From: str(row[7]), To: str(row[8]), SchemaDigest: str(row[9]),
+			BackTo: str(row[10]),
 		}
-		if err := errors.Join(json.Unmarshal([]byte(str(row[10])), &e.Statements), json.Unmarshal([]byte(str(row[11])), &e.WayBack)); err != nil {
+		err = errors.Join(json.Unmarshal([]byte(str(row[11])), &e.Statements), json.Unmarshal([]byte(str(row[12])), &e.WayBack),
+			json.Unmarshal([]byte(str(row[13])), &e.Undo), json.Unmarshal([]byte(str(row[14])), &e.images))
+		if err != nil {
 			return nil, fmt.Errorf("read the journal: deployment %s: %w", e.Deployment, err)
 		}
 		entries = append(entries, e)
@@ -295,17 +305,17 @@ func (r *runner) journal(ctx context.Context) error {
 	}
 	d := r.deployment
 	_, err := r.conn.Exec(ctx, `INSERT INTO _reconciler_journal (deployment, at, revision, author, bundle, previous_bundle, plan,
- from_fingerprint, to_fingerprint, schema_digest, retired, statements, way_back, before_images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+ from_fingerprint, to_fingerprint, schema_digest, retired, back_to, statements, way_back, undo, images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		d.ID, d.At.UTC().Format("2006-01-02T15:04:05.000Z"), d.Revision, d.Author, r.plan.Bundle, d.PreviousBundle, r.plan.Digest,
-		r.plan.From, r.plan.To, r.plan.ToSchema, list(r.plan.Retired), list(statements), list(r.plan.WayBack), list(r.before))
+		r.plan.From, r.plan.To, r.plan.ToSchema, list(r.plan.Retired), d.BackTo, list(statements), list(r.plan.WayBack), list(r.plan.Undo), list(r.images))
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	return nil
 }
 
-// list writes statements or before-images as JSON; nil is the empty list.
-func list[T string | beforeImage](values []T) string {
+// list writes one of the journal's lists as JSON; nil is the empty list.
+func list[T string | plan.Undo | image](values []T) string {
 	if values == nil {
 		values = []T{}
 	}

@@ -29,8 +29,8 @@ func (e *PolicyError) Error() string {
 // permit holds a plan against what may run: the policy, or, for a rollback,
 // the deployment that it takes back.
 func (r Request) permit(pl *plan.Plan) error {
-	if r.undo != nil {
-		return r.undo.permit(pl)
+	if r.back != nil {
+		return r.back.permit(pl)
 	}
 	return r.Policy.permit(pl)
 }

@@ -67,7 +67,7 @@ type Request struct {
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
-	undo *undo // set for a rollback
+	back *rollback // set for a rollback
 }
 
 // Policy says which plans may run.
@@ -254,6 +254,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
+		Undo: r.back.entries(), BackTo: r.back.name(),
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)

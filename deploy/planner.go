@@ -31,7 +31,7 @@ type PlanPolicy struct {
 	KeepValues       bool   // a column or table that goes must hold nothing
 	Retire           bool   // what goes is kept under a retired name
 
-	undo string // digest of the bundle that a rollback takes back, with its renames
+	rollback bool // seed data is taken back and not loaded
 }
 
 func (p PlanPolicy) digest() string { return digestOf(fmt.Sprintf("%+v", p)) }
@@ -176,6 +176,9 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 	seeds, err := compileSeeds(s, tables)
 	if err != nil {
 		return nil, err
+	}
+	if s.policy.rollback {
+		seeds.Seeds, seeds.Issues = nil, nil
 	}
 	in := plan.Input{
 		Diff: compared, Master: s.master, Live: live, Desired: tables, Bundle: s.desired.Digest,

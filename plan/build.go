@@ -43,6 +43,15 @@ func newBuilder(in Input) *builder {
 	if len(in.Seeds.Seeds)+len(in.Seeds.Issues) > 0 {
 		b.plan.SeedMode = in.SeedMode
 	}
+	for _, c := range in.Diff.Registry {
+		if c.Before == nil {
+			b.plan.Undo = append(b.plan.Undo, Undo{Type: c.After.Type, Name: c.After.Name})
+			continue
+		}
+		b.plan.Undo = append(b.plan.Undo, Undo{
+			Type: c.Before.Type, Name: c.Before.Name, Package: c.Before.Package, Checksum: c.Before.Checksum, Body: c.Before.Body,
+		})
+	}
 	for _, c := range in.Diff.Changes {
 		if c.Kept != "" {
 			b.plan.Retired = append(b.plan.Retired, c.Kept)

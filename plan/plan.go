@@ -33,6 +33,7 @@ type Plan struct {
 	Foreign    []diff.Foreign         `json:"foreign,omitempty"`
 	WayBack    []string               `json:"wayBack,omitempty"` // undoes Migration, proved with it
 	Retired    []string               `json:"retired,omitempty"` // names that it gives to what goes
+	Undo       []Undo                 `json:"undo,omitempty"`    // the definitions that it changes, as they were
 
 	From        string            `json:"from"`       // fingerprint that the plan starts from
 	To          string            `json:"to"`         // fingerprint that the proof ended with
@@ -64,6 +65,16 @@ type PreCheck struct {
 	SQL     string `json:"sql"`
 	Message string `json:"message"`
 	Next    string `json:"next"`
+}
+
+// Undo is a definition of the registry as it was before a plan. One that was
+// not there has no checksum; one whose row somebody had changed has no body.
+type Undo struct {
+	Type     protocol.EntityType `json:"type"`
+	Name     string              `json:"name"`
+	Package  string              `json:"package,omitempty"`
+	Checksum string              `json:"checksum,omitempty"`
+	Body     string              `json:"body,omitempty"`
 }
 
 // Guard is a table whose number of rows must be the same after the plan.
