@@ -39,6 +39,10 @@ type Config struct {
 	OnPass func(Report, error)
 	// ReadOnly keeps state as it is: for Plan beside a running daemon.
 	ReadOnly bool
+	// AcceptRewrite lets Run begin on a branch that has left the commit of the
+	// last pass behind. Once a pass has followed it, the next one that does is
+	// refused again.
+	AcceptRewrite bool
 }
 
 // Reconciler carries a fleet. Its methods must not overlap.
@@ -110,7 +114,8 @@ type RewrittenError struct{ Last, Head string }
 
 func (e *RewrittenError) Error() string {
 	return fmt.Sprintf("history was rewritten: %.12s, the revision deployed last, is no ancestor of %.12s; nothing is deployed"+
-		" (push a commit that descends from it, or run `reconciler sync --accept-rewrite`)", e.Last, e.Head)
+		" (push a commit that descends from it, or accept it once: `reconciler sync --accept-rewrite`,"+
+		" or a daemon started with `reconciler run --accept-rewrite`)", e.Last, e.Head)
 }
 
 // ErrUnknownTenant says that a tenant that was asked for is not in git.
@@ -216,8 +221,8 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		return Report{Status: state.Failed}, err
 	}
 	f, err := r.read(ctx, s)
-	if err == nil && s.Revision == "" && !s.AcceptRewrite {
-		err = r.follows(ctx, f.commit.Hash, last)
+	if err == nil && s.Revision == "" {
+		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}
 	if err != nil {
 		report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed}
@@ -245,16 +250,21 @@ func (r *Reconciler) lastRevision(ctx context.Context) (string, error) {
 	return last.Revision, err
 }
 
-// follows refuses a head whose history does not have the last revision.
-func (r *Reconciler) follows(ctx context.Context, head, last string) error {
+// follows refuses a head whose history does not have the last revision, unless
+// a person has accepted that.
+func (r *Reconciler) follows(ctx context.Context, head, last string, accept bool) error {
 	if last == "" || last == head {
 		return nil
 	}
 	descends, err := r.Repo.Descends(ctx, head, last)
-	if err == nil && !descends {
-		err = &RewrittenError{Last: last, Head: head}
+	switch {
+	case err != nil || descends:
+		return err
+	case accept:
+		r.Log.Warn("rewritten history accepted", logRevision, head, logLast, last)
+		return nil
 	}
-	return err
+	return &RewrittenError{Last: last, Head: head}
 }
 
 // each works on tenants in parallel. One that fails does not stop the others;

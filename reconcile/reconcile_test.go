@@ -218,3 +218,46 @@ func TestRewrittenHistory(t *testing.T) {
 		t.Errorf("accepted: got %s, %v", report.Status, err)
 	}
 }
+
+// A daemon that was told to accept a rewritten branch does so once: the next
+// force push is refused, and deploys nothing.
+func TestRunAcceptsOneRewrite(t *testing.T) {
+	w := newWorld(t, shop("acme"))
+	first := w.git("rev-parse", "HEAD")
+	rewrite := func(field string) string {
+		w.git("reset", "--quiet", "--hard", first)
+		return w.commit("add "+field, files{"apps/shop/objects/customer.yaml": customer + "  " + field + ": {type: phone}\n"})
+	}
+	rewrite("phone")
+	w.sync()
+	fax := rewrite("fax")
+	r, closeAll := w.open()
+	defer closeAll()
+	r.Poll, r.AcceptRewrite = time.Hour, true
+	type pass struct {
+		report reconcile.Report
+		err    error
+	}
+	passes := make(chan pass, 100)
+	r.OnPass = func(report reconcile.Report, err error) { passes <- pass{report, err} }
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- r.Run(ctx) }()
+	if p := <-passes; p.err != nil || p.report.Revision.Hash != fax || p.report.Status != state.Succeeded {
+		t.Errorf("accepted: got %+v", p)
+	}
+	telex := rewrite("telex")
+	var rewritten *reconcile.RewrittenError
+	for p := range passes {
+		if errors.As(p.err, &rewritten) && rewritten.Head == telex {
+			break
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := w.rows("acme", "SELECT count(*) FROM pragma_table_info('customer') WHERE name = 'telex'"); got != "0" {
+		t.Error("the second rewrite was deployed")
+	}
+}

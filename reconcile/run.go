@@ -44,8 +44,9 @@ func (r *Reconciler) tick(ctx context.Context) (Report, error) {
 	if _, err := r.Repo.Fetch(ctx); err != nil {
 		return Report{}, err
 	}
-	report, err := r.pass(ctx, Selection{}, r.retries.due)
+	report, err := r.pass(ctx, Selection{AcceptRewrite: r.AcceptRewrite}, r.retries.due)
 	if err == nil {
+		r.AcceptRewrite = false
 		r.retries.update(report)
 	}
 	return report, err
@@ -58,8 +59,12 @@ func (r *Reconciler) untilNext() time.Duration {
 	return r.Poll
 }
 
-// logErr names an error in the log.
-const logErr = "err"
+// Names of what the log has.
+const (
+	logErr      = "err"
+	logRevision = "revision"
+	logLast     = "last" // the revision that was deployed before
+)
 
 // Backoff of a failing tenant: doubled at each failure up to the cap, with a
 // fifth of jitter so that tenants that failed together do not return together.

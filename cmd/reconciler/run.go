@@ -19,14 +19,21 @@ func runCommand(c *cli) *cobra.Command {
 moves: at each poll, and at once for a local repository, which is watched. A
 tenant that fails is tried again, ever more slowly, without holding up others.
 
+After a force push nothing is deployed until a person agrees: stop the daemon
+and run "reconciler sync --accept-rewrite", or start it anew with
+--accept-rewrite, which holds for the branch as it is found then. A later force
+push is refused again, so leave the flag out of what starts the daemon by itself.
+
 The first SIGINT or SIGTERM lets what is under way finish, the second one ends
 the process at once; both are safe at any moment.`,
 		Example: `  reconciler run --repo /srv/git/company.git --data /var/lib/reconciler
-  reconciler run --repo https://git.example/company.git --data ./data --poll 30s`,
+  reconciler run --repo https://git.example/company.git --data ./data --poll 30s
+  reconciler run --repo /srv/git/company.git --data /var/lib/reconciler --accept-rewrite`,
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
 	}
 	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "log-format")
+	c.acceptFlag(command, "begin on a branch that has left the commit deployed last behind, as after a force push")
 	return command
 }
 
@@ -38,6 +45,7 @@ func (c *cli) run(ctx context.Context) error {
 	defer w.close()
 	log := w.config.Log
 	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
+	w.config.AcceptRewrite = c.acceptRewrite
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
 	log.Info("daemon started", attrRepo, w.config.Repo.String(), attrData, c.settings.Data, attrPoll, string(c.settings.Poll))
 	err = reconcile.New(w.config).Run(ctx)

@@ -33,9 +33,13 @@ directory at a time. The first SIGINT or SIGTERM lets what is under way finish.`
 	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "log-format")
 	c.revisionFlag(command)
 	c.tenantFlag(command)
-	command.Flags().BoolVar(&c.acceptRewrite, "accept-rewrite", false,
-		"deploy a branch that has left the commit deployed last behind, as after a force push")
+	c.acceptFlag(command, "deploy a branch that has left the commit deployed last behind, as after a force push")
 	return command
+}
+
+// acceptFlag adds --accept-rewrite, by which a person agrees to a force push.
+func (c *cli) acceptFlag(command *cobra.Command, usage string) {
+	command.Flags().BoolVar(&c.acceptRewrite, "accept-rewrite", false, usage)
 }
 
 func (c *cli) tenantFlag(command *cobra.Command) {
