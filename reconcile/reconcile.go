@@ -100,7 +100,7 @@ type Tenant struct {
 
 	unchanged bool   // nothing was looked at but git and the file's stamp
 	input     string // input digest after this pass
-	bundle    string // digest of the desired bundle
+	bundle    string // digest of the desired bundle; empty for one that is not valid
 }
 
 // Problem tells that the tenant is not what git wants and needs somebody.
@@ -126,7 +126,8 @@ type fleet struct {
 	commit   gitrepo.Commit
 	loaded   *bundle.Fleet
 	observed map[protocol.TenantID]state.Observed
-	tenants  []*bundle.Tenant // those selected
+	tags     map[string]string // commits that tags were deployed from
+	tenants  []*bundle.Tenant  // those selected
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
@@ -141,15 +142,21 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 	if err != nil {
 		return f, err
 	}
-	f.loaded, err = bundle.Load(tree, bundle.Options{Revision: f.commit.Hash, Version: r.version(ctx), Cache: r.cache})
-	if err != nil {
-		return f, err
-	}
 	f.observed = map[protocol.TenantID]state.Observed{}
 	if r.Store != nil {
-		if f.observed, err = r.Store.Observed(ctx); err != nil {
+		f.observed, err = r.Store.Observed(ctx)
+		if err == nil {
+			f.tags, err = r.Store.Tags(ctx)
+		}
+		if err != nil {
 			return f, err
 		}
+	}
+	f.loaded, err = bundle.Load(tree, bundle.Options{
+		Revision: f.commit.Hash, Version: r.version(ctx), Versions: f.tags, Cache: r.cache,
+	})
+	if err != nil {
+		return f, err
 	}
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
@@ -175,15 +182,19 @@ func selected(all []*bundle.Tenant, ids []protocol.TenantID) ([]*bundle.Tenant, 
 	return chosen, nil
 }
 
+// tagOf names the tag of an app's version.
+func tagOf(app, version string) string { return app + "/v" + version }
+
 // version gives the loader the tree of an app's version: the tag app/vX.Y.Z.
 func (r *Reconciler) version(ctx context.Context) func(app, version string) (fs.FS, string, error) {
 	return func(app, version string) (fs.FS, string, error) {
-		hash, ok, err := r.Repo.Tag(ctx, app+"/v"+version)
+		tag := tagOf(app, version)
+		hash, ok, err := r.Repo.Tag(ctx, tag)
 		if err != nil {
 			return nil, "", err
 		}
 		if !ok {
-			return nil, "", fmt.Errorf("there is no tag %s/v%s: %w", app, version, fs.ErrNotExist)
+			return nil, "", fmt.Errorf("there is no tag %s: %w", tag, fs.ErrNotExist)
 		}
 		tree, err := r.Repo.Tree(ctx, hash)
 		if err != nil {
@@ -197,7 +208,7 @@ func (r *Reconciler) version(ctx context.Context) func(app, version string) (fs.
 // been tried. Its error is one of the whole pass; what went wrong with a
 // tenant is in the report.
 func (r *Reconciler) Sync(ctx context.Context, s Selection) (Report, error) {
-	return r.pass(ctx, s, func(string, protocol.TenantID) bool { return true })
+	return r.pass(ctx, s, func(string, *bundle.Tenant) bool { return true })
 }
 
 // Plan says what Sync would do and writes to no tenant.
@@ -214,7 +225,7 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	return report, err
 }
 
-func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision string, id protocol.TenantID) bool) (Report, error) {
+func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision string, t *bundle.Tenant) bool) (Report, error) {
 	started := r.Now()
 	last, err := r.lastRevision(ctx)
 	if err != nil {
@@ -229,7 +240,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		return report, errors.Join(err, r.savePass(ctx, started, report, err))
 	}
 	report, err := r.each(ctx, f, f.tenants, func(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
-		if !due(f.commit.Hash, t.ID) {
+		if !due(f.commit.Hash, t) {
 			return remembered(f, t)
 		}
 		return r.syncTenant(ctx, f, t)
@@ -238,9 +249,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		report.Tenants = append(report.Tenants, r.removed(f, id))
 	}
 	report.finish()
-	if saved := r.observe(ctx, f, report); saved != nil {
-		err = errors.Join(err, saved)
-	}
+	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report))
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
 }
 

@@ -168,7 +168,7 @@ func TestRun(t *testing.T) {
 	r.Poll = time.Hour // the watch has to do it
 	passes := make(chan reconcile.Report, 100)
 	r.OnPass = func(report reconcile.Report, err error) {
-		if err != nil {
+		if err != nil && !errors.Is(err, context.Canceled) { // a pass may be under way when the test ends
 			t.Error(err)
 		}
 		passes <- report

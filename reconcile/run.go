@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -83,13 +84,23 @@ type retries struct {
 type retry struct {
 	failures int
 	at       time.Time
+	bundle   string // digest of what it should have had
 }
 
-// due tells whether a tenant may be tried now at a revision. A new revision
-// makes every tenant due: it may be the cure.
-func (r *retries) due(revision string, id protocol.TenantID) bool {
-	waiting, failing := r.waiting[id]
-	return revision != r.revision || !failing || !r.now().Before(waiting.at)
+// due tells whether a tenant may be tried now at a revision. What may be the
+// cure makes it due at once: a new revision for every tenant, and for one whose
+// bundle is another, or a valid one now, the tag of an app that has arrived.
+func (r *retries) due(revision string, t *bundle.Tenant) bool {
+	waiting, failing := r.waiting[t.ID]
+	return revision != r.revision || !failing || waiting.bundle != digestOf(t) || !r.now().Before(waiting.at)
+}
+
+// digestOf is the digest of a tenant's bundle, empty without a valid one.
+func digestOf(t *bundle.Tenant) string {
+	if t.Desired == nil {
+		return ""
+	}
+	return t.Desired.Digest
 }
 
 func (r *retries) update(report Report) {
@@ -106,7 +117,7 @@ func (r *retries) update(report Report) {
 		w := r.waiting[t.ID]
 		wait := min(lastRetry, firstRetry<<min(w.failures, 20))
 		wait += time.Duration(rand.Int64N(int64(wait)/5 + 1))
-		r.waiting[t.ID] = retry{failures: w.failures + 1, at: r.now().Add(wait)}
+		r.waiting[t.ID] = retry{failures: w.failures + 1, at: r.now().Add(wait), bundle: t.bundle}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -54,7 +55,7 @@ type opener func(ctx context.Context, at tenantrouter.Location, create bool) (da
 func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	work func(database.Conn, deploy.Request) deploy.Result, open opener,
 ) Tenant {
-	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults}
+	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t)}
 	switch {
 	case t.Desired == nil:
 		return done.failed(&invalidTenant{faults: t.Faults})
@@ -85,7 +86,7 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		return done.failed(fmt.Errorf("open tenant %q: %w", t.ID, err))
 	}
 	done.Result = work(conn, request)
-	done.input, done.bundle = input, t.Desired.Digest
+	done.input = input
 	if err := conn.Close(); err != nil && done.Result.Err == nil {
 		return done.failed(fmt.Errorf("close tenant %q: %w", t.ID, err))
 	}
@@ -143,26 +144,30 @@ func (t *Tenant) judge() {
 // invalidTenant is a tenant whose files are wrong.
 type invalidTenant struct{ faults []bundle.Fault }
 
+func (e *invalidTenant) errors() []bundle.Fault {
+	return slices.DeleteFunc(slices.Clone(e.faults), func(f bundle.Fault) bool { return !f.IsError() })
+}
+
 func (e *invalidTenant) Error() string {
-	errors := 0
-	first := ""
-	for _, f := range e.faults {
-		if f.Severity != bundle.SeverityError {
-			continue
-		}
-		if errors++; first == "" {
-			first = f.Error()
-		}
+	switch wrong := e.errors(); len(wrong) {
+	case 0:
+		return "the tenant's files are wrong"
+	case 1:
+		only := wrong[0]
+		only.Next = "" // it is the next step of the tenant
+		return only.Error()
+	default:
+		return fmt.Sprintf("%v (and %d more)", wrong[0], len(wrong)-1)
 	}
-	if errors > 1 {
-		return fmt.Sprintf("%s (and %d more)", first, errors-1)
-	}
-	return first
 }
 
 // Reason and Next make the error one that deploy.Fail understands.
 func (e *invalidTenant) Reason() string { return "InvalidBundle" }
 
+// Next is that of a fault that stands alone: not all are cured by a commit.
 func (e *invalidTenant) Next() string {
+	if wrong := e.errors(); len(wrong) == 1 && wrong[0].Next != "" {
+		return wrong[0].Next
+	}
 	return "correct the files and commit; `reconciler validate` shows every fault"
 }
