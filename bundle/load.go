@@ -197,19 +197,6 @@ func (l *loader) sameDatabase(t, other *Tenant) {
 		fmt.Sprintf("this is the database of tenant %q as well", other.ID), "give each tenant a database of its own"))
 }
 
-// address is what of a URL says which database it leads to.
-func address(url string) string {
-	url, _, _ = strings.Cut(url, "?")
-	scheme, rest, _ := strings.Cut(url, ":")
-	if !strings.EqualFold(scheme, "file") {
-		return strings.ToLower(strings.TrimSuffix(url, "/"))
-	}
-	if strings.HasPrefix(rest, "///") {
-		rest = rest[2:]
-	}
-	return "file:" + path.Clean(rest)
-}
-
 // unusedApps reads the apps that no tenant uses, for their faults.
 func (l *loader) unusedApps() {
 	entries, err := l.tree.ReadDir(appsDir)

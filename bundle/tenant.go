@@ -184,6 +184,8 @@ func (e *tenantEntry) connection(c *protocol.TenantConnectionConfig) {
 	}
 	if !strings.HasPrefix(c.URL, "file:") {
 		e.error(codeNotServed, "databases on a server are not served yet", "use a file: URL, or leave connectionConfig out", "connectionConfig", "url")
+	} else if _, err := FilePath(c.URL); err != nil {
+		e.error(codeFileURL, "the URL "+err.Error(), "write file:NAME.db for a file in the data directory", "connectionConfig", "url")
 	}
 }
 

@@ -128,6 +128,7 @@ type fleet struct {
 	observed map[protocol.TenantID]state.Observed
 	tags     map[string]string // commits that tags were deployed from
 	tenants  []*bundle.Tenant  // those selected
+	shared   map[protocol.TenantID]*sharedError
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
@@ -158,6 +159,7 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 	if err != nil {
 		return f, err
 	}
+	f.shared = r.shared(f.loaded.Tenants)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
 		if f.tenants, err = selected(f.loaded.Tenants, s.Tenants); err != nil {

@@ -59,6 +59,8 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	switch {
 	case t.Desired == nil:
 		return done.failed(&invalidTenant{faults: t.Faults})
+	case f.shared[t.ID] != nil:
+		return done.failed(f.shared[t.ID])
 	case t.Spec.ProvisioningStatus == protocol.TenantSuspended:
 		done.Sync, done.Health = state.Synced, state.Suspended
 		done.Result.Action = Suspend
