@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,6 +75,9 @@ func TestPlanWritesNothing(t *testing.T) {
 // One broken tenant among many is told with a reason and the next step, and
 // the others are synced.
 func TestBrokenTenantsStandAlone(t *testing.T) {
+	if !asNobody(t) {
+		return
+	}
 	ids := make([]string, 50)
 	for i := range ids {
 		ids[i] = fmt.Sprintf("tenant-%02d", i)
@@ -86,6 +91,8 @@ func TestBrokenTenantsStandAlone(t *testing.T) {
 	if err := os.Remove(w.tenantFile("tenant-04")); err != nil {
 		t.Fatal(err)
 	}
+	must(t, os.Chmod(w.tenantFile("tenant-05"), 0))
+	must(t, os.Chmod(w.tenantFile("tenant-06"), 0o444))
 	w.commit("email is required", files{
 		"apps/shop/objects/customer.yaml": strings.Replace(customer, "unique: true", "unique: true, required: true", 1),
 		"tenants/tenant-01/tenant.yaml":   "id: tenant-01\nname: [broken\n",
@@ -96,6 +103,7 @@ func TestBrokenTenantsStandAlone(t *testing.T) {
 	}
 	want := map[string]string{
 		"tenant-01": "InvalidBundle", "tenant-02": "PreCheckFailed", "tenant-03": "Corrupt", "tenant-04": "Missing",
+		"tenant-05": "PermissionDenied", "tenant-06": "PermissionDenied",
 	}
 	for _, tenant := range report.Tenants {
 		result := tenant.Result
@@ -112,6 +120,30 @@ func TestBrokenTenantsStandAlone(t *testing.T) {
 	if _, err := os.Stat(w.tenantFile("tenant-04")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a database that vanished was made again: %v", err)
 	}
+	must(t, os.Chmod(w.tenantFile("tenant-05"), 0o600))
+	if healed := tenantOf(t, w.sync(), "tenant-05"); healed.Sync != state.Synced || !healed.Result.Changed {
+		t.Errorf("with its permission back: got %s, %s %v", healed.Sync, healed.Result.Reason, healed.Result.Err)
+	}
+}
+
+// asNobody runs a test for which permissions hold: as a child of this one with
+// another user, where this one is root. It reports whether to go on here.
+func asNobody(t *testing.T) bool {
+	t.Helper()
+	const inChild, nobody = "RECONCILER_TEST_NOBODY", 65534
+	switch {
+	case os.Getuid() != 0:
+		return true
+	case os.Getenv(inChild) == t.Name():
+		must(t, errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody)))
+		return true
+	}
+	child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
+	child.Env = append(os.Environ(), inChild+"="+t.Name(), "HOME=/")
+	if out, err := child.CombinedOutput(); err != nil {
+		t.Fatalf("as another user: %v\n%s", err, out)
+	}
+	return false
 }
 
 // A tree that lost its tenants, or a tenant, takes nothing away.
