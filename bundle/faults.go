@@ -42,6 +42,7 @@ const (
 	codeTenantID          = "tenant_id"           // not an id
 	codeTenantNested      = "tenant_nested"       // a tenant inside another one
 	codeTenantTwice       = "tenant_twice"        // one id in two directories
+	codeTooManyFields     = "too_many_fields"     // over 1,900 columns
 	codeTooManyFiles      = "too_many_files"      // over 10,000
 	codeTwoBundles        = "two_bundles"         // a compiled bundle beside definitions
 	codeUnknownFile       = "unknown_file"        // a file or directory that is not read

@@ -39,6 +39,9 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 		fleet: &Fleet{Versions: map[string]string{}}, apps: map[string]*app{}, tags: map[string]resolution{},
 		sets: map[string]*appSet{}, told: map[*composition]bool{}, shared: map[*Desired]*Desired{},
 	}
+	if err := l.folders(); err != nil {
+		return nil, err
+	}
 	if err := l.readFleet(); err != nil {
 		return nil, err
 	}
@@ -78,6 +81,16 @@ func (l *loader) tell(t *Tenant, faults ...Fault) {
 		t.Faults = config.SortFaults(slices.Concat(t.Faults, faults))
 		l.fleet.Faults = append(l.fleet.Faults, faults...)
 	}
+}
+
+// folders refuses a tree whose apps or tenants are somewhere else.
+func (l *loader) folders() error {
+	for _, name := range []string{appsDir, tenantsDir} {
+		if info, err := l.tree.Stat(name); err == nil && !info.IsDir() {
+			return &InvalidError{Faults: []Fault{l.tree.notAFile(name)}}
+		}
+	}
+	return nil
 }
 
 func (l *loader) readFleet() error {
@@ -204,9 +217,12 @@ func (l *loader) unusedApps() {
 		return // no apps, or tenants that use one say so
 	}
 	for _, e := range entries {
+		if isOther(e) {
+			l.fleet.Faults = append(l.fleet.Faults, l.tree.notAFile(path.Join(appsDir, e.Name())))
+		}
 		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && l.apps[e.Name()] == nil {
 			if a := l.app(e.Name()); a != nil {
-				l.fleet.Faults = append(l.fleet.Faults, composeAll([]*part{a.part}, a.faults, false).faults...)
+				l.fleet.Faults = append(l.fleet.Faults, l.options.composeAll([]*part{a.part}, a.faults, false).faults...)
 			}
 		}
 	}

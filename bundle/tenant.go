@@ -90,7 +90,7 @@ func (l *loader) compose(parts []*part, more []Fault, all bool) *composition {
 		fmt.Fprintln(&key, f)
 	}
 	return remember(l.session, "composition", "", key.String()+"parts", func() *composition {
-		return composeAll(parts, more, all)
+		return l.options.composeAll(parts, more, all)
 	})
 }
 

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -153,9 +152,9 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 			return f, err
 		}
 	}
-	f.loaded, err = bundle.Load(tree, bundle.Options{
-		Revision: f.commit.Hash, Version: r.version(ctx), Versions: f.tags, Cache: r.cache,
-	})
+	options := BundleOptions(ctx, r.Repo)
+	options.Revision, options.Versions, options.Cache = f.commit.Hash, f.tags, r.cache
+	f.loaded, err = bundle.Load(tree, options)
 	if err != nil {
 		return f, err
 	}
@@ -182,28 +181,6 @@ func selected(all []*bundle.Tenant, ids []protocol.TenantID) ([]*bundle.Tenant, 
 		}
 	}
 	return chosen, nil
-}
-
-// tagOf names the tag of an app's version.
-func tagOf(app, version string) string { return app + "/v" + version }
-
-// version gives the loader the tree of an app's version: the tag app/vX.Y.Z.
-func (r *Reconciler) version(ctx context.Context) func(app, version string) (fs.FS, string, error) {
-	return func(app, version string) (fs.FS, string, error) {
-		tag := tagOf(app, version)
-		hash, ok, err := r.Repo.Tag(ctx, tag)
-		if err != nil {
-			return nil, "", err
-		}
-		if !ok {
-			return nil, "", fmt.Errorf("there is no tag %s: %w", tag, fs.ErrNotExist)
-		}
-		tree, err := r.Repo.Tree(ctx, hash)
-		if err != nil {
-			return nil, "", err
-		}
-		return tree, hash, nil
-	}
 }
 
 // Sync brings the selected tenants to a revision and returns when all have

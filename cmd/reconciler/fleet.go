@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/gitrepo"
@@ -86,21 +84,8 @@ func load(ctx context.Context, repo *gitrepo.Repo) (gitrepo.Commit, *bundle.Flee
 	if err != nil {
 		return commit, nil, err
 	}
-	loaded, err := bundle.Load(tree, bundle.Options{Revision: commit.Hash, Version: versions(ctx, repo)})
+	options := reconcile.BundleOptions(ctx, repo)
+	options.Revision = commit.Hash
+	loaded, err := bundle.Load(tree, options)
 	return commit, loaded, err
-}
-
-// versions gives the loader an app's version: the commit of the tag app/vX.Y.Z.
-func versions(ctx context.Context, repo *gitrepo.Repo) func(app, version string) (fs.FS, string, error) {
-	return func(app, version string) (fs.FS, string, error) {
-		hash, ok, err := repo.Tag(ctx, app+"/v"+version)
-		if err != nil {
-			return nil, "", err
-		}
-		if !ok {
-			return nil, "", fmt.Errorf("there is no tag %s/v%s: %w", app, version, fs.ErrNotExist)
-		}
-		tree, err := repo.Tree(ctx, hash)
-		return tree, hash, err
-	}
 }
