@@ -17,7 +17,8 @@ func runCommand(c *cli) *cobra.Command {
 		Short: "the daemon: keep every tenant's database equal to git",
 		Long: `Bring every tenant's database to the head of --ref, and do so again whenever it
 moves: at each poll, and at once for a local repository, which is watched. A
-tenant that fails is tried again, ever more slowly, without holding up others.
+tenant that fails is tried again, ever more slowly, without holding up others. A
+remote that cannot be reached is asked again at the next poll.
 
 After a force push nothing is deployed until a person agrees: stop the daemon
 and run "reconciler sync --accept-rewrite", or start it anew with
@@ -38,6 +39,7 @@ the process at once; both are safe at any moment.`,
 }
 
 func (c *cli) run(ctx context.Context) error {
+	c.patient = true // it may be started before the network is
 	w, err := c.openFleet(ctx)
 	if err != nil {
 		return err
