@@ -107,6 +107,10 @@ func (t Tenant) Problem() bool {
 	return t.Health == state.Blocked || t.Health == state.Degraded || t.Health == state.Missing
 }
 
+// Waiting tells that the tenant failed before and that its turn has not come:
+// the pass says what is known of it.
+func (t Tenant) Waiting() bool { return t.unchanged && t.Problem() }
+
 // RewrittenError says that a branch no longer has the commit that the fleet
 // was last brought to among its ancestors. Nothing is deployed.
 type RewrittenError struct{ Last, Head string }

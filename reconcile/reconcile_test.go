@@ -167,6 +167,36 @@ func TestRemovedTenantIsKept(t *testing.T) {
 	}
 }
 
+// A suspended tenant is left as it is, with the reason and the next step, and
+// gets what it has missed when it is active again.
+func TestSuspended(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	w.sync()
+	w.commit("both pause", files{
+		"tenants/acme/tenant.yaml":        tenantYAML("acme") + "provisioningStatus: suspended\n",
+		"tenants/initech/tenant.yaml":     tenantYAML("initech") + "provisioningStatus: suspended\n",
+		"apps/shop/objects/customer.yaml": customerWithPhone,
+	})
+	report := w.sync()
+	for _, id := range []string{"acme", "initech"} {
+		paused := tenantOf(t, report, id)
+		if paused.Health != state.Suspended || paused.Problem() || paused.Result.Action != reconcile.Suspend ||
+			paused.Result.Reason != "Suspended" || paused.Result.Next == "" {
+			t.Errorf("%s is %s: %+v", id, paused.Health, paused.Result.Assessment)
+		}
+	}
+	if got := w.rows("acme", "SELECT count(*) FROM pragma_table_info('customer') WHERE name = 'phone'"); got != "0" || report.Status != state.Succeeded {
+		t.Errorf("%s, and a suspended tenant was deployed to: %s", report.Status, got)
+	}
+	if _, err := os.Stat(w.tenantFile("initech")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a database was made for a suspended tenant: %v", err)
+	}
+	w.commit("acme is back", files{"tenants/acme/tenant.yaml": tenantYAML("acme")})
+	if back := tenantOf(t, w.sync(), "acme"); back.Sync != state.Synced || back.Health != state.Healthy || !back.Result.Changed {
+		t.Errorf("back: %s %+v", back.Health, back.Result.Assessment)
+	}
+}
+
 // Somebody's own change to the schema is reported and left alone, or undone
 // where the fleet says so.
 func TestDrift(t *testing.T) {

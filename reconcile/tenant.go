@@ -62,9 +62,7 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	case f.shared[t.ID] != nil:
 		return done.failed(f.shared[t.ID])
 	case t.Spec.ProvisioningStatus == protocol.TenantSuspended:
-		done.Sync, done.Health = state.Synced, state.Suspended
-		done.Result.Action = Suspend
-		return done
+		return done.suspended()
 	}
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
@@ -117,6 +115,15 @@ func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) strin
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
 		q.Desired.Digest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
 	return hex.EncodeToString(sum[:])
+}
+
+// suspended marks a tenant to which nothing is deployed, as its file says.
+func (t Tenant) suspended() Tenant {
+	t.Sync, t.Health = state.Synced, state.Suspended
+	t.Result.Action, t.Result.Reason = Suspend, "Suspended"
+	t.Result.Message = "tenant.yaml says that the tenant is suspended; nothing is deployed to it"
+	t.Result.Next = "set provisioningStatus: active to deploy to it again"
+	return t
 }
 
 // failed marks the tenant with an error that came before its deployment.

@@ -66,6 +66,8 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 		attrs = append(attrs, slog.String(attrDeployment, t.Result.DeploymentID))
 	}
 	switch {
+	case t.Waiting(), t.Health == state.Suspended:
+		log.Debug("tenant waits", append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason))...)
 	case t.Result.Reason != "":
 		level := slog.LevelWarn
 		if t.Problem() {
