@@ -83,14 +83,18 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 	}
 }
 
-// logPass says how a pass ended. One that changed nothing is for debugging.
+// logPass says how a pass ended. One that changed nothing, and in which nothing
+// failed anew, is for debugging.
 func logPass(log *slog.Logger, r reconcile.Report, err error) {
 	if err != nil {
 		log.Error("pass failed", attrErr, clean(err.Error()))
 		return
 	}
-	changed, failed := 0, 0
+	changed, failed, tried := 0, 0, 0
 	for _, t := range r.Tenants {
+		if t.Problem() && !t.Waiting() {
+			tried++
+		}
 		if t.Result.Changed {
 			changed++
 		}
@@ -99,7 +103,7 @@ func logPass(log *slog.Logger, r reconcile.Report, err error) {
 		}
 	}
 	level := slog.LevelDebug
-	if changed > 0 || r.Status != state.Succeeded {
+	if changed > 0 || tried > 0 {
 		level = slog.LevelInfo
 	}
 	log.Log(context.Background(), level, "pass completed", attrRevision, r.Revision.Hash, attrStatus, string(r.Status),
