@@ -42,10 +42,8 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 	if err := l.folders(); err != nil {
 		return nil, err
 	}
-	if err := l.readFleet(); err != nil {
-		return nil, err
-	}
-	if err := l.readTenants(); err != nil {
+	wrong := l.readFleet()
+	if err := l.readTenants(); err != nil && len(wrong) == 0 {
 		return nil, err
 	}
 	l.misnamed()
@@ -57,6 +55,9 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 		}
 	}
 	l.fleet.Faults = config.SortFaults(l.fleet.Faults)
+	if len(wrong) > 0 { // first of all: nobody is deployed on account of it
+		return nil, &InvalidError{Faults: slices.Concat(wrong, l.fleet.Faults)}
+	}
 	l.session.close()
 	return l.fleet, nil
 }
@@ -93,17 +94,21 @@ func (l *loader) folders() error {
 	return nil
 }
 
-func (l *loader) readFleet() error {
+// readFleet reads fleet.yaml. When that has errors it returns its faults, and
+// the defaults stand in for what it says, so that the rest is checked as well.
+func (l *loader) readFleet() []Fault {
 	var data []byte
 	if _, err := l.tree.Stat(fleetFile); !errors.Is(err, fs.ErrNotExist) {
 		var fault *Fault
 		if data, fault = l.tree.read(fleetFile); fault != nil {
-			return &InvalidError{Faults: []Fault{*fault}}
+			l.fleet.Config, _ = config.ParseFleet(fleetFile, nil)
+			return []Fault{*fault}
 		}
 	}
 	fleet, faults := config.ParseFleet(fleetFile, data)
 	if config.HasErrors(faults) {
-		return &InvalidError{Faults: faults}
+		l.fleet.Config, _ = config.ParseFleet(fleetFile, nil)
+		return faults
 	}
 	l.fleet.Config, l.fleet.Faults = fleet, faults
 	return nil

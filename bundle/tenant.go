@@ -110,12 +110,16 @@ func (l *loader) readTenant(dir string) *tenantEntry {
 		return e
 	}
 	e.spec, e.document, e.faults = config.ParseOne[TenantSpec](name, data)
-	if config.HasErrors(e.faults) {
+	e.lost = config.HasErrors(e.faults)
+	if _, ok := e.document.Value.(map[string]any); ok {
+		found := e.faults
+		e.faults = nil
+		e.check(path.Base(dir))
+		e.faults = config.Besides(found, e.faults)
+	}
+	if e.lost {
 		id, _ := e.document.At("id").Value.(string)
 		e.spec = TenantSpec{ID: id}
-	} else {
-		e.lost = false
-		e.check(path.Base(dir))
 	}
 	if m := e.part.compiled.Manifest; m != nil {
 		e.manifest = protocol.DeployManifest{Version: m.Version, CreatedAt: m.CreatedAt}
