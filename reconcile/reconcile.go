@@ -96,6 +96,9 @@ type Tenant struct {
 	Sync   state.Sync
 	Health state.Health
 	Faults []bundle.Fault
+	// Estimate is how long the plan would keep writers waiting, from Plan and
+	// where there is one.
+	Estimate time.Duration
 
 	unchanged bool   // nothing was looked at but git and the file's stamp
 	input     string // input digest after this pass

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -32,9 +33,16 @@ func (r *Reconciler) syncTenant(ctx context.Context, f fleet, t *bundle.Tenant) 
 
 // planTenant says what syncTenant would do.
 func (r *Reconciler) planTenant(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
-	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
-		return deploy.Result{Assessment: r.deployer.Assess(ctx, conn, q)}
+	var takes time.Duration
+	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
+		a := r.deployer.Assess(ctx, conn, q)
+		if a.Plan != nil {
+			takes = estimate(ctx, conn, a.Plan)
+		}
+		return deploy.Result{Assessment: a}
 	}, r.openToLook)
+	done.Estimate = takes
+	return done
 }
 
 // openToLook opens a database read-only; one that would be created is an empty
