@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
@@ -29,8 +30,11 @@ type Config struct {
 	Store  *state.Store
 	Router *tenantrouter.Router
 	Poll   time.Duration // between looks at the repository; default 60s
-	Now    func() time.Time
-	Log    *slog.Logger
+	// MaxConcurrent bounds how many tenants are worked on at a time, below
+	// what fleet.yaml says; 0 leaves it at that.
+	MaxConcurrent int
+	Now           func() time.Time
+	Log           *slog.Logger
 	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
 	// May be nil.
 	OnTenant func(Tenant)
@@ -270,7 +274,7 @@ func (r *Reconciler) each(ctx context.Context, f fleet, tenants []*bundle.Tenant
 	report := Report{Revision: f.commit, Faults: f.loaded.Faults, Tenants: make([]Tenant, len(tenants))}
 	var told sync.Mutex
 	var group errgroup.Group
-	group.SetLimit(max(1, f.loaded.Config.Rollout.MaxConcurrent))
+	group.SetLimit(r.workers(f.loaded.Config.Rollout))
 	for i, t := range tenants {
 		if ctx.Err() != nil {
 			break
@@ -292,6 +296,15 @@ func (r *Reconciler) each(ctx context.Context, f fleet, tenants []*bundle.Tenant
 		return report, fmt.Errorf("stopped before every tenant was done: %w", err)
 	}
 	return report, nil
+}
+
+// workers is how many tenants are worked on at a time.
+func (r *Reconciler) workers(rollout config.Rollout) int {
+	n := max(1, rollout.MaxConcurrent)
+	if r.MaxConcurrent > 0 {
+		n = min(n, r.MaxConcurrent)
+	}
+	return n
 }
 
 func (report *Report) finish() {

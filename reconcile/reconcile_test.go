@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
@@ -194,6 +195,17 @@ func TestSuspended(t *testing.T) {
 	w.commit("acme is back", files{"tenants/acme/tenant.yaml": tenantYAML("acme")})
 	if back := tenantOf(t, w.sync(), "acme"); back.Sync != state.Synced || back.Health != state.Healthy || !back.Result.Changed {
 		t.Errorf("back: %s %+v", back.Health, back.Result.Assessment)
+	}
+}
+
+// The operator may have fewer tenants worked on at a time than fleet.yaml
+// says, and not more.
+func TestMaxConcurrent(t *testing.T) {
+	for bound, want := range map[int]int{0: 4, 1: 1, 9: 4} {
+		r := reconcile.New(reconcile.Config{MaxConcurrent: bound})
+		if got := reconcile.Workers(r, config.Rollout{MaxConcurrent: 4}); got != want {
+			t.Errorf("with a bound of %d: got %d workers, want %d", bound, got, want)
+		}
 	}
 }
 

@@ -62,6 +62,9 @@ func (c *cli) openFleetToLook(ctx context.Context) (*workplace, error) {
 // open opens what both need: the repository and the way to the databases.
 func (w *workplace) open(ctx context.Context, c *cli) (err error) {
 	w.config.Log, w.config.Poll = c.logger(), c.settings.Poll.Duration()
+	if c.settings.MaxConcurrent != nil {
+		w.config.MaxConcurrent = *c.settings.MaxConcurrent
+	}
 	repo, err := c.openRepo(ctx)
 	if err == nil {
 		w.config.Repo = repo.Repo
