@@ -257,6 +257,7 @@ func TestVersionFaults(t *testing.T) {
 			Versions: map[string]string{"shop/v0.9.0": "beef"},
 			Version:  func(string, string) (fs.FS, string, error) { return tagged, "c0ffee", nil },
 		},
+		"version_missing":    {Versions: map[string]string{"shop/v0.9.0": "beef"}},
 		"version_mismatch":   {Version: func(string, string) (fs.FS, string, error) { return shop(nil), "c0ffee", nil }},
 		"version_unreadable": {Version: func(string, string) (fs.FS, string, error) { return nil, "", away }},
 		"app_missing":        {Version: func(string, string) (fs.FS, string, error) { return fstest.MapFS{}, "c0ffee", nil }},

@@ -61,7 +61,11 @@ func TestMovedTag(t *testing.T) {
 	if got := content(t, w.tenantFile("acme")); got != before {
 		t.Errorf("acme was changed: got\n%s\nwant\n%s", got, before)
 	}
-	w.git("tag", "--force", "shop/v1.0.0", tagged)
+	w.git("tag", "--delete", "shop/v1.0.0")
+	if acme := tenantOf(t, w.sync(), "acme"); acme.Health != state.Blocked || !strings.Contains(acme.Result.Message, "gone; it was "+tagged[:12]) {
+		t.Errorf("without the tag: acme is %s: %+v", acme.Health, acme.Result.Assessment)
+	}
+	w.git("tag", "shop/v1.0.0", tagged)
 	if report := w.sync(); report.Status != state.Succeeded {
 		t.Errorf("after it was put back: %+v", tenantOf(t, report, "acme").Result.Assessment)
 	}
