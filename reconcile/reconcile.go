@@ -207,12 +207,32 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	if err != nil {
 		return Report{Revision: f.commit, Status: state.Failed}, err
 	}
+	if err := r.warnOfRewrite(ctx, f, s); err != nil {
+		return Report{Revision: f.commit, Status: state.Failed}, err
+	}
 	report, err := r.each(ctx, f, f.tenants, r.planTenant)
 	for _, id := range removed(f, s) {
 		report.Tenants = append(report.Tenants, r.removed(f, id))
 	}
 	report.finish()
 	return report, err
+}
+
+// warnOfRewrite tells whoever plans a branch that Sync would refuse it.
+func (r *Reconciler) warnOfRewrite(ctx context.Context, f fleet, s Selection) error {
+	if r.Store == nil || s.Revision != "" {
+		return nil
+	}
+	last, err := r.lastRevision(ctx)
+	if err == nil {
+		err = r.follows(ctx, f.commit.Hash, last, false)
+	}
+	var rewritten *RewrittenError
+	if errors.As(err, &rewritten) {
+		r.Log.Warn("sync would refuse this", logErr, err)
+		return nil
+	}
+	return err
 }
 
 func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision string, t *bundle.Tenant) bool) (Report, error) {
@@ -226,8 +246,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}
 	if err != nil {
-		report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed}
-		return report, errors.Join(err, r.savePass(ctx, started, report, err))
+		return r.failedPass(ctx, started, last, err)
 	}
 	report, err := r.each(ctx, f, f.tenants, func(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
 		if !due(f.commit.Hash, t) {
@@ -240,6 +259,12 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 	}
 	report.finish()
 	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report))
+	return report, errors.Join(err, r.savePass(ctx, started, report, err))
+}
+
+// failedPass records a pass that came to no tenant.
+func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, err error) (Report, error) {
+	report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
 }
 

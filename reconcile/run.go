@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -42,8 +43,16 @@ func (r *Reconciler) Run(ctx context.Context) error {
 // tick is one pass of the daemon. Tenants that failed wait for their turn,
 // unless git has moved on.
 func (r *Reconciler) tick(ctx context.Context) (Report, error) {
+	started := r.Now()
 	if _, err := r.Repo.Fetch(ctx); err != nil {
-		return Report{}, err
+		if ctx.Err() != nil {
+			return Report{}, err
+		}
+		last, unread := r.lastRevision(ctx)
+		if unread != nil {
+			return Report{}, errors.Join(err, unread)
+		}
+		return r.failedPass(ctx, started, last, err) // so that a status tells of it
 	}
 	report, err := r.pass(ctx, Selection{AcceptRewrite: r.AcceptRewrite}, r.retries.due)
 	if err == nil {
