@@ -22,7 +22,7 @@ var ErrInvalid = errors.New("the bundle is not valid")
 
 // ErrNoTenants says that a tree holds no tenant at all. Nothing may be changed
 // or removed on account of such a tree.
-var ErrNoTenants = errors.New("there is no tenant below tenants/")
+var ErrNoTenants = errors.New("there is no tenant below tenants/, so nothing may change (a tenant is a directory with a tenant.yaml)")
 
 // Options say how to load.
 type Options struct {

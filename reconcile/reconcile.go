@@ -259,6 +259,9 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 	}
 	report.finish()
 	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report))
+	if err != nil {
+		report.Status = state.Failed
+	}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
 }
 

@@ -56,23 +56,35 @@ func (c *cli) selection() reconcile.Selection {
 }
 
 func (c *cli) sync(ctx context.Context) error {
-	w, err := c.openFleet(ctx)
-	if err != nil {
+	report, err := c.syncFleet(ctx)
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
 		return err
+	case err != nil && len(report.Tenants) == 0:
+		if c.output == asTable {
+			return err // which says it all to people
+		}
+		report = reconcile.Report{Status: state.Failed}
 	}
-	defer w.close()
-	progress := c.progress()
-	w.config.OnTenant = progress.tenant
-	report, err := reconcile.New(w.config).Sync(ctx, c.selection())
-	progress.clear()
-	if len(report.Tenants) > 0 || err == nil {
-		answer := syncAnswerOf(report)
-		err = errors.Join(err, c.print(answer, answer.people))
-	}
+	answer := syncAnswerOf(report)
+	err = errors.Join(err, c.print(answer, answer.people))
 	if err == nil && report.Status == state.Partial {
 		return outcome(exitPartial)
 	}
 	return err
+}
+
+func (c *cli) syncFleet(ctx context.Context) (reconcile.Report, error) {
+	w, err := c.openFleet(ctx)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	defer w.close()
+	progress := c.progress()
+	defer progress.clear()
+	w.config.OnTenant = progress.tenant
+	return reconcile.New(w.config).Sync(ctx, c.selection())
 }
 
 // syncAnswer is what a pass did.
