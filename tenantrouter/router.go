@@ -85,12 +85,16 @@ func (r *Router) Locate(tenant protocol.TenantID, connection *protocol.TenantCon
 	if !strings.HasPrefix(connection.URL, "file:") {
 		scheme, _, _ := strings.Cut(connection.URL, ":")
 		return Location{}, &LocationError{
-			tenant, fmt.Errorf("%w: it has a %s URL", ErrNotServed, scheme), "NotServed", "use a file: URL, or leave connectionConfig out",
+			Tenant: tenant, Err: fmt.Errorf("%w: it has a %s URL", ErrNotServed, scheme),
+			reason: "NotServed", next: "use a file: URL, or leave connectionConfig out",
 		}
 	}
 	path, err := bundle.FilePath(connection.URL)
 	if err != nil {
-		return Location{}, &LocationError{tenant, fmt.Errorf("%w: its URL %w", ErrOutside, err), "InvalidURL", "correct connectionConfig.url"}
+		return Location{}, &LocationError{
+			Tenant: tenant, Err: fmt.Errorf("%w: its URL %w", ErrOutside, err),
+			reason: "InvalidURL", next: "correct connectionConfig.url",
+		}
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.config.DataDir, path)
