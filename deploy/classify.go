@@ -78,6 +78,8 @@ func classify(err error) (Action, string, string) {
 		return Blocked, "SeedRejected", "correct the records, or set seed: skip in fleet.yaml"
 	case errors.Is(err, apply.ErrOwnedElsewhere):
 		return Blocked, "OwnedElsewhere", "give the tenant its own database, or correct fleet, environment or id"
+	case errors.Is(err, ErrNoWayBack):
+		return Failed, "NoWayBack", "deploy the earlier revision from git instead"
 	case errors.Is(err, apply.ErrNewerJournal):
 		return Blocked, "NewerJournal", "run the newer reconciler"
 	case errors.Is(err, apply.ErrProof):

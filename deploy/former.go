@@ -59,7 +59,7 @@ func assemble(digest string, definitions map[string]diff.Definition) (*bundle.De
 	b.Manifest.Version = digest[:min(12, len(digest))]
 	for _, d := range list {
 		if digestOf(d.Body) != d.Checksum {
-			return nil, fmt.Errorf("%w: neither state nor the tenant's database has %s %q as it was; deploy the earlier revision from git instead",
+			return nil, fmt.Errorf("%w: neither state nor the tenant's database has %s %q as it was",
 				ErrNoWayBack, d.Type, d.Name)
 		}
 		var body map[string]any

@@ -222,7 +222,7 @@ func TestRollbackThatCannotBe(t *testing.T) {
 	deployed := x.values(t, "_reconciler_journal", "deployment")
 	x.exec(t, "UPDATE _reconciler_journal SET undo = replace(undo, 'title', 'tit')")
 	err := x.rollbackTo(t, "").Err
-	if !errors.Is(err, deploy.ErrNoWayBack) || !strings.Contains(err.Error(), "from git instead") {
+	if !errors.Is(err, deploy.ErrNoWayBack) {
 		t.Errorf("a journal that somebody edited: got %v", err)
 	}
 	if got := x.values(t, "_reconciler_journal", "deployment"); !slices.Equal(got, deployed) {

@@ -23,6 +23,7 @@ type cli struct {
 	tenants    []string
 
 	acceptRewrite bool
+	patient       bool // a remote that cannot be reached now is asked again later
 
 	settings config.Settings
 }
