@@ -61,6 +61,7 @@ type Request struct {
 	Author   string
 	Email    string
 	Subject  string
+	Reverts  string // the commit that Revision says to revert
 	// LastDeployment is the tenant's newest deployment that state is known to
 	// have; empty makes the Deployer ask.
 	LastDeployment string

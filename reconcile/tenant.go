@@ -114,7 +114,7 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 		Desired:        t.Desired,
 		Policy:         policyOf(c),
 		LastDeployment: f.observed[t.ID].Deployment,
-		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject,
+		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
 }
 

@@ -17,6 +17,7 @@ type Deployment struct {
 	Tenant protocol.TenantID
 
 	Revision, Author, AuthorEmail, Subject string // the commit
+	Reverts                                string // the commit that it takes back, if it says so
 
 	BundleDigest, PreviousBundle   string // wanted, and applied before
 	PlanDigest                     string
@@ -52,6 +53,7 @@ func (d *Deployment) columns() []column {
 		{"author", &d.Author},
 		{"author_email", &d.AuthorEmail},
 		{"subject", &d.Subject},
+		{"reverts", &d.Reverts},
 		{"bundle_digest", &d.BundleDigest},
 		{"previous_bundle", &d.PreviousBundle},
 		{"plan_digest", &d.PlanDigest},

@@ -126,7 +126,7 @@ func showAnswerOf(d state.Deployment, ran *plan.Plan) showAnswer {
 func (a showAnswer) people(p *page) {
 	p.line("deployment  %s", a.ID)
 	p.line("tenant      %s", a.Tenant)
-	p.line("commit      %s %s", a.Revision, a.Subject)
+	p.line("commit      %s %s", a.Revision, a.commit())
 	p.line("author      %s", author(a.Author, a.AuthorEmail))
 	p.line("status      %s", p.word(string(a.Status)))
 	p.line("started     %s, took %s", a.StartedAt, elapsed(a.duration))
