@@ -15,7 +15,7 @@ import (
 type Store interface {
 	Close() error
 
-	SaveDeployment(ctx context.Context, d state.Deployment) error
+	SaveDeployment(ctx context.Context, d state.Deployment, events ...state.Event) error
 	Deployments(ctx context.Context, tenant protocol.TenantID, limit int) ([]state.Deployment, error)
 	Deployment(ctx context.Context, id string) (state.Deployment, error)
 	Unfinished(ctx context.Context) ([]state.Deployment, error)
@@ -36,7 +36,7 @@ type Store interface {
 	LastPass(ctx context.Context) (state.Pass, bool, error)
 
 	AddEvent(ctx context.Context, e state.Event) error
-	Events(ctx context.Context, tenant protocol.TenantID, limit int) ([]state.Event, error)
+	Events(ctx context.Context, q state.EventQuery) ([]state.Event, error)
 }
 
 // Open opens the store that belongs to dir: an empty one the first time, the
@@ -46,7 +46,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {
