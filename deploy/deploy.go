@@ -24,6 +24,7 @@ import (
 type Config struct {
 	Store    *state.Store     // nil: plans are kept in memory alone, and nothing is deployed
 	ReadOnly bool             // plans are read from Store and not added to it
+	By       Doer             // who the events of deployments name
 	Now      func() time.Time // default time.Now
 	Log      *slog.Logger     // default: nothing
 }
@@ -32,6 +33,7 @@ type Config struct {
 // each with a tenant of its own.
 type Deployer struct {
 	store   *state.Store
+	by      Doer
 	now     func() time.Time
 	log     *slog.Logger
 	planner planner
@@ -47,7 +49,7 @@ func New(c Config) *Deployer {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Deployer{
-		store: c.Store, now: c.Now, log: c.Log,
+		store: c.Store, by: c.By, now: c.Now, log: c.Log,
 		planner: planner{store: c.Store, readOnly: c.ReadOnly}, bundles: bundles{store: c.Store},
 	}
 }
@@ -225,7 +227,8 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	}
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
-	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment); err != nil {
+	event := d.by.event(record.Deployment, result.Action, r.undo != nil)
+	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
 		result.Assessment = result.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
 	}
 	return result
@@ -267,7 +270,8 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 	if err != nil {
 		return err
 	}
-	return d.store.SaveDeployment(ctx, FromJournal(protocol.TenantID(r.Owner.Tenant), journal[len(journal)-1]))
+	found := FromJournal(protocol.TenantID(r.Owner.Tenant), journal[len(journal)-1])
+	return d.store.SaveDeployment(ctx, found, foundEvent(found))
 }
 
 // newID returns a UUIDv7: ids of later deployments sort after earlier ones.

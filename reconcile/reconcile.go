@@ -29,6 +29,7 @@ type Config struct {
 	Repo   *gitrepo.Repo
 	Store  *state.Store
 	Router *tenantrouter.Router
+	By     deploy.Doer   // who the events of deployments name
 	Poll   time.Duration // between looks at the repository; default 60s
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -62,7 +63,7 @@ func New(c Config) *Reconciler {
 	}
 	return &Reconciler{
 		Config:   c,
-		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, Now: c.Now, Log: c.Log}),
+		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, By: c.By, Now: c.Now, Log: c.Log}),
 		cache:    bundle.NewCache(),
 		retries:  retries{now: c.Now},
 	}
