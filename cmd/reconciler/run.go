@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
@@ -26,7 +28,7 @@ the process at once; both are safe at any moment.`,
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
 	}
-	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "log-format")
+	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "log-format")
 	return command
 }
 
@@ -37,6 +39,7 @@ func (c *cli) run(ctx context.Context) error {
 	}
 	defer w.close()
 	log := w.config.Log
+	w.config.By = deploy.Doer{Actor: cmp.Or(c.settings.Actor, "reconciler"), Via: viaDaemon}
 	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
 	log.Info("daemon started", attrRepo, w.config.Repo.String(), attrData, c.settings.Data, attrPoll, string(c.settings.Poll))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
@@ -30,7 +31,7 @@ directory at a time. The first SIGINT or SIGTERM lets what is under way finish.`
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.sync(ctx) }),
 	}
-	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "log-format")
+	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "actor", "log-format")
 	c.revisionFlag(command)
 	c.tenantFlag(command)
 	command.Flags().BoolVar(&c.acceptRewrite, "accept-rewrite", false,
@@ -57,6 +58,7 @@ func (c *cli) sync(ctx context.Context) error {
 		return err
 	}
 	defer w.close()
+	w.config.By = deploy.Doer{Actor: c.actor(), Via: viaCLI}
 	progress := c.progress()
 	w.config.OnTenant = progress.tenant
 	report, err := reconcile.New(w.config).Sync(ctx, c.selection())
