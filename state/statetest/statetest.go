@@ -37,6 +37,10 @@ type Store interface {
 
 	AddEvent(ctx context.Context, e state.Event) error
 	Events(ctx context.Context, q state.EventQuery) ([]state.Event, error)
+
+	SetHold(ctx context.Context, h state.Hold) error
+	Holds(ctx context.Context) ([]state.Hold, error)
+	EndHold(ctx context.Context, h state.Hold, e state.Event) (bool, error)
 }
 
 // Open opens the store that belongs to dir: an empty one the first time, the
@@ -46,7 +50,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, events, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {
