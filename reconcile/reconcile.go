@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,12 +43,16 @@ type Config struct {
 	ReadOnly bool
 }
 
-// Reconciler carries a fleet. Its methods must not overlap.
+// Reconciler carries a fleet. Its methods must not overlap, but for Notice.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
 	cache    *bundle.Cache
 	retries  retries
+
+	noticed chan struct{} // has an element when Run is to make a pass
+	reading sync.Mutex
+	holds   atomic.Pointer[[]state.Hold] // as they were read last
 }
 
 // New returns a Reconciler.
@@ -66,6 +71,7 @@ func New(c Config) *Reconciler {
 		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, By: c.By, Now: c.Now, Log: c.Log}),
 		cache:    bundle.NewCache(),
 		retries:  retries{now: c.Now},
+		noticed:  make(chan struct{}, 1),
 	}
 }
 
@@ -144,6 +150,9 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 	f.observed = map[protocol.TenantID]state.Observed{}
 	if r.Store != nil {
 		if f.observed, err = r.Store.Observed(ctx); err != nil {
+			return f, err
+		}
+		if err := r.readHolds(ctx); err != nil {
 			return f, err
 		}
 	}
@@ -234,7 +243,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		report.Tenants = append(report.Tenants, r.removed(f, id))
 	}
 	report.finish()
-	if saved := r.observe(ctx, f, report); saved != nil {
+	if saved := errors.Join(r.observe(ctx, f, report), r.endHolds(ctx, report)); saved != nil {
 		err = errors.Join(err, saved)
 	}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))

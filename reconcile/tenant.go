@@ -63,18 +63,21 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		done.Result.Action = Suspend
 		return done
 	}
+	observed, known := f.observed[t.ID]
+	if hold, held := r.hold(t); held {
+		return done.held(hold, observed, t.Desired.Digest)
+	}
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
 		return done.failed(err)
 	}
 	request := r.request(f, t)
-	observed, known := f.observed[t.ID]
 	stamp, err := r.Router.Stamp(at)
 	if err != nil {
 		return done.failed(err)
 	}
 	input := inputDigest(request, at, stamp)
-	if known && observed.Sync == state.Synced && observed.InputDigest == input {
+	if known && observed.Sync == state.Synced && observed.InputDigest == input && observed.Reason != reasonHeld {
 		done.Sync, done.Health = state.Synced, state.Healthy
 		done.Result.Action = deploy.None
 		done.unchanged = true
