@@ -59,6 +59,8 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 		attrs = append(attrs, slog.String(attrDeployment, t.Result.DeploymentID))
 	}
 	switch {
+	case t.Result.Action == reconcile.Held:
+		log.Debug("tenant held", append(attrs, slog.String(attrReason, t.Result.Message))...)
 	case t.Result.Reason != "":
 		level := slog.LevelWarn
 		if t.Problem() {

@@ -85,7 +85,7 @@ type syncAnswer struct {
 // syncTenant is what a pass did to one tenant.
 type syncTenant struct {
 	Tenant       protocol.TenantID `json:"tenant"`
-	Status       string            `json:"status"`       // its health, or its sync when that is good
+	Status       string            `json:"status"`       // its health, or its sync when that is good, or Held
 	DeploymentID *string           `json:"deploymentId"` // null when there was nothing to try
 	PlanDigest   *string           `json:"planDigest"`
 	Statements   int               `json:"statements"`
@@ -115,6 +115,9 @@ func syncTenantOf(t reconcile.Tenant) syncTenant {
 	}
 	if t.Result.Plan != nil {
 		answer.PlanDigest = &t.Result.Plan.Digest
+	}
+	if t.Result.Action == reconcile.Held {
+		answer.Status = "Held"
 	}
 	return answer
 }

@@ -24,5 +24,13 @@ func when(flag, text string, now time.Time, sign time.Duration) (time.Time, erro
 	return time.Time{}, usagef("--%s is %q: write it like 2h or 7d, 2026-01-31 or 2026-01-31T15:04:05Z", flag, text)
 }
 
-// since is when for the past.
+// since is when for the past, until for the future.
 func since(text string, now time.Time) (time.Time, error) { return when("since", text, now, -1) }
+
+func until(text string, now time.Time) (time.Time, error) {
+	t, err := when("until", text, now, 1)
+	if err == nil && text != "" && !t.After(now) {
+		err = usagef("--until %s is over: %s", text, stampOf(t))
+	}
+	return t, err
+}
