@@ -83,6 +83,7 @@ func work(ctx context.Context, s *state.Store) error {
 			}, observation("acme", "2"))
 		},
 		func() error { return s.SavePass(ctx, state.Pass{Kind: "sync", Status: state.Succeeded, Tenants: 2}) },
+		func() error { return s.Approve(ctx, state.Approval{Plan: "plan", Actor: "ada", At: began}) },
 		func() error { return s.SetHold(ctx, hold("acme")) },
 		func() error { return s.SetHold(ctx, hold("globex")) },
 		func() error {
@@ -146,7 +147,9 @@ func contents(t *testing.T, s *state.Store) []any {
 	must(t, err)
 	holds, err := s.Holds(ctx)
 	must(t, err)
-	return []any{list, observed, plan, bundle, pass, holds}
+	approvals, err := s.Approvals(ctx, "")
+	must(t, err)
+	return []any{list, observed, plan, bundle, pass, holds, approvals}
 }
 
 func hold(tenant protocol.TenantID) state.Hold {

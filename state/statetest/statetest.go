@@ -38,6 +38,10 @@ type Store interface {
 	AddEvent(ctx context.Context, e state.Event) error
 	Events(ctx context.Context, q state.EventQuery) ([]state.Event, error)
 
+	Approve(ctx context.Context, a state.Approval) error
+	Approvals(ctx context.Context, plan string) ([]state.Approval, error)
+	PlanDigest(ctx context.Context, prefix string) (string, error)
+
 	SetHold(ctx context.Context, h state.Hold) error
 	Holds(ctx context.Context) ([]state.Hold, error)
 	EndHold(ctx context.Context, h state.Hold, e state.Event) (bool, error)
@@ -50,7 +54,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {
