@@ -77,6 +77,8 @@ type Policy struct {
 	Plan    PlanPolicy
 	Classes map[string]string // class → allow, approve or deny
 	Drift   string            // report, heal or ignore
+	// NotByAuthor makes the approval of the commit's own author not count.
+	NotByAuthor bool
 }
 
 // Action is what a pass would do, or did, to a tenant.
@@ -135,7 +137,7 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 			return a // only something foreign has changed
 		}
 	}
-	if err := r.permit(a.Plan); err != nil {
+	if err := d.approved(ctx, r, r.permit(a.Plan)); err != nil {
 		return a.failed(err)
 	}
 	if refused := plan.Refusals(a.Plan.SeedIssues); refused != nil && a.Plan.SeedMode != apply.SeedSkip {

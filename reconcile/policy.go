@@ -18,6 +18,7 @@ func policyOf(c config.Fleet) deploy.Policy {
 			"additive": string(p.Additive), "widening": string(p.Widening), "rewrite": string(p.Rewrite),
 			"narrowing": string(p.Narrowing), "destructive": string(p.Destructive),
 		},
-		Drift: string(c.Drift),
+		Drift:       string(c.Drift),
+		NotByAuthor: c.Approval.NotByAuthor,
 	}
 }
