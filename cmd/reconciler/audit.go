@@ -187,17 +187,26 @@ func auditEventOf(e state.Event, changes []protocol.SchemaChange) auditEvent {
 	answer := auditEvent{
 		At: stampOf(e.At), Actor: optional(e.Actor), Via: optional(e.Via), Kind: e.Kind,
 		Revision: optional(e.Revision), Author: optional(e.Author), DeploymentID: optional(e.Deployment),
-		PlanDigest: optional(e.Plan), Reason: optional(e.Reason), Detail: optional(e.Detail), Changes: []auditChange{},
+		PlanDigest: optional(e.Plan), Reason: optional(e.Reason), Detail: optional(e.Detail), Changes: auditChangesOf(changes),
 	}
 	if e.Tenant != "" {
 		answer.Tenant = &e.Tenant
 	}
+	return answer
+}
+
+func auditChangesOf(changes []protocol.SchemaChange) []auditChange {
+	list := []auditChange{}
 	for _, c := range changes {
-		answer.Changes = append(answer.Changes, auditChange{
+		list = append(list, auditChange{
 			EntityType: c.EntityType, EntityName: c.EntityName, ParentEntity: optional(c.ParentEntity), ChangeType: c.ChangeType,
 		})
 	}
-	return answer
+	return list
+}
+
+func (c auditChange) String() string {
+	return changed(c.ChangeType, c.EntityType, text(c.ParentEntity), c.EntityName)
 }
 
 func (a auditAnswer) people(p *page) {
@@ -232,7 +241,7 @@ func (e auditEvent) what() string {
 			changes = append(changes, "...")
 			break
 		}
-		changes = append(changes, changed(c.ChangeType, c.EntityType, text(c.ParentEntity), c.EntityName))
+		changes = append(changes, c.String())
 	}
 	if len(changes) > 0 {
 		said += " (" + strings.Join(changes, ", ") + ")"
