@@ -4,8 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -110,5 +112,37 @@ func TestAuthorDoesNotApprove(t *testing.T) {
 	w.approve(digest, "bo")
 	if result := tenantOf(t, w.sync(), "acme").Result; !result.Changed {
 		t.Errorf("got %s: %s", result.Action, result.Message)
+	}
+}
+
+// After an approval the very next pass of a daemon runs the plan: tenants that
+// wait for it do not wait for their turn as well.
+func TestRunActsOnAnApproval(t *testing.T) {
+	w := guarded(t, "policy: {narrowing: approve}\n")
+	r, closeAll := w.open()
+	defer closeAll()
+	passes := make(chan reconcile.Report, 10)
+	r.Poll = time.Hour
+	r.OnPass = func(report reconcile.Report, _ error) { passes <- report }
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- r.Run(ctx) }()
+
+	digest := tenantOf(t, <-passes, "acme").Result.Plan.Digest
+	if err := r.Store.Approve(ctx, state.Approval{Plan: digest, Actor: "bo"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Notice(ctx); err != nil {
+		t.Fatal(err)
+	}
+	report := <-passes
+	for _, id := range []string{"acme", "globex"} {
+		if result := tenantOf(t, report, id).Result; !result.Changed {
+			t.Errorf("%s: got %s: %s", id, result.Action, result.Message)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
