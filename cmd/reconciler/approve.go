@@ -31,11 +31,11 @@ commit does not count.`,
   reconciler approve 6f4ce1997b2c --actor "Bo Lind <bo@example.com>" --data ./data`,
 		Args: cobra.ExactArgs(1),
 		RunE: c.start(func(ctx context.Context, args []string) error {
-			q.Plan, q.Actor, q.Via = strings.ToLower(args[0]), c.actor(), viaCLI
+			q.Plan, q.Actor = strings.ToLower(args[0]), c.actor()
 			if err := q.check(); err != nil {
 				return err
 			}
-			answer, err := change(ctx, c, q, (*control).approve)
+			answer, err := change(ctx, c, approvePath, q, (*control).approve)
 			if err != nil {
 				return err
 			}
@@ -81,7 +81,6 @@ It reads DIR/state.db alone, and works while the daemon runs.`,
 type approveRequest struct {
 	Plan   string `json:"plan"` // digest or the beginning of it
 	Actor  string `json:"actor"`
-	Via    string `json:"via"`
 	Reason string `json:"reason"`
 }
 
@@ -139,7 +138,7 @@ func (a approvalsAnswer) people(p *page) {
 
 // approve records an approval of a plan that is known.
 func (k *control) approve(ctx context.Context, q approveRequest) (answer approveAnswer, err error) {
-	if err := q.check(); err != nil {
+	if err := errors.Join(q.check(), needActor(q.Actor)); err != nil {
 		return answer, err
 	}
 	digest, err := k.store.PlanDigest(ctx, q.Plan)
@@ -158,7 +157,7 @@ func (k *control) approve(ctx context.Context, q approveRequest) (answer approve
 	if err != nil {
 		return answer, err
 	}
-	a := state.Approval{Plan: digest, Actor: q.Actor, Via: q.Via, Reason: q.Reason, At: k.now()}
+	a := state.Approval{Plan: digest, Actor: q.Actor, Via: viaCLI, Reason: q.Reason, At: k.now()}
 	if err := k.store.Approve(ctx, a); err != nil {
 		return answer, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ type cli struct {
 	tenants    []string
 
 	acceptRewrite bool
+
+	patience time.Duration // for tests; default patience
 
 	settings config.Settings
 }

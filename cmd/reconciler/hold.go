@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,11 +36,16 @@ func (t *target) flags(command *cobra.Command) {
 
 // args completes a target with the arguments of its command.
 func (t *target) args(args []string) error {
-	given := len(args)
 	if len(args) > 0 {
 		t.Tenant = protocol.TenantID(args[0])
 	}
-	for _, yes := range []bool{len(t.Match) > 0, t.All} {
+	return t.check()
+}
+
+// check says that a target is none, or more than one.
+func (t *target) check() error {
+	given := 0
+	for _, yes := range []bool{t.Tenant != "", len(t.Match) > 0, t.All} {
 		if yes {
 			given++
 		}
@@ -92,8 +98,8 @@ A hold that is there already is replaced.`,
 			if q.Reason == "" {
 				return usagef("--reason is missing: say why, for those who find the tenant held")
 			}
-			q.target, q.Actor, q.Via, q.Until = on, c.actor(), viaCLI, at
-			answer, err := change(ctx, c, q, (*control).hold)
+			q.target, q.Actor, q.Until = on, c.actor(), at
+			answer, err := change(ctx, c, holdPath, q, (*control).hold)
 			if err != nil {
 				return err
 			}
@@ -123,8 +129,8 @@ stays held as long as another hold covers it.`,
 			if err := on.args(args); err != nil {
 				return err
 			}
-			q.target, q.Actor, q.Via = on, c.actor(), viaCLI
-			answer, err := change(ctx, c, q, (*control).release)
+			q.target, q.Actor = on, c.actor()
+			answer, err := change(ctx, c, releasePath, q, (*control).release)
 			if err != nil {
 				return err
 			}
@@ -141,7 +147,6 @@ stays held as long as another hold covers it.`,
 type holdRequest struct {
 	target
 	Actor  string    `json:"actor"`
-	Via    string    `json:"via"`
 	Reason string    `json:"reason"`
 	Until  time.Time `json:"until,omitzero"`
 }
@@ -150,7 +155,6 @@ type holdRequest struct {
 type releaseRequest struct {
 	target
 	Actor  string `json:"actor"`
-	Via    string `json:"via"`
 	Reason string `json:"reason"`
 }
 
@@ -213,6 +217,9 @@ func (a releaseAnswer) people(p *page) {
 
 // hold sets a hold.
 func (k *control) hold(ctx context.Context, q holdRequest) (holdAnswer, error) {
+	if err := errors.Join(q.check(), needActor(q.Actor)); err != nil {
+		return holdAnswer{}, err
+	}
 	if q.Tenant != "" {
 		// A hold on a name that is misspelled would hold nothing.
 		if _, seen, err := k.store.ObservedOf(ctx, q.Tenant); err != nil {
@@ -222,7 +229,7 @@ func (k *control) hold(ctx context.Context, q holdRequest) (holdAnswer, error) {
 		}
 	}
 	h := state.Hold{
-		Tenant: q.Tenant, Labels: q.labels(), Owner: q.Actor, Via: q.Via, Reason: q.Reason,
+		Tenant: q.Tenant, Labels: q.labels(), Owner: q.Actor, Via: viaCLI, Reason: q.Reason,
 		SetAt: k.now(), Until: q.Until,
 	}
 	if err := k.store.SetHold(ctx, h); err != nil {
@@ -235,6 +242,9 @@ func (k *control) hold(ctx context.Context, q holdRequest) (holdAnswer, error) {
 // for any bundle, and those of rollbacks.
 func (k *control) release(ctx context.Context, q releaseRequest) (releaseAnswer, error) {
 	answer := releaseAnswer{Released: []holdAnswer{}}
+	if err := errors.Join(q.check(), needActor(q.Actor)); err != nil {
+		return answer, err
+	}
 	holds, err := k.store.Holds(ctx)
 	if err != nil {
 		return answer, err
@@ -243,7 +253,7 @@ func (k *control) release(ctx context.Context, q releaseRequest) (releaseAnswer,
 		if h.Tenant != q.Tenant || h.Labels != q.labels() {
 			continue
 		}
-		e := state.Event{Actor: q.Actor, Via: q.Via, Kind: state.EventReleased, Reason: q.Reason}
+		e := state.Event{Actor: q.Actor, Via: viaCLI, Kind: state.EventReleased, Reason: q.Reason}
 		ended, err := k.store.EndHold(ctx, h, e)
 		if err != nil {
 			return answer, err

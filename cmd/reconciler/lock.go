@@ -17,14 +17,18 @@ type lock struct{ file *os.File }
 
 // heldError says that another process works on the data directory.
 type heldError struct {
-	dir string
-	pid int // 0 when the file does not say
+	dir  string
+	pid  int  // 0 when the file does not say
+	deaf bool // it takes no commands
 }
 
 func (e *heldError) Error() string {
 	holder := "another process"
 	if e.pid > 0 {
 		holder = fmt.Sprintf("process %d", e.pid)
+	}
+	if e.deaf {
+		return fmt.Sprintf("data directory %s is in use by %s, which takes no commands: wait until it has ended", e.dir, holder)
 	}
 	return fmt.Sprintf("data directory %s is in use by %s: stop it, or give another --data", e.dir, holder)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -21,6 +22,9 @@ func runCommand(c *cli) *cobra.Command {
 moves: at each poll, and at once for a local repository, which is watched. A
 tenant that fails is tried again, ever more slowly, without holding up others.
 
+"reconciler approve", "hold" and "release" reach it through the socket
+DIR/reconciler.sock, and what they change counts at once.
+
 The first SIGINT or SIGTERM lets what is under way finish, the second one ends
 the process at once; both are safe at any moment.`,
 		Example: `  reconciler run --repo /srv/git/company.git --data /var/lib/reconciler
@@ -32,7 +36,7 @@ the process at once; both are safe at any moment.`,
 	return command
 }
 
-func (c *cli) run(ctx context.Context) error {
+func (c *cli) run(ctx context.Context) (err error) {
 	w, err := c.openFleet(ctx)
 	if err != nil {
 		return err
@@ -42,8 +46,14 @@ func (c *cli) run(ctx context.Context) error {
 	w.config.By = deploy.Doer{Actor: cmp.Or(c.settings.Actor, "reconciler"), Via: viaDaemon}
 	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
+	loop := reconcile.New(w.config)
+	commands, err := serve(c.settings.Data, &control{store: w.config.Store, now: time.Now, notice: loop.Notice}, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, commands.close()) }()
 	log.Info("daemon started", attrRepo, w.config.Repo.String(), attrData, c.settings.Data, attrPoll, string(c.settings.Poll))
-	err = reconcile.New(w.config).Run(ctx)
+	err = loop.Run(ctx)
 	log.Info("daemon stopped")
 	return err
 }

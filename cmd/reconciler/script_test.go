@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 //	commit DIR MESSAGE   commits what DIR holds, making a repository of it first
 //	masked FILE          writes FILE (or stdout, stderr) to "masked", with ids,
 //	                     times and durations, which differ each time, masked
+//	capture NAME PATTERN sets a variable to what the pattern's group matched in stdout
 //	exits CODE ARG...    runs reconciler ARG..., which must end with CODE
 //	sql DB STATEMENT     runs a statement on a database file and prints its rows
 //	daemon ARG...        starts reconciler run in the background
@@ -60,7 +61,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"commit": commit, "masked": masked, "exits": exits, "sql": sql,
+			"commit": commit, "masked": masked, "capture": capture, "exits": exits, "sql": sql,
 			"daemon": startDaemon, "expect": expect, "interrupt": interrupt,
 		},
 	})
@@ -77,6 +78,18 @@ func commit(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(ts.Exec("git", "-C", dir, "add", "-A"))
 	ts.Check(ts.Exec("git", "-C", dir, "commit", "-q", "--allow-empty", "-m", args[1]))
+}
+
+// capture keeps a digest or an id for the rest of the script.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME PATTERN")
+	}
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("stdout has nothing that matches %s", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // exits runs the program and checks its exit code.
