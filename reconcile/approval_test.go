@@ -146,3 +146,22 @@ func TestRunActsOnAnApproval(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A tenant may ask for an approval where its fleet does not, and is alone in
+// waiting for it.
+func TestTenantIsStricterThanItsFleet(t *testing.T) {
+	content := shop("acme", "globex")
+	content["fleet.yaml"] = "policy: {narrowing: allow}\n"
+	content["tenants/acme/tenant.yaml"] += "policy: {narrowing: approve}\n"
+	w := newWorld(t, content)
+	w.sync()
+	w.commit("unique names", files{"apps/shop/objects/customer.yaml": uniqueNames})
+	report := w.sync()
+	if got := actions(report); got["acme"] != deploy.Blocked || !tenantOf(t, report, "globex").Result.Changed {
+		t.Fatalf("got %v", got)
+	}
+	w.approve(w.awaiting("acme"), "bo")
+	if result := tenantOf(t, w.sync(), "acme").Result; !result.Changed {
+		t.Errorf("got %s: %s", result.Action, result.Message)
+	}
+}

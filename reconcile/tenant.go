@@ -105,7 +105,7 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         policyOf(c),
+		Policy:         policyOf(c, t.Spec.Policy),
 		LastDeployment: f.observed[t.ID].Deployment,
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject,
 	}
