@@ -290,3 +290,34 @@ func TestRunActsOnHolds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A hold that is set while a pass goes on is in the way of the tenants that
+// the pass has not come to.
+func TestHoldInThePassUnderWay(t *testing.T) {
+	content := shop("acme", "beta", "globex")
+	content["fleet.yaml"] = "rollout: {maxConcurrent: 1}\n"
+	w := newWorld(t, content)
+	r, closeAll := w.open()
+	defer closeAll()
+	first := true
+	r.OnTenant = func(reconcile.Tenant) {
+		if !first {
+			return
+		}
+		first = false
+		if err := r.Store.SetHold(t.Context(), state.Hold{Owner: "ops", Reason: "stop"}); err != nil {
+			t.Error(err)
+		}
+		if err := r.Notice(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	report, err := r.Sync(t.Context(), reconcile.Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]deploy.Action{"acme": deploy.Create, "beta": reconcile.Held, "globex": reconcile.Held}
+	if diff := cmp.Diff(want, actions(report)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
