@@ -22,12 +22,12 @@ type control struct {
 	notice func(context.Context) error // tells the daemon's loop; nil where there is none
 }
 
-// changed makes a change count at once.
+// changed makes a change count at once, also when who asked for it has left.
 func (k *control) changed(ctx context.Context) error {
 	if k.notice == nil {
 		return nil
 	}
-	return k.notice(ctx)
+	return k.notice(context.WithoutCancel(ctx))
 }
 
 func needActor(actor string) error {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // lock is the hold of one process on a data directory: flock(2) on DIR/lock,
@@ -50,6 +51,18 @@ func acquire(dir string) (*lock, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return &lock{file}, nil
+}
+
+// acquireSoon locks a data directory, waiting for a command that holds it for
+// some milliseconds, such as a hold while the daemon is started.
+func acquireSoon(dir string) (*lock, error) {
+	for giveUp := time.Now().Add(time.Second); ; time.Sleep(20 * time.Millisecond) {
+		l, err := acquire(dir)
+		var held *heldError
+		if !errors.As(err, &held) || time.Now().After(giveUp) {
+			return l, err
+		}
+	}
 }
 
 // sign writes this process's id into the lock file.

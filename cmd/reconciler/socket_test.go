@@ -230,3 +230,23 @@ func TestChangeWaitsForTheLock(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A daemon that is started while a command has the lock starts all the same.
+func TestLockIsWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	held, err := acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { _ = held.release() })
+	l, err := acquireSoon(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := acquireSoon(dir); err == nil {
+		t.Error("the lock was taken twice")
+	}
+	if err := l.release(); err != nil {
+		t.Error(err)
+	}
+}
