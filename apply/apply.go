@@ -26,6 +26,10 @@ type Deployment struct {
 	// Adopt lets the first deployment into a database that has tables take
 	// them over. Without it such a database gives ErrUnknownDatabase.
 	Adopt bool
+	// Undo are the journal rows that a rollback takes back, oldest first: rows
+	// that their seed data wrote go with them where nobody has touched them.
+	Undo   []Entry
+	BackTo string // of a rollback: the deployment that it goes back to; "0" for none at all
 	// Seen is what the plan was made for, as Read found it on this connection.
 	// While nobody has committed since, it is not read again. May be nil.
 	Seen *Reading
@@ -81,7 +85,7 @@ type runner struct {
 	outcome    Outcome
 	violations int // of foreign keys, before the plan
 	counts     []int64
-	before     []beforeImage // of rows that seed data changed
+	images     []image // of rows that seed data wrote
 }
 
 // foreignKeys switches enforcement and reads it back: a rebuild with it on
@@ -111,6 +115,7 @@ func (r *runner) transaction(ctx context.Context) error {
 	}{
 		{protocol.DeployValidating, r.verifyStart},
 		{protocol.DeployValidating, r.preChecks},
+		{protocol.DeployMigrating, r.undoSeeds},
 		{protocol.DeployMigrating, r.migrate},
 		{protocol.DeployMigrating, r.verifyCounts},
 		{protocol.DeployRegistering, r.seed},
@@ -207,7 +212,7 @@ func (r *runner) register(ctx context.Context) error {
 			return &StatementError{Index: -1, SQL: sql, Err: err}
 		}
 	}
-	return writeMeta(ctx, r.conn, r.plan, r.deployment.Owner)
+	return r.writeMeta(ctx)
 }
 
 // verifyCounts makes sure that no row of a rebuilt or renamed table is

@@ -24,7 +24,8 @@ type tenant struct {
 	t    testing.TB
 	path string
 	n    int
-	keep bool // KeepValues
+	keep bool     // KeepValues
+	due  []string // retired names whose retention is over
 }
 
 func newTenant(t testing.TB) *tenant {
@@ -90,12 +91,12 @@ func (x *tenant) plan(objects string) (*plan.Plan, error) {
 	x.t.Helper()
 	conn := x.open()
 	defer conn.Close()
-	return planFor(x.t.Context(), conn, parse(x.t, objects), x.keep)
+	return planFor(x.t.Context(), conn, parse(x.t, objects), x.keep, x.due)
 }
 
 // planFor makes and proves a plan. prepare may add to its input, knowing what
 // the database says about itself.
-func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, keep bool,
+func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, keep bool, due []string,
 	prepare ...func(apply.Record, *plan.Input),
 ) (*plan.Plan, error) {
 	seen, err := apply.Read(ctx, conn)
@@ -125,12 +126,12 @@ func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, k
 			return nil, f
 		}
 	}
-	compared, err := diff.Compute(diff.Live{Tables: live, Owned: owned}, diff.Desired{Tables: tables})
+	compared, err := diff.Compute(diff.Live{Tables: live, Owned: owned, Retire: true, Due: due}, diff.Desired{Tables: tables})
 	if err != nil {
 		return nil, err
 	}
 	in := plan.Input{
-		Diff: compared, Master: master, Live: live, Desired: tables, KeepValues: keep,
+		Diff: compared, Master: master, Live: live, Desired: tables, KeepValues: keep, Retire: true,
 		FromApplied: record.Applied, Bundle: schema.Digest(tables),
 	}
 	for _, add := range prepare {

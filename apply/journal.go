@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -32,9 +33,12 @@ var ownTables = []string{
  from_fingerprint TEXT NOT NULL,
  to_fingerprint TEXT NOT NULL,
  schema_digest TEXT NOT NULL,
+ retired TEXT NOT NULL,
+ back_to TEXT NOT NULL,
  statements TEXT NOT NULL,
  way_back TEXT NOT NULL,
- before_images TEXT NOT NULL
+ undo TEXT NOT NULL,
+ images TEXT NOT NULL
 )`,
 	`CREATE TABLE _reconciler_meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)`,
 	`CREATE TABLE _reconciler_seed (
@@ -73,16 +77,37 @@ func (o Owner) check(claims Owner) error {
 // that of a database without a journal.
 type Record struct {
 	Owner       Owner
-	Owned       string            // schema.Owned as JSON
-	Applied     string            // applied digest
-	Registered  string            // the definitions that are ours, see plan.Registered
-	SeedDigests map[string]string // by seed set
-	Policy      string            // plan-policy digest of the last deployment
-	Last        *Entry            // newest journal row
+	Owned       string             // schema.Owned as JSON
+	Applied     string             // applied digest
+	Registered  string             // the definitions that are ours, see plan.Registered
+	SeedDigests map[string]string  // by seed set
+	Policy      string             // plan-policy digest of the last deployment
+	Retired     map[string]Retired // by retired name
+	Last        *Entry             // newest journal row
 }
 
-// Entry is one journal row: one deployment that committed. Statements and
-// WayBack are left out of Record.Last.
+// Retired says when a column or table was retired, and by which deployment.
+// What it was is in Record.Owned.
+type Retired struct {
+	Deployment string    `json:"deployment"`
+	At         time.Time `json:"at"`
+}
+
+// Due lists the retired names, in byte order, whose retention is over at a
+// time.
+func (r Record) Due(retention time.Duration, now time.Time) []string {
+	var due []string
+	for name, retired := range r.Retired {
+		if !now.Before(retired.At.Add(retention)) {
+			due = append(due, name)
+		}
+	}
+	slices.Sort(due)
+	return due
+}
+
+// Entry is one journal row: one deployment that committed. Statements, WayBack
+// and Undo are left out of Record.Last.
 type Entry struct {
 	Deployment     string
 	At             time.Time
@@ -93,8 +118,12 @@ type Entry struct {
 	Plan           string
 	From, To       string // fingerprints
 	SchemaDigest   string
+	BackTo         string // of a rollback: the deployment that it went back to
 	Statements     []string
 	WayBack        []string
+	Undo           []plan.Undo // the definitions that it changed, as they were
+
+	images []image
 }
 
 // Reading is what a database was seen to be at one moment.
@@ -165,7 +194,7 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {
 		return Record{}, fmt.Errorf("read the database's record of seeds: %w", err)
 	}
-	entries, err := readEntries(ctx, conn, "'[]', '[]'", "ORDER BY seq DESC LIMIT 1")
+	entries, err := readEntries(ctx, conn, "'[]', '[]', '[]', '[]'", "ORDER BY seq DESC LIMIT 1")
 	if err != nil {
 		return Record{}, err
 	}
@@ -173,7 +202,39 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		return Record{}, errors.New("read the database's record: its journal is empty")
 	}
 	record.Last = &entries[0]
-	return record, nil
+	record.Retired, err = readRetired(ctx, conn, record.Owned)
+	return record, err
+}
+
+// readRetired finds the deployment that retired each name: the newest that
+// says so, because a name that is free again is given anew.
+func readRetired(ctx context.Context, conn database.Conn, owned string) (map[string]Retired, error) {
+	record, err := schema.ParseOwned(owned)
+	if err != nil {
+		return nil, err
+	}
+	names := record.RetiredNames()
+	if len(names) == 0 {
+		return nil, nil
+	}
+	rows, err := conn.Query(ctx, "SELECT deployment, at, retired FROM _reconciler_journal WHERE retired <> '[]' ORDER BY seq")
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	retired := map[string]Retired{}
+	for _, row := range rows.Values {
+		at, err := time.Parse(time.RFC3339Nano, str(row[1]))
+		var given []string
+		if err := errors.Join(err, json.Unmarshal([]byte(str(row[2])), &given)); err != nil {
+			return nil, fmt.Errorf("read the journal: deployment %s: %w", str(row[0]), err)
+		}
+		for _, name := range given {
+			if slices.Contains(names, name) {
+				retired[name] = Retired{Deployment: str(row[0]), At: at}
+			}
+		}
+	}
+	return retired, nil
 }
 
 // Journal returns the whole journal, oldest first. A database without one
@@ -183,13 +244,13 @@ func Journal(ctx context.Context, conn database.Conn) ([]Entry, error) {
 	if err != nil || !master.Reconciled {
 		return nil, err
 	}
-	return readEntries(ctx, conn, "statements, way_back", "ORDER BY seq")
+	return readEntries(ctx, conn, "statements, way_back, undo, images", "ORDER BY seq")
 }
 
-// readEntries reads journal rows; texts are the two columns that may be large.
+// readEntries reads journal rows; texts are the columns that may be large.
 func readEntries(ctx context.Context, conn database.Conn, texts, order string) ([]Entry, error) {
 	rows, err := conn.Query(ctx, `SELECT deployment, at, revision, author, bundle, previous_bundle, plan,
- from_fingerprint, to_fingerprint, schema_digest, `+texts+` FROM _reconciler_journal `+order)
+ from_fingerprint, to_fingerprint, schema_digest, back_to, `+texts+` FROM _reconciler_journal `+order)
 	if err != nil {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}
@@ -202,8 +263,11 @@ func readEntries(ctx context.Context, conn database.Conn, texts, order string) (
 		e := Entry{
 			Deployment: str(row[0]), At: at, Revision: str(row[2]), Author: str(row[3]), Bundle: str(row[4]),
 			PreviousBundle: str(row[5]), Plan: str(row[6]), From: str(row[7]), To: str(row[8]), SchemaDigest: str(row[9]),
+			BackTo: str(row[10]),
 		}
-		if err := errors.Join(json.Unmarshal([]byte(str(row[10])), &e.Statements), json.Unmarshal([]byte(str(row[11])), &e.WayBack)); err != nil {
+		err = errors.Join(json.Unmarshal([]byte(str(row[11])), &e.Statements), json.Unmarshal([]byte(str(row[12])), &e.WayBack),
+			json.Unmarshal([]byte(str(row[13])), &e.Undo), json.Unmarshal([]byte(str(row[14])), &e.images))
+		if err != nil {
 			return nil, fmt.Errorf("read the journal: deployment %s: %w", e.Deployment, err)
 		}
 		entries = append(entries, e)
@@ -212,7 +276,8 @@ func readEntries(ctx context.Context, conn database.Conn, texts, order string) (
 }
 
 // writeMeta records who owns the database and what is ours in it.
-func writeMeta(ctx context.Context, conn database.Conn, p *plan.Plan, owner Owner) error {
+func (r *runner) writeMeta(ctx context.Context) error {
+	p, owner := r.plan, r.deployment.Owner
 	seeds, err := json.Marshal(p.SeedDigests)
 	if err != nil {
 		return fmt.Errorf("record seeds: %w", err)
@@ -220,7 +285,7 @@ func writeMeta(ctx context.Context, conn database.Conn, p *plan.Plan, owner Owne
 	if p.SeedDigests == nil {
 		seeds = []byte("{}")
 	}
-	_, err = conn.Exec(ctx, `INSERT INTO _reconciler_meta (key, value) VALUES
+	_, err = r.conn.Exec(ctx, `INSERT INTO _reconciler_meta (key, value) VALUES
  ('format', ?), ('fleet', ?), ('environment', ?), ('tenant', ?),
  ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?)
  ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
@@ -240,17 +305,17 @@ func (r *runner) journal(ctx context.Context) error {
 	}
 	d := r.deployment
 	_, err := r.conn.Exec(ctx, `INSERT INTO _reconciler_journal (deployment, at, revision, author, bundle, previous_bundle, plan,
- from_fingerprint, to_fingerprint, schema_digest, statements, way_back, before_images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+ from_fingerprint, to_fingerprint, schema_digest, retired, back_to, statements, way_back, undo, images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		d.ID, d.At.UTC().Format("2006-01-02T15:04:05.000Z"), d.Revision, d.Author, r.plan.Bundle, d.PreviousBundle, r.plan.Digest,
-		r.plan.From, r.plan.To, r.plan.ToSchema, list(statements), list(r.plan.WayBack), list(r.before))
+		r.plan.From, r.plan.To, r.plan.ToSchema, list(r.plan.Retired), d.BackTo, list(statements), list(r.plan.WayBack), list(r.plan.Undo), list(r.images))
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
 	return nil
 }
 
-// list writes statements or before-images as JSON; nil is the empty list.
-func list[T string | beforeImage](values []T) string {
+// list writes one of the journal's lists as JSON; nil is the empty list.
+func list[T string | plan.Undo | image](values []T) string {
 	if values == nil {
 		values = []T{}
 	}

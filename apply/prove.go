@@ -31,7 +31,7 @@ func Prove(ctx context.Context, in plan.Input, p *plan.Plan) error {
 	if err := s.prepare(ctx); err != nil {
 		return fmt.Errorf("prove plan: %w", err)
 	}
-	before, err := s.contents(ctx, in.Diff.Managed)
+	before, err := s.contents(ctx)
 	if err != nil {
 		return fmt.Errorf("prove plan: %w", err)
 	}
@@ -227,7 +227,7 @@ func (s scratch) back(ctx context.Context, after schema.Master, before map[strin
 	if !s.plan.Migration.Reversible {
 		return nil
 	}
-	values, err := s.contents(ctx, s.in.Diff.Managed)
+	values, err := s.contents(ctx)
 	if err != nil {
 		return err
 	}
@@ -239,22 +239,24 @@ func (s scratch) back(ctx context.Context, after schema.Master, before map[strin
 	return nil
 }
 
-// contents returns the rows of our tables as text, by table name before the
-// plan.
-func (s scratch) contents(ctx context.Context, tables []schema.Table) (map[string]string, error) {
-	names := plan.NamesBefore(s.in.Diff)
+// contents returns the rows of our tables as text, by table, under the names
+// that they have before the plan and after the way back.
+func (s scratch) contents(ctx context.Context) (map[string]string, error) {
 	all := map[string]string{}
-	for _, t := range tables {
+	for _, t := range plan.Before(s.in.Diff) {
 		if t.Name == plan.RegistryTable {
 			continue // the registry is not part of the way back
 		}
-		table, columns := names(t)
+		columns := make([]string, len(t.Columns))
+		for i, c := range t.Columns {
+			columns[i] = schema.Quote(c.Name)
+		}
 		rows, err := s.conn.Query(ctx, fmt.Sprintf("SELECT %s FROM %s WHERE id = '1' ORDER BY id",
-			strings.Join(columns, ", "), schema.Quote(table)))
+			strings.Join(columns, ", "), schema.Quote(t.Name)))
 		if err != nil {
 			return nil, err
 		}
-		all[table] = fmt.Sprint(rows.Values)
+		all[t.Name] = fmt.Sprint(rows.Values)
 	}
 	return all, nil
 }

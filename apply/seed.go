@@ -2,7 +2,6 @@ package apply
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,14 +14,6 @@ import (
 // SeedSkip is the seed mode that leaves out the records that cannot be
 // loaded. In every other mode one of them fails the deployment.
 const SeedSkip = "skip"
-
-// beforeImage is a row as it was before seed data changed it. The journal
-// keeps it, so that what was overwritten can be put back.
-type beforeImage struct {
-	Table  string          `json:"table"`
-	ID     string          `json:"id"`
-	Values json.RawMessage `json:"values"` // SQL literals by column
-}
 
 // seed loads the plan's records. A constraint undoes the statement that broke
 // it and nothing else, so that one deployment finds every record that cannot
@@ -47,8 +38,8 @@ func (r *runner) seed(ctx context.Context) error {
 		if did.written {
 			loaded[record] = true
 		}
-		if did.before != nil {
-			r.before = append(r.before, *did.before)
+		if did.image != nil {
+			r.images = append(r.images, *did.image)
 		}
 		if plan.Refusals(did.issues) != nil {
 			refused[record] = true
@@ -83,7 +74,7 @@ func (r *runner) inTransaction(ctx context.Context) error {
 // loading is what one statement of a record did.
 type loading struct {
 	written bool
-	before  *beforeImage // of a row that was changed
+	image   *image // of the row that was written
 	issues  []plan.SeedIssue
 }
 
@@ -109,10 +100,16 @@ func load(ctx context.Context, conn database.Conn, s plan.Seed) (loading, error)
 		return did, nil
 	}
 	did.written = true
-	if row := found.Values[0]; row[0] != nil {
-		did.before = &beforeImage{Table: s.Table, ID: str(row[0]), Values: json.RawMessage(str(row[1]))}
+	before, noted := found.Values[0], database.Rows{}
+	if before[0] != nil {
+		if noted, err = conn.Query(ctx, noteQuery, s.Object, s.Key); err != nil {
+			return did, err
+		}
 	}
-	_, err = conn.Exec(ctx, s.Note)
+	if _, err = conn.Exec(ctx, s.Note); err != nil {
+		return did, err
+	}
+	did.image, err = imageOf(ctx, conn, s, before, noted)
 	return did, err
 }
 

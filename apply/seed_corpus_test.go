@@ -83,7 +83,8 @@ func (x *seeded) rows(object string, of *seeded) string {
 }
 
 // TestSeedCorpus loads the seed data of real applications: of each version
-// into a new tenant, and of all versions, one after the other, into one.
+// into a new tenant, and of all versions of an
+// application, one after the other, into one.
 func TestSeedCorpus(t *testing.T) {
 	const absent = "the field is required and the record has no value for it"
 	early := []string{
@@ -114,7 +115,11 @@ func TestSeedCorpus(t *testing.T) {
 		{"app-todo/04-b271691a.json", 8, nil, 8},
 		{"app-todo/05-5337ef16.json", 8, nil, 0},
 	}
-	one := &seeded{tenant: newTenant(t)}
+	tenants := map[string]*seeded{}
+	for _, v := range versions {
+		app, _, _ := strings.Cut(v.file, "/")
+		tenants[app] = &seeded{tenant: newTenant(t)}
+	}
 	for _, v := range versions {
 		t.Run(v.file, func(t *testing.T) {
 			objects, sets := corpus(t, v.file)
@@ -128,6 +133,9 @@ func TestSeedCorpus(t *testing.T) {
 			if fresh.outcome.Seeded != v.seeded {
 				t.Errorf("got %d records seeded, want %d", fresh.outcome.Seeded, v.seeded)
 			}
+			app, _, _ := strings.Cut(v.file, "/")
+			one := *tenants[app]
+			one.t = t
 			if err := one.seedAll(objects, sets, "skip"); err != nil {
 				t.Fatal(err)
 			}

@@ -49,7 +49,7 @@ func (x *seeded) seedAll(objects []schema.Object, sets []plan.SeedSet, mode stri
 	x.t.Helper()
 	conn := x.open()
 	defer conn.Close()
-	p, err := planFor(x.t.Context(), conn, objects, false, func(record apply.Record, in *plan.Input) {
+	p, err := planFor(x.t.Context(), conn, objects, false, nil, func(record apply.Record, in *plan.Input) {
 		in.SeedMode = mode
 		in.Seeds = plan.CompileSeeds(plan.SeedInput{
 			Sets: sets, Objects: objects, Tables: in.Desired, Applied: record.SeedDigests,
@@ -235,15 +235,21 @@ func TestSeedModes(t *testing.T) {
 	})
 }
 
-func TestSeedKeepsBeforeImages(t *testing.T) {
+func TestSeedKeepsImages(t *testing.T) {
 	x := &seeded{tenant: newTenant(t)}
-	x.mustSeed(`[{"object": "account", "records": [{"name": "it's", "revenue": 1.5}, {"name": "Beta"}]}]`)
-	expect(t, x.query("SELECT before_images FROM _reconciler_journal"), "[]")
+	id := func(name string) string { return `"id":"` + plan.RowID("account", name) + `"` }
+	after := func(name, values string) string {
+		return `"after":{"id":"'` + plan.RowID("account", name) + `'","name":"'` + strings.ReplaceAll(name, "'", "''") + `'"` + values + `,"stage":"'new'"}`
+	}
+	x.mustSeed(`[{"object": "account", "records": [{"name": "it's", "revenue": 1.5}]}]`)
+	expect(t, x.query("SELECT images FROM _reconciler_journal"),
+		`[{"object":"account","key":"it's","table":"account",`+id("it's")+`,"values":null,`+after("it's", `,"revenue":"1.5"`)+`}]`)
 	x.exec("UPDATE account SET updated_at = 'then'")
-	x.mustSeed(`[{"object": "account", "records": [{"name": "it's", "revenue": 2, "code": "A"}, {"name": "Beta"}, {"name": "New"}]}]`)
-	expect(t, x.query("SELECT before_images FROM _reconciler_journal WHERE seq = 2"),
-		`[{"table":"account","id":"`+plan.RowID("account", "it's")+`","values":{"short_code":"NULL","name":"'it''s'","revenue":"1.5","updated_at":"'then'"}}]`)
-	expect(t, x.query("SELECT updated_at = 'then' FROM account ORDER BY name"), "1\n0\n0")
+	x.mustSeed(`[{"object": "account", "records": [{"name": "it's", "revenue": 2, "code": "A"}]}]`)
+	expect(t, x.query("SELECT images FROM _reconciler_journal WHERE seq = 2"),
+		`[{"object":"account","key":"it's","table":"account",`+id("it's")+
+			`,"values":{"name":"'it''s'","revenue":"1.5","short_code":"NULL","updated_at":"'then'"},"noted":{"name":"'it''s'","revenue":"1.5"},`+
+			after("it's", `,"revenue":"2.0","short_code":"'A'"`)+`}]`)
 }
 
 func TestSeedIssues(t *testing.T) {

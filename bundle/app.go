@@ -247,6 +247,10 @@ func (l *loader) readTag(ref AppRef, tag string) resolution {
 	before := l.options.Versions[tag]
 	l.fleet.Versions[tag] = before
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && before != "":
+		return resolution{
+			code: codeVersionMissing, message: fmt.Sprintf("tag %s is gone; it was %.12s", tag, before), next: "put the tag back",
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		return resolution{code: codeVersionMissing, message: fmt.Sprintf("there is no tag %s", tag), next: "push the tag; the tenant follows when it arrives"}
 	case err != nil:

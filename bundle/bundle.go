@@ -22,7 +22,7 @@ var ErrInvalid = errors.New("the bundle is not valid")
 
 // ErrNoTenants says that a tree holds no tenant at all. Nothing may be changed
 // or removed on account of such a tree.
-var ErrNoTenants = errors.New("there is no tenant below tenants/")
+var ErrNoTenants = errors.New("there is no tenant below tenants/, so nothing may change (a tenant is a directory with a tenant.yaml)")
 
 // Options say how to load.
 type Options struct {
@@ -37,6 +37,10 @@ type Options struct {
 	// Versions are the commits that tags resolved to before, as Fleet.Versions
 	// gave them. A tag that has moved since is an error.
 	Versions map[string]string
+	// Mapping finds what a database has no form for in an object that is
+	// right in itself. It must be the same for all loads with one Cache. Nil
+	// finds nothing.
+	Mapping func(Object) []Unmapped
 	// Cache remembers what was parsed, so that files that have not changed are
 	// not read again. It helps only with a tree that has a method
 	// Hash(path) (string, error), which names content by its hash.
@@ -118,6 +122,12 @@ type Object struct {
 	protocol.Object
 	RenamedFrom  string            // name of the object before, or empty
 	FieldRenames map[string]string // key of a field to its key before
+}
+
+// Unmapped is a part of an object that a database has no form for.
+type Unmapped struct {
+	Path                []any // leads to it: "indexes", 0, "partial"
+	Code, Message, Next string
 }
 
 // Fault is one thing wrong with a file.

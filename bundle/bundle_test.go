@@ -2,6 +2,7 @@ package bundle_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
@@ -63,6 +66,28 @@ func TestWholeTree(t *testing.T) {
 	broken := shop(map[string]string{"fleet.yaml": "polcy: {}\n"})
 	if _, err := bundle.Load(broken, bundle.Options{}); !errors.Is(err, bundle.ErrInvalid) || !strings.Contains(err.Error(), "fleet.yaml:1:1") {
 		t.Errorf("a broken fleet.yaml: got %v, want ErrInvalid with its place", err)
+	}
+	broken = shop(map[string]string{
+		"fleet.yaml": "polcy: {}\nretention: 7w\n", "apps/shop/objects/extra.yaml": "label: Extra\n",
+		"tenants/acme/tenant.yaml": "id: other\nname: Acme\nplan: gold\n",
+	})
+	_, err := bundle.Load(broken, bundle.Options{})
+	var invalid *bundle.InvalidError
+	if !errors.As(err, &invalid) {
+		t.Fatalf("got %v, want an InvalidError", err)
+	}
+	var got []string
+	for _, f := range invalid.Faults {
+		if f.IsError() {
+			got = append(got, fmt.Sprintf("%s:%d %s", f.File, f.Line, f.Code))
+		}
+	}
+	want := []string{
+		"fleet.yaml:1 unrecognized_keys", "fleet.yaml:2 bad_duration", "apps/shop/objects/extra.yaml:1 invalid_type",
+		"apps/shop/objects/extra.yaml:1 invalid_type", "tenants/acme/tenant.yaml:1 tenant_directory", "tenants/acme/tenant.yaml:3 invalid_value",
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Errorf("everything that is wrong, fleet.yaml first (-got +want):\n%s", diff)
 	}
 }
 

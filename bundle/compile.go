@@ -22,7 +22,7 @@ func Compile(data []byte) (*Desired, []Fault) {
 	if len(documents) == 0 && len(faults) == 0 {
 		p.faults = append(p.faults, config.FileError(compiledFile, config.CodeSyntax, "the bundle is empty", "write a JSON object"))
 	}
-	c := composeAll([]*part{p}, nil, true)
+	c := Options{}.composeAll([]*part{p}, nil, true)
 	if config.HasErrors(c.faults) {
 		return nil, c.faults
 	}

@@ -21,13 +21,14 @@ type composition struct {
 	objects     []*composed
 	faults      []Fault // sorted, those of the parts included
 	desired     map[config.Environment]*Desired
+	mapping     func(Object) []Unmapped
 }
 
 // composeAll composes parts, those of dependencies first. more are faults that
 // concern whoever has these parts. Where the parts are not all there are, or
 // one lost something, nothing is said about what refers to another part.
-func composeAll(parts []*part, more []Fault, complete bool) *composition {
-	c := &composition{parts: parts, desired: map[config.Environment]*Desired{}}
+func (o Options) composeAll(parts []*part, more []Fault, complete bool) *composition {
+	c := &composition{parts: parts, desired: map[config.Environment]*Desired{}, mapping: o.Mapping}
 	c.faults = append(c.faults, more...)
 	files := 0
 	complete = complete && !config.HasErrors(more)

@@ -59,8 +59,8 @@ func (l *loader) discover(dir string, depth int, before *directory) (*directory,
 		switch {
 		case strings.HasPrefix(e.Name(), "."):
 		case isOther(e):
-			d.places = append(d.places, lost(name, name, codeSymlink,
-				"this is a link or a submodule, which is not followed", "put the tenant's files here"))
+			f := l.tree.notAFile(name)
+			d.places = append(d.places, place{name, &f})
 		case e.IsDir():
 			var old *directory
 			if before != nil {
@@ -82,6 +82,9 @@ func (l *loader) placeOf(dir string, entries []fs.DirEntry) (place, bool) {
 		switch name := e.Name(); {
 		case name == tenantFile && e.Type().IsRegular():
 			return place{dir: dir}, true
+		case name == tenantFile && isOther(e):
+			f := l.tree.notAFile(path.Join(dir, name))
+			return place{dir, &f}, true
 		case name == tenantFile,
 			slices.Contains([]string{manifestFile, compiledFile, "tenant.yml", "tenant.json"}, name),
 			e.IsDir() && isForm(name) && !l.holdsTenants(path.Join(dir, name)):

@@ -17,6 +17,7 @@ const (
 	codeAppTwice          = "app_twice"            // an app twice in one tenant
 	codeColumnCollision   = "column_collision"     // two fields of one column
 	codeExtendMissing     = "extend_missing"       // an extension of an object that is not there
+	codeFileURL           = "file_url"             // a file: URL that leads to no file
 	codeIndexCollision    = "index_collision"      // two indexes of one name
 	codeIndexField        = "index_field_missing"  // an index over a field that is not there
 	codeIndexEmpty        = "index_without_fields" // an index without fields
@@ -42,6 +43,7 @@ const (
 	codeTenantID          = "tenant_id"           // not an id
 	codeTenantNested      = "tenant_nested"       // a tenant inside another one
 	codeTenantTwice       = "tenant_twice"        // one id in two directories
+	codeTooManyFields     = "too_many_fields"     // over 1,900 columns
 	codeTooManyFiles      = "too_many_files"      // over 10,000
 	codeTwoBundles        = "two_bundles"         // a compiled bundle beside definitions
 	codeUnknownFile       = "unknown_file"        // a file or directory that is not read

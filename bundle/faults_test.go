@@ -124,15 +124,82 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// A link in place of what the whole tree is known by changes nothing anywhere,
+// even where it leads to the like, and an app behind one is no app.
+func TestLinksAtTheTop(t *testing.T) {
+	for _, name := range []string{"fleet.yaml", "apps", "tenants", "apps/beta"} {
+		dir := t.TempDir()
+		if err := os.CopyFS(filepath.Join(dir, "elsewhere"), shop(map[string]string{
+			"fleet.yaml": "fleet: elsewhere\n", "apps/beta/app.yaml": "name: beta\nlabel: B\nversion: 1.0.0\n",
+		})); err != nil {
+			t.Fatal(err)
+		}
+		tree := shop(map[string]string{"tenants/acme/tenant.yaml": "id: acme\nname: A\napps: [{name: beta}]\n"})
+		for file := range tree {
+			if strings.HasPrefix(file, name) {
+				delete(tree, file)
+			}
+		}
+		if err := os.CopyFS(filepath.Join(dir, "tree"), tree); err != nil {
+			t.Fatal(err)
+		}
+		link := filepath.Join(dir, "tree", name)
+		if err := os.Symlink(filepath.Join(dir, "elsewhere", name), link); err != nil {
+			t.Fatal(err)
+		}
+		fleet, err := bundle.Load(os.DirFS(filepath.Join(dir, "tree")), bundle.Options{})
+		if name == "apps/beta" {
+			if err != nil || !slices.Contains(codes(fleet.Faults), "not_a_file") || tenant(t, fleet, "acme").Desired != nil {
+				t.Errorf("%s: got %v, %v", name, fleet, err)
+			}
+			continue
+		}
+		var invalid *bundle.InvalidError
+		if !errors.As(err, &invalid) || codes(invalid.Faults)[0] != "not_a_file" || invalid.Faults[0].File != name {
+			t.Errorf("%s: got %v, %v", name, fleet, err)
+		}
+	}
+}
+
+// What the database has no form for stands at its place in the file that brings
+// it, be that an extension's.
+func TestMapping(t *testing.T) {
+	tree := shop(map[string]string{
+		"tenants/acme/objects/more.yaml": "extend: product\nindexes:\n  - {fields: [name]}\n  - {fields: [name], partial: nonsense}\n",
+	})
+	mapping := func(o bundle.Object) []bundle.Unmapped {
+		if i := len(o.Indexes) - 1; o.Name == "product" && i >= 0 && o.Indexes[i].Partial == "nonsense" {
+			return []bundle.Unmapped{{Path: []any{"indexes", i, "partial"}, Code: "index_predicate", Message: "no", Next: "yes"}}
+		}
+		return nil
+	}
+	fleet, err := bundle.Load(tree, bundle.Options{Mapping: mapping})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := tenant(t, fleet, "acme")
+	if got, want := fmt.Sprint(x.Faults), "[tenants/acme/objects/more.yaml:4:31: no (yes)]"; got != want || x.Desired != nil {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if zeta := tenant(t, fleet, "zeta"); zeta.Desired == nil {
+		t.Errorf("a tenant without the extension is broken: %v", zeta.Faults)
+	}
+}
+
 func TestBounds(t *testing.T) {
 	many := map[string]string{}
 	for i := range 10_001 {
 		many[fmt.Sprintf("apps/shop/seed/%05d.yaml", i)] = "object: product\nrecords: []\n"
 	}
+	wide := "name: product\nfields:\n"
+	for i := range 1_900 {
+		wide += fmt.Sprintf("  f%d: {type: text}\n", i)
+	}
 	for code, changes := range map[string]map[string]string{
-		"too_large":      {"apps/shop/objects/product.yaml": "# " + strings.Repeat("x", config.MaxFileSize)},
-		"too_deep":       {"apps/shop/objects/product.yaml": strings.Repeat("[", 70) + strings.Repeat("]", 70)},
-		"too_many_files": many,
+		"too_many_fields": {"apps/shop/objects/product.yaml": wide},
+		"too_large":       {"apps/shop/objects/product.yaml": "# " + strings.Repeat("x", config.MaxFileSize)},
+		"too_deep":        {"apps/shop/objects/product.yaml": strings.Repeat("[", 70) + strings.Repeat("]", 70)},
+		"too_many_files":  many,
 	} {
 		if x := tenant(t, load(t, shop(changes)), "acme"); x.Desired != nil || !slices.Contains(codes(x.Faults), code) {
 			t.Errorf("%s: got %v", code, codes(x.Faults))
@@ -190,6 +257,7 @@ func TestVersionFaults(t *testing.T) {
 			Versions: map[string]string{"shop/v0.9.0": "beef"},
 			Version:  func(string, string) (fs.FS, string, error) { return tagged, "c0ffee", nil },
 		},
+		"version_missing":    {Versions: map[string]string{"shop/v0.9.0": "beef"}},
 		"version_mismatch":   {Version: func(string, string) (fs.FS, string, error) { return shop(nil), "c0ffee", nil }},
 		"version_unreadable": {Version: func(string, string) (fs.FS, string, error) { return nil, "", away }},
 		"app_missing":        {Version: func(string, string) (fs.FS, string, error) { return fstest.MapFS{}, "c0ffee", nil }},

@@ -39,10 +39,11 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 		fleet: &Fleet{Versions: map[string]string{}}, apps: map[string]*app{}, tags: map[string]resolution{},
 		sets: map[string]*appSet{}, told: map[*composition]bool{}, shared: map[*Desired]*Desired{},
 	}
-	if err := l.readFleet(); err != nil {
+	if err := l.folders(); err != nil {
 		return nil, err
 	}
-	if err := l.readTenants(); err != nil {
+	wrong := l.readFleet()
+	if err := l.readTenants(); err != nil && len(wrong) == 0 {
 		return nil, err
 	}
 	l.misnamed()
@@ -54,6 +55,9 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 		}
 	}
 	l.fleet.Faults = config.SortFaults(l.fleet.Faults)
+	if len(wrong) > 0 { // first of all: nobody is deployed on account of it
+		return nil, &InvalidError{Faults: slices.Concat(wrong, l.fleet.Faults)}
+	}
 	l.session.close()
 	return l.fleet, nil
 }
@@ -80,17 +84,31 @@ func (l *loader) tell(t *Tenant, faults ...Fault) {
 	}
 }
 
-func (l *loader) readFleet() error {
+// folders refuses a tree whose apps or tenants are somewhere else.
+func (l *loader) folders() error {
+	for _, name := range []string{appsDir, tenantsDir} {
+		if info, err := l.tree.Stat(name); err == nil && !info.IsDir() {
+			return &InvalidError{Faults: []Fault{l.tree.notAFile(name)}}
+		}
+	}
+	return nil
+}
+
+// readFleet reads fleet.yaml. When that has errors it returns its faults, and
+// the defaults stand in for what it says, so that the rest is checked as well.
+func (l *loader) readFleet() []Fault {
 	var data []byte
 	if _, err := l.tree.Stat(fleetFile); !errors.Is(err, fs.ErrNotExist) {
 		var fault *Fault
 		if data, fault = l.tree.read(fleetFile); fault != nil {
-			return &InvalidError{Faults: []Fault{*fault}}
+			l.fleet.Config, _ = config.ParseFleet(fleetFile, nil)
+			return []Fault{*fault}
 		}
 	}
 	fleet, faults := config.ParseFleet(fleetFile, data)
 	if config.HasErrors(faults) {
-		return &InvalidError{Faults: faults}
+		l.fleet.Config, _ = config.ParseFleet(fleetFile, nil)
+		return faults
 	}
 	l.fleet.Config, l.fleet.Faults = fleet, faults
 	return nil
@@ -197,19 +215,6 @@ func (l *loader) sameDatabase(t, other *Tenant) {
 		fmt.Sprintf("this is the database of tenant %q as well", other.ID), "give each tenant a database of its own"))
 }
 
-// address is what of a URL says which database it leads to.
-func address(url string) string {
-	url, _, _ = strings.Cut(url, "?")
-	scheme, rest, _ := strings.Cut(url, ":")
-	if !strings.EqualFold(scheme, "file") {
-		return strings.ToLower(strings.TrimSuffix(url, "/"))
-	}
-	if strings.HasPrefix(rest, "///") {
-		rest = rest[2:]
-	}
-	return "file:" + path.Clean(rest)
-}
-
 // unusedApps reads the apps that no tenant uses, for their faults.
 func (l *loader) unusedApps() {
 	entries, err := l.tree.ReadDir(appsDir)
@@ -217,9 +222,12 @@ func (l *loader) unusedApps() {
 		return // no apps, or tenants that use one say so
 	}
 	for _, e := range entries {
+		if isOther(e) {
+			l.fleet.Faults = append(l.fleet.Faults, l.tree.notAFile(path.Join(appsDir, e.Name())))
+		}
 		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && l.apps[e.Name()] == nil {
 			if a := l.app(e.Name()); a != nil {
-				l.fleet.Faults = append(l.fleet.Faults, composeAll([]*part{a.part}, a.faults, false).faults...)
+				l.fleet.Faults = append(l.fleet.Faults, l.options.composeAll([]*part{a.part}, a.faults, false).faults...)
 			}
 		}
 	}

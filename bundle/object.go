@@ -121,7 +121,14 @@ func (c *checker) columns() {
 		}
 		taken[folded] = key
 	}
+	if len(taken) > maxColumns {
+		c.error(codeTooManyFields, fmt.Sprintf("the object has %d columns, more than %d", len(taken), maxColumns), "split the object", "fields")
+	}
 }
+
+// maxColumns bounds a table. SQLite has at most 2,000 columns in one
+// (sqlite.org/limits.html), and what others add needs room.
+const maxColumns = 1_900
 
 // text finds a default that YAML has changed: 1.10 is read as 1.1.
 func (c *checker) text(key string, field protocol.Field) {

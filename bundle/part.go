@@ -67,8 +67,9 @@ type tree struct {
 	prefix string
 }
 
-// Stat, ReadDir and ReadFile use what the tree offers for them.
-func (t tree) Stat(name string) (fs.FileInfo, error)      { return fs.Stat(t.FS, name) }
+// Stat, ReadDir and ReadFile use what the tree offers for them. Stat does not
+// follow a link.
+func (t tree) Stat(name string) (fs.FileInfo, error)      { return fs.Lstat(t.FS, name) }
 func (t tree) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(t.FS, name) }
 func (t tree) ReadFile(name string) ([]byte, error)       { return fs.ReadFile(t.FS, name) }
 
@@ -89,6 +90,9 @@ func (t tree) read(name string) ([]byte, *Fault) {
 	switch {
 	case err != nil:
 		message = err.Error()
+	case !info.IsDir() && !info.Mode().IsRegular():
+		f := t.notAFile(name)
+		return nil, &f
 	case info.Size() > config.MaxFileSize:
 		f := config.FileError(t.prefix+name, config.CodeTooLarge, fmt.Sprintf("the file has %d bytes, more than %d", info.Size(), config.MaxFileSize), "split it")
 		return nil, &f
@@ -107,6 +111,11 @@ func (t tree) read(name string) ([]byte, *Fault) {
 	return nil, &f
 }
 
+// notAFile is the fault of a link or a submodule.
+func (t tree) notAFile(name string) Fault {
+	return config.FileError(t.prefix+name, codeSymlink, "this is a link or a submodule, which is not followed", "put the files themselves here")
+}
+
 // readPart reads the definitions of an app's or tenant's directory. known are
 // the other files that it may have.
 func (l *loader) readPart(t tree, dir, owner string, entries []fs.DirEntry, known ...string) *part {
@@ -118,7 +127,7 @@ func (l *loader) readPart(t tree, dir, owner string, entries []fs.DirEntry, know
 		switch {
 		case strings.HasPrefix(e.Name(), "."):
 		case isOther(e):
-			p.notAFile(t.prefix + name)
+			p.notAFile(t, name)
 		case k >= 0 && e.IsDir():
 			directories = append(directories, name)
 			p.readKind(t, name, kind(k))
@@ -146,9 +155,9 @@ func isForm(name string) bool {
 // lead out of the repository, and submodules do.
 func isOther(e fs.DirEntry) bool { return !e.IsDir() && !e.Type().IsRegular() }
 
-func (p *part) notAFile(name string) {
+func (p *part) notAFile(t tree, name string) {
 	p.incomplete = true
-	p.faults = append(p.faults, config.FileError(name, codeSymlink, "this is a link or a submodule, which is not followed", "put the files themselves here"))
+	p.faults = append(p.faults, t.notAFile(name))
 }
 
 // isDefinition reports whether a file is of a kind that is read.
@@ -184,7 +193,7 @@ func (p *part) readKind(t tree, dir string, k kind) {
 		name := path.Join(dir, e.Name())
 		switch {
 		case isOther(e):
-			p.notAFile(t.prefix + name)
+			p.notAFile(t, name)
 		case e.IsDir():
 			p.faults = append(p.faults, config.FileError(t.prefix+name, codeUnknownFile,
 				"definitions are not read from directories in "+path.Base(dir), "move them one up"))
@@ -244,7 +253,12 @@ type compiled struct {
 
 func (p *part) readCompiled(t tree, name string) {
 	p.files++
-	documents, _ := p.documents(t, name)
+	documents, whole := p.documents(t, name)
+	if len(documents) == 0 && whole {
+		p.incomplete = true
+		p.faults = append(p.faults, config.FileError(t.prefix+name, shape.InvalidType,
+			"a compiled bundle must be an object, and there is nothing in the file", "build it again, or remove the file"))
+	}
 	for _, d := range documents[:min(1, len(documents))] {
 		p.compile(d)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -17,6 +18,19 @@ func (c *composition) check() {
 	c.renamed()
 	c.references()
 	c.seeds()
+	if c.mapping != nil && !config.HasErrors(c.faults) {
+		c.mapped()
+	}
+}
+
+// mapped finds what the database has no form for.
+func (c *composition) mapped() {
+	for _, o := range c.objects {
+		for _, u := range c.mapping(o.Object) {
+			d, path := o.where(u.Path)
+			c.error(d, path, u.Code, u.Message, u.Next)
+		}
+	}
 }
 
 // tables finds objects that share a table. SQLite ignores the case of names.

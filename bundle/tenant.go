@@ -91,7 +91,7 @@ func (l *loader) compose(parts []*part, more []Fault, all bool) *composition {
 		fmt.Fprintln(&key, f)
 	}
 	return remember(l.session, "composition", "", key.String()+"parts", func() *composition {
-		return composeAll(parts, more, all)
+		return l.options.composeAll(parts, more, all)
 	})
 }
 
@@ -111,12 +111,16 @@ func (l *loader) readTenant(dir string) *tenantEntry {
 		return e
 	}
 	e.spec, e.document, e.faults = config.ParseOne[TenantSpec](name, data)
-	if config.HasErrors(e.faults) {
+	e.lost = config.HasErrors(e.faults)
+	if _, ok := e.document.Value.(map[string]any); ok {
+		found := e.faults
+		e.faults = nil
+		e.check(path.Base(dir))
+		e.faults = config.Besides(found, e.faults)
+	}
+	if e.lost {
 		id, _ := e.document.At("id").Value.(string)
 		e.spec = TenantSpec{ID: id}
-	} else {
-		e.lost = false
-		e.check(path.Base(dir))
 	}
 	if m := e.part.compiled.Manifest; m != nil {
 		e.manifest = protocol.DeployManifest{Version: m.Version, CreatedAt: m.CreatedAt}
@@ -185,6 +189,8 @@ func (e *tenantEntry) connection(c *protocol.TenantConnectionConfig) {
 	}
 	if !strings.HasPrefix(c.URL, "file:") {
 		e.error(codeNotServed, "databases on a server are not served yet", "use a file: URL, or leave connectionConfig out", "connectionConfig", "url")
+	} else if _, err := FilePath(c.URL); err != nil {
+		e.error(codeFileURL, "the URL "+err.Error(), "write file:NAME.db for a file in the data directory", "connectionConfig", "url")
 	}
 }
 

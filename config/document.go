@@ -30,6 +30,7 @@ const (
 	CodeQuote        = "quote"         // YAML reads the word or number as something else
 	CodeKey          = "bad_key"       // a key that is not text
 	CodeTag          = "yaml_tag"      // an explicit tag other than !!str
+	CodeZeroByte     = "zero_byte"     // text with a zero byte, at which a database stops reading
 	CodeTooDeep      = "too_deep"      // nested deeper than 64 levels
 	CodeAliases      = "yaml_aliases"  // aliases that stand for too much
 )

@@ -34,6 +34,18 @@ func (f Fault) IsError() bool { return f.Severity == protocol.SeverityError }
 // HasErrors reports whether one of faults is an error.
 func HasErrors(faults []Fault) bool { return slices.ContainsFunc(faults, Fault.IsError) }
 
+// Besides appends those of more that stand where none of faults does: what is
+// found in a value that could not be read is no news.
+func Besides(faults, more []Fault) []Fault {
+	all := slices.Clip(faults)
+	for _, f := range more {
+		if !slices.ContainsFunc(faults, func(x Fault) bool { return x.File == f.File && x.Line == f.Line && x.Column == f.Column }) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
 // SortFaults returns each fault once, by file, line, column, code and message.
 // It sorts in place.
 func SortFaults(faults []Fault) []Fault {

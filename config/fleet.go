@@ -16,7 +16,7 @@ type Fleet struct {
 	DatabaseProvider protocol.DatabaseProvider       `json:"databaseProvider" default:"turso" doc:"Provider of tenants that name none."`
 	Policy           Policy                          `json:"policy" default:"{}" doc:"What may be done without asking, by class of change."`
 	Approval         Approval                        `json:"approval" default:"{}" doc:"Who may approve a plan."`
-	Retention        Span                            `json:"retention" default:"7d" doc:"How long removed columns and tables are kept."`
+	Retention        Span                            `json:"retention" default:"7d" doc:"How long removed columns and tables are kept, hidden; 0s drops them at once."`
 	NotNull          NotNull                         `json:"notNull" default:"strict" doc:"Who enforces required fields: the database or the engine."`
 	Seed             Seed                            `json:"seed" default:"strict" doc:"What a seed record that breaks a constraint does."`
 	Drift            Drift                           `json:"drift" default:"report" doc:"What is done about a database that differs from its last deployment."`
@@ -36,7 +36,7 @@ type Policy struct {
 	Widening    Action `json:"widening" default:"allow" doc:"Constraints that are lifted."`
 	Rewrite     Action `json:"rewrite" default:"allow" doc:"Tables that are copied."`
 	Narrowing   Action `json:"narrowing" default:"approve" doc:"Constraints that existing rows may break."`
-	Destructive Action `json:"destructive" default:"deny" doc:"Columns and tables that go with their rows."`
+	Destructive Action `json:"destructive" default:"allow" doc:"Columns and tables that are retired and, after the retention, dropped."`
 }
 
 // Approval says whose approval of a plan counts.

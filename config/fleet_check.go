@@ -25,7 +25,7 @@ const (
 // With an error among the faults the Fleet means nothing.
 func ParseFleet(name string, data []byte) (Fleet, []Fault) {
 	fleet, document, faults := ParseOne[Fleet](name, data)
-	if len(faults) > 0 {
+	if _, ok := document.Value.(map[string]any); !ok {
 		return fleet, SortFaults(faults)
 	}
 	c := fleetCheck{Document: document}
@@ -39,7 +39,7 @@ func ParseFleet(name string, data []byte) (Fleet, []Fault) {
 		}
 	}
 	c.pending()
-	return fleet, SortFaults(c.faults)
+	return fleet, SortFaults(Besides(faults, c.faults))
 }
 
 // fleetCheck finds what the declaration of Fleet cannot say.
@@ -104,7 +104,6 @@ func (c *fleetCheck) databases(d Databases) {
 // relies on them.
 func (c *fleetCheck) pending() {
 	for _, path := range [][]any{
-		{"retention"},
 		{"deletionGuard"},
 		{"graceHours"},
 		{"snapshots"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sort"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -134,6 +135,9 @@ func (r *reader) token() (json.Token, *yaml.Node, error) {
 		start++
 	}
 	line, column := r.place(start)
+	if text, ok := token.(string); ok && strings.Contains(text, "\x00") {
+		r.faults = append(r.faults, at(r.file, &yaml.Node{Line: line, Column: column}, CodeZeroByte, zeroByte, "remove it"))
+	}
 	return token, &yaml.Node{Kind: yaml.ScalarNode, Style: yaml.DoubleQuotedStyle, Line: line, Column: column}, nil
 }
 

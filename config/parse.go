@@ -22,7 +22,7 @@ func ParseOne[T any](file string, data []byte) (T, Document, []Fault) {
 		d = documents[0]
 	}
 	value, report := shape.Parse[T](d.Value, shape.Strict)
-	faults = d.Issues(protocol.SeverityError, report.Issues)
+	faults = Besides(d.Issues(protocol.SeverityError, report.Issues), d.secrets())
 	for _, more := range documents[min(1, len(documents)):] {
 		faults = append(faults, more.Error(nil, CodeDocuments, "the file holds one document", "remove the others"))
 	}

@@ -160,8 +160,13 @@ func (c *check) mapping(n *yaml.Node, depth int) {
 
 var wholeNumber = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
 
+// zeroByte says why text is refused that a database cannot hold.
+const zeroByte = "text cannot have a zero byte"
+
 func (c *check) key(n *yaml.Node) {
 	switch {
+	case strings.Contains(n.Value, "\x00"):
+		c.fault(n, CodeZeroByte, zeroByte, "remove it")
 	case n.Kind != yaml.ScalarNode:
 		c.fault(n, CodeKey, "a key must be text", "write a name")
 	case n.ShortTag() == "!!merge" || isQuoted(n):
@@ -180,6 +185,8 @@ var (
 
 func (c *check) scalar(n *yaml.Node) {
 	switch {
+	case strings.Contains(n.Value, "\x00"):
+		c.fault(n, CodeZeroByte, zeroByte, "remove it")
 	case isQuoted(n):
 	case isOldBoolean(n.Value):
 		c.fault(n, CodeQuote, n.Value+" without quotes is a boolean in YAML 1.1 and text in 1.2",

@@ -8,12 +8,12 @@ import (
 
 // approved lifts the policy's refusal of a plan that somebody has approved.
 // What the policy denies stays denied.
-func (d *Deployer) approved(ctx context.Context, r Request, refused error) error {
+func (r Request) approved(ctx context.Context, refused error) error {
 	var policy *PolicyError
-	if !errors.As(refused, &policy) || policy.Rule != "approve" || d.store == nil {
+	if !errors.As(refused, &policy) || policy.Rule != "approve" || r.store == nil {
 		return refused
 	}
-	approvals, err := d.store.Approvals(ctx, policy.Digest)
+	approvals, err := r.store.Approvals(ctx, policy.Digest)
 	if err != nil {
 		return err
 	}

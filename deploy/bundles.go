@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -71,9 +70,6 @@ func (b *bundles) has(digest string) bool {
 // load reads what save stored.
 func (b *bundles) load(ctx context.Context, digest string) (*bundle.Desired, error) {
 	body, err := b.store.Bundle(ctx, digest)
-	if errors.Is(err, state.ErrNotFound) {
-		return nil, fmt.Errorf("%w; deploy the earlier revision from git instead", err)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -83,13 +79,22 @@ func (b *bundles) load(ctx context.Context, digest string) (*bundle.Desired, err
 	if err := numbersKept.Decode(&stored); err != nil {
 		return nil, fmt.Errorf("read stored bundle %.12s: %w", digest, err)
 	}
-	d := &bundle.Desired{Bundle: stored.Bundle, Apps: stored.Apps, Digest: digest}
-	for i, renames := range stored.Renames {
-		object, report := shape.Parse[protocol.Object](stored.Bundle.Objects[i], shape.Keep)
+	return stored.desired(digest)
+}
+
+// desired parses the objects again from their definitions.
+func (s storedBundle) desired(digest string) (*bundle.Desired, error) {
+	d := &bundle.Desired{Bundle: s.Bundle, Apps: s.Apps, Digest: digest}
+	for i, definition := range s.Bundle.Objects {
+		object, report := shape.Parse[protocol.Object](definition, shape.Keep)
 		if err := report.Err(); err != nil {
 			return nil, fmt.Errorf("read stored bundle %.12s: object %d: %w", digest, i+1, err)
 		}
-		d.Objects = append(d.Objects, bundle.Object{Object: object, RenamedFrom: renames.Object, FieldRenames: renames.Fields})
+		parsed := bundle.Object{Object: object}
+		if i < len(s.Renames) {
+			parsed.RenamedFrom, parsed.FieldRenames = s.Renames[i].Object, s.Renames[i].Fields
+		}
+		d.Objects = append(d.Objects, parsed)
 	}
 	return d, nil
 }

@@ -34,8 +34,8 @@ func (e *PolicyError) Error() string {
 // permit holds a plan against what may run: the policy, or, for a rollback,
 // the deployment that it takes back.
 func (r Request) permit(pl *plan.Plan) error {
-	if r.undo != nil {
-		return r.undo.permit(pl)
+	if r.back != nil {
+		return r.back.permit(pl)
 	}
 	return r.Policy.permit(pl)
 }
@@ -90,6 +90,8 @@ func classify(err error) (Action, string, string) {
 		return Blocked, "SeedRejected", "correct the records, or set seed: skip in fleet.yaml"
 	case errors.Is(err, apply.ErrOwnedElsewhere):
 		return Blocked, "OwnedElsewhere", "give the tenant its own database, or correct fleet, environment or id"
+	case errors.Is(err, ErrNoWayBack):
+		return Failed, "NoWayBack", "deploy the earlier revision from git instead"
 	case errors.Is(err, apply.ErrNewerJournal):
 		return Blocked, "NewerJournal", "run the newer reconciler"
 	case errors.Is(err, apply.ErrProof):

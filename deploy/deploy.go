@@ -69,7 +69,8 @@ type Request struct {
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
-	undo *undo // set for a rollback
+	back  *rollback    // set for a rollback
+	store *state.Store // that approvals are read from; set by Assess
 }
 
 // Policy says which plans may run.
@@ -79,6 +80,8 @@ type Policy struct {
 	Drift   string            // report, heal or ignore
 	// NotByAuthor makes the approval of the commit's own author not count.
 	NotByAuthor bool
+	// Retention is how long what was retired is kept before it is purged.
+	Retention time.Duration
 }
 
 // Action is what a pass would do, or did, to a tenant.
@@ -111,6 +114,7 @@ type Assessment struct {
 // Assess says what a deployment would do. It writes nothing to the tenant.
 func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) Assessment {
 	a := Assessment{Action: None}
+	r.store = d.store
 	var err error
 	if a.seen, err = apply.Read(ctx, conn); err != nil {
 		return a.failed(err)
@@ -121,7 +125,7 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 				a.seen.Record.Owner.Tenant, a.seen.Record.Owner.Fleet, a.seen.Record.Owner.Environment))
 		}
 		if a.settled(r) {
-			return a
+			return d.assessPurge(ctx, conn, r, a)
 		}
 	}
 	situation := situation{conn: conn, master: a.seen.Master, record: a.seen.Record, desired: r.Desired, policy: r.Policy.Plan}
@@ -137,12 +141,18 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 			return a // only something foreign has changed
 		}
 	}
-	if err := d.approved(ctx, r, r.permit(a.Plan)); err != nil {
+	return a.judge(ctx, conn, r)
+}
+
+// judge holds the plan against the policy and against the tenant's rows.
+func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) Assessment {
+	if err := r.approved(ctx, r.permit(a.Plan)); err != nil {
 		return a.failed(err)
 	}
 	if refused := plan.Refusals(a.Plan.SeedIssues); refused != nil && a.Plan.SeedMode != apply.SeedSkip {
 		return a.failed(&apply.SeedError{Issues: refused})
 	}
+	var err error
 	if a.Findings, err = apply.Check(ctx, conn, a.Plan); err != nil {
 		return a.failed(err)
 	}
@@ -191,7 +201,8 @@ type Result struct {
 	Seeded       int
 	SeedIssues   []plan.SeedIssue
 	Duration     time.Duration
-	Changed      bool // a deployment was committed
+	Changed      bool      // a deployment was committed
+	PurgeAt      time.Time // when the first thing that is retired is due; zero without any
 	Fingerprint  string
 }
 
@@ -220,6 +231,7 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 		return result
 	}
 	if result.Action == None {
+		result.PurgeAt = d.purgeAt(r, result)
 		return result
 	}
 	record := d.begin(start, r, result)
@@ -227,9 +239,10 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	if result.Err == nil {
 		result = d.run(ctx, conn, r, result, &record)
 	}
+	result.PurgeAt = d.purgeAt(r, result)
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
-	event := d.by.event(record.Deployment, result.Action, r.undo != nil)
+	event := d.by.event(record.Deployment, result.Action, r.back != nil)
 	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
 		result.Assessment = result.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
 	}
@@ -248,6 +261,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
+		Undo: r.back.entries(), BackTo: r.back.name(),
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)

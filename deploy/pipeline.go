@@ -150,9 +150,13 @@ func (p *Pipeline) execution(done Result, start time.Time) protocol.DeployExecut
 
 func (p *Pipeline) request(tenant protocol.TenantID, desired *bundle.Desired) Request {
 	return Request{
-		Owner:   apply.Owner{Fleet: p.config.Fleet, Environment: p.config.Environment, Tenant: string(tenant)},
+		Owner:   p.owner(tenant),
 		Desired: desired, Policy: p.config.Policy, Subject: "bundle " + desired.Bundle.Manifest.Version,
 	}
+}
+
+func (p *Pipeline) owner(tenant protocol.TenantID) apply.Owner {
+	return apply.Owner{Fleet: p.config.Fleet, Environment: p.config.Environment, Tenant: string(tenant)}
 }
 
 // seedsHere leaves out the seed sets that are meant for other environments.

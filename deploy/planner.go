@@ -28,9 +28,10 @@ import (
 type PlanPolicy struct {
 	NullableRequired bool   // notNull: engine
 	SeedMode         string // strict or skip
-	KeepValues       bool   // a column or table that is dropped must hold nothing
+	KeepValues       bool   // a column or table that goes must hold nothing
+	Retire           bool   // what goes is kept under a retired name
 
-	undo string // digest of the bundle that a rollback takes back, with its renames
+	rollback bool // seed data is taken back and not loaded
 }
 
 func (p PlanPolicy) digest() string { return digestOf(fmt.Sprintf("%+v", p)) }
@@ -64,12 +65,13 @@ type situation struct {
 	record  apply.Record
 	desired *bundle.Desired
 	policy  PlanPolicy
+	due     []string // retired names whose retention is over
 }
 
 // class is the plan class: everything that a plan depends on.
 func (s situation) class() string {
 	return digestOf(s.master.Fingerprint(), s.record.Applied, s.desired.Digest, s.policy.digest(), schema.Dialect,
-		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled))
+		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled), strings.Join(s.due, " "))
 }
 
 // plan returns the plan for a situation, from memory, from state, or made and
@@ -166,7 +168,7 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 		return nil, err
 	}
 	after := definitions(s.desired)
-	compared, err := diff.Compute(diff.Live{Tables: live, Owned: owned, Definitions: before},
+	compared, err := diff.Compute(diff.Live{Tables: live, Owned: owned, Definitions: before, Retire: s.policy.Retire, Due: s.due},
 		diff.Desired{Tables: tables, Definitions: after})
 	if err != nil {
 		return nil, err
@@ -175,9 +177,12 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.policy.rollback {
+		seeds.Seeds, seeds.Issues = nil, nil
+	}
 	in := plan.Input{
 		Diff: compared, Master: s.master, Live: live, Desired: tables, Bundle: s.desired.Digest,
-		KeepValues: s.policy.KeepValues, Seeds: seeds, SeedMode: s.policy.SeedMode,
+		KeepValues: s.policy.KeepValues, Retire: s.policy.Retire, Seeds: seeds, SeedMode: s.policy.SeedMode,
 		Registered: plan.Registered(after), Policy: s.policy.digest(), FromApplied: s.record.Applied,
 	}
 	made, err := plan.Build(in)

@@ -27,7 +27,7 @@ func (d *Deployer) begin(start time.Time, r Request, result Result) attempt {
 		a.PreviousBundle = result.seen.Record.Last.Bundle
 	}
 	first := protocol.DeployDiffing
-	if r.undo != nil {
+	if r.back != nil {
 		first = protocol.DeployRollingBack
 	}
 	a.Transitions = append(a.Transitions, state.Transition{Status: first, At: start})

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -13,87 +13,135 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
 )
 
-// RollbackDeployment brings the tenant back to the bundle before its newest
-// deployment, as a deployment of its own. What the deployment added goes, with
-// the values that it holds by now; rows that were there before stay. A
-// rollback is taken back in the same way, by the id that it has in the
-// tenant's journal.
-func (p *Pipeline) RollbackDeployment(ctx context.Context, tenant protocol.TenantID, deployment string) error {
-	fail := func(err error) error {
-		return fmt.Errorf("roll back deployment %q of tenant %q: %w", deployment, tenant, err)
-	}
-	conn, err := p.config.Tenants.Open(ctx, tenant)
-	if err != nil {
-		return fail(err)
-	}
-	if err := errors.Join(p.rollback(ctx, conn, tenant, deployment), conn.Close()); err != nil {
-		return fail(err)
-	}
-	return nil
+// ErrNoWayBack says that a tenant cannot be brought back to a deployment.
+var ErrNoWayBack = errors.New("there is no way back")
+
+// RollbackRequest asks for one tenant to be what it was.
+type RollbackRequest struct {
+	Owner  apply.Owner
+	To     string // id of the deployment to go back to, or its beginning; empty for the one before the newest
+	Policy Policy // what statements look like; what may run is not asked
+	Author string // who wants it
 }
 
-func (p *Pipeline) rollback(ctx context.Context, conn database.Conn, tenant protocol.TenantID, deployment string) error {
+// Rollback brings a tenant back to what it was after an earlier deployment, as
+// a deployment of its own that takes back all that came since: structure,
+// metadata, and the rows that seed data wrote and nobody has touched. It needs
+// no git: what the bundle was is in state and in the tenant's own journal.
+//
+// Errors match ErrNoWayBack, protocol.ErrUnknownDeployment, and those of
+// Deploy.
+func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackRequest) Result {
 	journal, err := apply.Journal(ctx, conn)
 	if err != nil {
-		return err
+		return Result{Assessment: Fail(err)}
 	}
-	entry, err := newest(journal, deployment)
+	at, err := target(journal, r.To)
 	if err != nil {
-		return err
+		return Result{Assessment: Fail(err)}
 	}
-	desired, err := p.config.Deployer.bundles.before(ctx, entry)
-	if err != nil {
-		return err
-	}
-	r := p.request(tenant, desired)
-	r.Policy.Plan.KeepValues, r.Policy.Plan.undo, r.undo = false, entry.Bundle, &undo{entry}
-	r.Revision, r.Subject = revisionOf(journal, entry.PreviousBundle), "rollback of "+deployment
-	start := p.config.Deployer.now()
-	a := p.config.Deployer.Assess(ctx, conn, r)
-	if last := a.seen.Record.Last; last != nil && last.Deployment != deployment {
-		return notNewest(last.Deployment)
-	}
-	return p.config.Deployer.carryOut(ctx, conn, r, a, start).Err
+	return d.rollback(ctx, conn, journal, at, Request{Owner: r.Owner, Policy: r.Policy, Author: r.Author})
 }
 
-// newest returns the last entry of a journal if it is that of the deployment.
-func newest(journal []apply.Entry, deployment string) (apply.Entry, error) {
-	at := slices.IndexFunc(journal, func(e apply.Entry) bool { return e.Deployment == deployment })
-	switch last := len(journal) - 1; {
-	case at < 0:
-		return apply.Entry{}, fmt.Errorf("%w: the tenant's journal has none of that id; a deployment that failed changed nothing",
-			protocol.ErrUnknownDeployment)
-	case at < last:
-		return apply.Entry{}, notNewest(journal[last].Deployment)
+// target finds the journal row to go back to.
+func target(journal []apply.Entry, to string) (int, error) {
+	last := len(journal) - 1
+	switch {
+	case last < 0:
+		return 0, fmt.Errorf("%w: nothing was ever deployed to the tenant", protocol.ErrUnknownDeployment)
+	case to == "" && last == 0:
+		return 0, fmt.Errorf("%w: the tenant's newest deployment is its first; remove the tenant from git instead", ErrNoWayBack)
+	case to == "":
+		return last - 1, nil
 	}
-	return journal[at], nil
-}
-
-func notNewest(id string) error {
-	return fmt.Errorf("%w: roll back %s first, or deploy the earlier bundle", protocol.ErrNotNewest, id)
-}
-
-// revisionOf returns the revision that a bundle was last deployed from.
-func revisionOf(journal []apply.Entry, digest string) string {
-	for _, e := range slices.Backward(journal) {
-		if e.Bundle == digest {
-			return e.Revision
+	var found []int
+	for i, e := range journal {
+		if strings.HasPrefix(e.Deployment, strings.ToLower(to)) {
+			found = append(found, i)
 		}
 	}
-	return ""
+	switch {
+	case len(found) == 0:
+		return 0, fmt.Errorf("%w: the tenant's journal has none that begins with %q; see reconciler history", protocol.ErrUnknownDeployment, to)
+	case len(found) > 1:
+		return 0, fmt.Errorf("%w: %d deployments begin with %q; give more of the id", protocol.ErrUnknownDeployment, len(found), to)
+	case found[0] == last:
+		return 0, fmt.Errorf("%w: %s is the newest deployment already; name an earlier one", ErrNoWayBack, journal[last].Deployment)
+	}
+	return found[0], nil
 }
 
-// undo is the deployment that another one takes back.
-type undo struct{ apply.Entry }
+// rollback goes back to the journal row of an index; -1 is before all of them.
+func (d *Deployer) rollback(ctx context.Context, conn database.Conn, journal []apply.Entry, at int, r Request) Result {
+	start := d.now()
+	back := &rollback{undone: journal[at+1:], to: "0"}
+	digest := ""
+	if at >= 0 {
+		digest, back.to, r.Revision = journal[at].Bundle, journal[at].Deployment, journal[at].Revision
+	}
+	var err error
+	if r.Desired, err = d.former(ctx, conn, digest, back.undone); err != nil {
+		return Result{Assessment: Fail(err)}
+	}
+	newest := back.undone[len(back.undone)-1].Deployment
+	r.Subject = "rollback of " + newest
+	r.Policy.Plan.KeepValues, r.Policy.Plan.rollback, r.Policy.Drift, r.back = false, true, "heal", back
+	a := d.Assess(ctx, conn, r)
+	if last := a.seen.Record.Last; last != nil && last.Deployment != newest {
+		return Result{Assessment: Fail(fmt.Errorf("%w: another deployment came first", apply.ErrStale))}
+	}
+	return d.carryOut(ctx, conn, r, a, start)
+}
 
-// permit lets a rollback remove what the deployment added, which is what its
-// stored way back removes, and nothing else: not the table that it took over.
-func (u undo) permit(pl *plan.Plan) error {
+// former returns a bundle that was deployed before: from state, or as the
+// tenant's own registry and journal have it.
+func (d *Deployer) former(ctx context.Context, conn database.Conn, digest string, undone []apply.Entry) (*bundle.Desired, error) {
+	if digest == "" {
+		return compile(protocol.DeployBundle{Manifest: protocol.DeployManifest{Version: "0"}})
+	}
+	stored, err := d.bundles.load(ctx, digest)
+	if !errors.Is(err, state.ErrNotFound) {
+		return stored, err
+	}
+	return fromJournal(ctx, conn, digest, undone)
+}
+
+// rollback is what a deployment takes back. The nil one takes nothing back.
+type rollback struct {
+	undone []apply.Entry // oldest first
+	to     string        // deployment that it goes back to
+}
+
+func (b *rollback) entries() []apply.Entry {
+	if b == nil {
+		return nil
+	}
+	return b.undone
+}
+
+func (b *rollback) name() string {
+	if b == nil {
+		return ""
+	}
+	return b.to
+}
+
+// permit lets a rollback retire what is not wanted any more, and drop what
+// the deployments added, which is what their way back drops, and nothing else:
+// not the table that they took over.
+func (b *rollback) permit(pl *plan.Plan) error {
+	if pl.Migration.Reversible {
+		return nil
+	}
 	for i, s := range pl.Steps {
-		if s.Class == diff.Destructive && !slices.Contains(u.WayBack, pl.Migration.Statements[i].SQL) {
-			return &NotAddedError{Change: s.Change, Deployment: u.Deployment}
+		added := slices.ContainsFunc(b.undone, func(e apply.Entry) bool {
+			return slices.Contains(e.WayBack, pl.Migration.Statements[i].SQL)
+		})
+		if s.Class == diff.Destructive && !added {
+			return &NotAddedError{Change: s.Change, Deployment: b.undone[len(b.undone)-1].Deployment}
 		}
 	}
 	return nil
@@ -113,62 +161,35 @@ func (e *NotAddedError) Reason() string { return "NotAdded" }
 // Next says what to do about it.
 func (e *NotAddedError) Next() string { return "deploy the earlier revision from git instead" }
 
-// before returns the bundle that a deployment replaced, with the renames of
-// that deployment turned around: the rollback gives names back, and rows stay
-// with them.
-func (b *bundles) before(ctx context.Context, e apply.Entry) (*bundle.Desired, error) {
-	if e.PreviousBundle == "" {
-		return compile(protocol.DeployBundle{Manifest: protocol.DeployManifest{Version: "0"}})
+// RollbackDeployment brings the tenant back to the bundle before its newest
+// deployment, as a deployment of its own; see Deployer.Rollback. A rollback is
+// taken back in the same way, by the id that it has in the tenant's journal.
+func (p *Pipeline) RollbackDeployment(ctx context.Context, tenant protocol.TenantID, deployment string) error {
+	fail := func(err error) error {
+		return fmt.Errorf("roll back deployment %q of tenant %q: %w", deployment, tenant, err)
 	}
-	previous, err := b.load(ctx, e.PreviousBundle)
+	conn, err := p.config.Tenants.Open(ctx, tenant)
 	if err != nil {
-		return nil, err
+		return fail(err)
 	}
-	current, err := b.load(ctx, e.Bundle)
-	if err != nil {
-		return nil, err
+	if err := errors.Join(p.rollback(ctx, conn, tenant, deployment), conn.Close()); err != nil {
+		return fail(err)
 	}
-	return renamedBack(previous, current), nil
+	return nil
 }
 
-// renamedBack returns previous with renames that undo those of current. They
-// go before its own, which matter only where they have not been done: after a
-// rollback that is itself taken back.
-func renamedBack(previous, current *bundle.Desired) *bundle.Desired {
-	result := *previous
-	result.Objects = slices.Clone(previous.Objects)
-	for i := range result.Objects {
-		o := &result.Objects[i]
-		now, ok := successor(o.Name, current.Objects)
-		if !ok {
-			continue
-		}
-		if now.Name != o.Name {
-			o.RenamedFrom = now.Name
-		}
-		o.FieldRenames = maps.Clone(o.FieldRenames)
-		for field, before := range now.FieldRenames {
-			_, had := o.Fields[before]
-			if _, both := o.Fields[field]; had && !both {
-				if o.FieldRenames == nil {
-					o.FieldRenames = map[string]string{}
-				}
-				o.FieldRenames[before] = field
-			}
-		}
+func (p *Pipeline) rollback(ctx context.Context, conn database.Conn, tenant protocol.TenantID, deployment string) error {
+	journal, err := apply.Journal(ctx, conn)
+	if err != nil {
+		return err
 	}
-	return &result
-}
-
-// successor finds what became of an object.
-func successor(name string, current []bundle.Object) (bundle.Object, bool) {
-	for _, is := range []func(bundle.Object) bool{
-		func(o bundle.Object) bool { return o.Name == name },
-		func(o bundle.Object) bool { return o.RenamedFrom == name },
-	} {
-		if at := slices.IndexFunc(current, is); at >= 0 {
-			return current[at], true
-		}
+	at := slices.IndexFunc(journal, func(e apply.Entry) bool { return e.Deployment == deployment })
+	switch last := len(journal) - 1; {
+	case at < 0:
+		return fmt.Errorf("%w: the tenant's journal has none of that id; a deployment that failed changed nothing",
+			protocol.ErrUnknownDeployment)
+	case at < last:
+		return fmt.Errorf("%w: roll back %s first, or deploy the earlier bundle", protocol.ErrNotNewest, journal[last].Deployment)
 	}
-	return bundle.Object{}, false
+	return p.config.Deployer.rollback(ctx, conn, journal, at-1, Request{Owner: p.owner(tenant), Policy: p.config.Policy}).Err
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -126,15 +127,105 @@ func TestRollbackKeepsWhatWasThereBefore(t *testing.T) {
 	}
 }
 
+// State is lost, and git is not asked: the tenant's own database knows what it
+// was.
 func TestRollbackWithoutTheStoredBundle(t *testing.T) {
 	x := newTenants(t)
 	deployBundle(t, x.pipeline(t), withTask(map[string]any{"title": text}))
 	id := deployBundle(t, x.pipeline(t), withTask(map[string]any{"title": text, "due": text})).DeploymentID
+	x.insert(t, "task", map[string]string{"title": "mine"})
 	lost := &tenantFiles{dir: t.TempDir()} // its state
 	lost.pipeline(t)
 	x.store = lost.store
-	err := x.pipeline(t).RollbackDeployment(t.Context(), "acme", id)
-	if !errors.Is(err, state.ErrNotFound) || !strings.Contains(err.Error(), "from git instead") {
-		t.Errorf("got error %v, want one that says where else the bundle is", err)
+	if err := x.pipeline(t).RollbackDeployment(t.Context(), "acme", id); err != nil {
+		t.Fatal(err)
+	}
+	if got := x.values(t, "task", "title"); !slices.Equal(got, []string{"mine"}) {
+		t.Errorf("got titles %q, want the row", got)
+	}
+	if got := x.values(t, "task", "due"); got != nil {
+		t.Errorf("got due %q, want no such column", got)
+	}
+}
+
+// rollbackTo goes back with the policy of a fleet that says nothing.
+func (x *tenantFiles) rollbackTo(t *testing.T, to string) deploy.Result {
+	t.Helper()
+	kept := deploy.Policy{Plan: deploy.PlanPolicy{SeedMode: "strict", Retire: true}, Retention: time.Hour}
+	var result deploy.Result
+	x.on(t, func(conn database.Conn) error {
+		owner := apply.Owner{Fleet: "main", Environment: "prod", Tenant: "acme"}
+		result = deploy.New(deploy.Config{Store: x.store}).Rollback(t.Context(), conn, deploy.RollbackRequest{Owner: owner, To: to, Policy: kept})
+		return nil
+	})
+	return result
+}
+
+// Several deployments are taken back in one go, in one transaction, and all
+// that they brought goes with them, except what somebody has touched.
+func TestRollbackOfSeveralDeployments(t *testing.T) {
+	x := newTenants(t)
+	p := x.pipeline(t)
+	first := deployBundle(t, p, withTask(map[string]any{"title": text, "code": text}))
+	x.insert(t, "task", map[string]string{"title": "mine", "code": "C"})
+	seeded := withTask(map[string]any{"title": text, "code": text, "due": text})
+	seeded.SeedData = []map[string]any{{"object": "task", "externalId": "title", "records": []any{
+		map[string]any{"title": "seeded", "due": "today"}, map[string]any{"title": "touched"},
+	}}}
+	deployBundle(t, p, seeded)
+	x.exec(t, "UPDATE task SET due = 'later' WHERE title = 'touched'")
+	deployBundle(t, p, withTask(map[string]any{"title": text, "code": text, "due": text, "size": text}))
+
+	result := x.rollbackTo(t, first.DeploymentID[:30])
+	if result.Err != nil || !result.Changed {
+		t.Fatalf("got %+v", result.Err)
+	}
+	if got, want := x.query(t, "SELECT title || ' ' || ifnull(code, '-') FROM task ORDER BY title"), []string{"mine C", "touched -"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := x.newest(t); got.BundleDigest == "" || got.Status != protocol.DeployReady || got.Transitions[0].Status != protocol.DeployRollingBack {
+		t.Errorf("got %+v", got)
+	}
+	again := x.rollbackTo(t, "")
+	if again.Err != nil {
+		t.Fatal(again.Err)
+	}
+	if got := x.query(t, "SELECT ifnull(due, '-') FROM task ORDER BY title"); !slices.Equal(got, []string{"-", "later"}) {
+		t.Errorf("got due %q, want the values that were there before the rollback", got)
+	}
+}
+
+func TestRollbackThatCannotBe(t *testing.T) {
+	x := newTenants(t)
+	p := x.pipeline(t)
+	if err := x.rollbackTo(t, "").Err; !errors.Is(err, protocol.ErrUnknownDeployment) {
+		t.Errorf("a tenant without deployments: got %v", err)
+	}
+	first := deployBundle(t, p, withTask(map[string]any{"title": text})).DeploymentID
+	if err := x.rollbackTo(t, "").Err; !errors.Is(err, deploy.ErrNoWayBack) {
+		t.Errorf("the only deployment: got %v", err)
+	}
+	second := deployBundle(t, p, withTask(map[string]any{"title": text, "due": text})).DeploymentID
+	if err := x.rollbackTo(t, second).Err; !errors.Is(err, deploy.ErrNoWayBack) {
+		t.Errorf("the newest deployment: got %v", err)
+	}
+	if err := x.rollbackTo(t, "ffff").Err; !errors.Is(err, protocol.ErrUnknownDeployment) {
+		t.Errorf("an unknown deployment: got %v", err)
+	}
+	if err := x.rollbackTo(t, first[:1]).Err; !errors.Is(err, protocol.ErrUnknownDeployment) {
+		t.Errorf("an ambiguous beginning: got %v", err)
+	}
+	x.exec(t, "UPDATE sys_metadata SET metadata = '{}' WHERE type = 'object'")
+	lost := &tenantFiles{dir: t.TempDir()}
+	lost.pipeline(t)
+	x.store = lost.store
+	deployed := x.values(t, "_reconciler_journal", "deployment")
+	x.exec(t, "UPDATE _reconciler_journal SET undo = replace(undo, 'title', 'tit')")
+	err := x.rollbackTo(t, "").Err
+	if !errors.Is(err, deploy.ErrNoWayBack) {
+		t.Errorf("a journal that somebody edited: got %v", err)
+	}
+	if got := x.values(t, "_reconciler_journal", "deployment"); !slices.Equal(got, deployed) {
+		t.Errorf("got deployments %q, want %q", got, deployed)
 	}
 }

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tenantops/reconciler/schema"
@@ -20,19 +21,34 @@ func (m *matcher) classify() {
 	}
 	for i := range m.result.Changes {
 		c := &m.result.Changes[i]
-		c.Class = classOf(*c, added)
+		c.Class = m.classOf(*c, added)
 		if m.adopted[strings.ToLower(c.Table)] && c.Class != Additive && c.Op != AddIndex {
 			m.conflict(c.Table, columnOf(*c), "would need a change that is not additive: %s", c.Describe())
 		}
 	}
 }
 
+// classOf is the class of a change. What a retired column or table had before
+// may come back with it without asking: its pre-checks still hold it up where
+// rows that came meanwhile do not fit.
+func (m *matcher) classOf(c Change, added map[string]bool) Class {
+	switch {
+	case c.Op == AlterColumn && m.cameBack(c.Table, c.To.Name) && m.restored[key(c.Table, c.To.Name)] == c.To.Form():
+		return Additive
+	case c.Op == AddIndex && slices.ContainsFunc(c.Index.Columns, func(name string) bool { return m.cameBack(c.Table, name) }):
+		return Additive
+	}
+	return classOf(c, added)
+}
+
 func classOf(c Change, added map[string]bool) Class {
 	switch c.Op {
 	case RenameTable, RenameColumn:
 		return Rewrite
-	case DropTable, DropColumn:
+	case DropTable, DropColumn, RetireTable, RetireColumn, PurgeTable, PurgeColumn:
 		return Destructive
+	case RestoreTable, RestoreColumn:
+		return Additive
 	case RetypeColumn:
 		if losslessRetype(c.From.Type, c.To.Type) && (c.From.NotNull || !c.To.NotNull) {
 			return Rewrite
@@ -93,9 +109,9 @@ func (c Change) Describe() string {
 	switch {
 	case c.Index != nil:
 		return strings.ReplaceAll(string(c.Op), "_", " ") + " " + c.Index.Name + " on " + c.Table
-	case c.Op == RenameTable:
+	case c.Op == RenameTable, c.Op == RestoreTable:
 		return words + " from " + c.Old
-	case c.Op == RenameColumn:
+	case c.Op == RenameColumn, c.Op == RestoreColumn:
 		return words + "." + c.To.Name + " from " + c.Old
 	case c.Op == RetypeColumn || c.Op == AlterColumn:
 		return words + "." + c.To.Name + " from " + c.From.Definition() + " to " + c.To.Definition()

@@ -12,7 +12,7 @@ import (
 // which their tables are named, and no error but one that Atlas gives for a
 // table that it cannot express. The result shares no memory with its inputs.
 func Compute(live Live, desired Desired) (Result, error) {
-	m := matcher{live: live, result: Result{}}
+	m := matcher{live: live, desired: desired, result: Result{}}
 	taken := map[string]bool{}
 	for _, want := range desired.Tables {
 		taken[strings.ToLower(m.table(want))] = true
@@ -22,6 +22,10 @@ func Compute(live Live, desired Desired) (Result, error) {
 			continue
 		}
 		owned, ours := live.Owned.Table(have.Name)
+		if retired, ok := live.Owned.RetiredTable(have.Name); ok {
+			m.keepRetired(retired, have)
+			continue
+		}
 		if !ours {
 			m.result.Foreign = append(m.result.Foreign, Foreign{Kind: "table", Table: have.Name, Name: have.Name})
 			continue
@@ -34,7 +38,7 @@ func Compute(live Live, desired Desired) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	m.result.Changes = append(m.renames, changes...)
+	m.result.Changes = slices.Concat(m.renames, m.retire(changes), m.purges)
 	m.classify()
 	m.result.Before, m.result.After = schema.Digest(m.canonical), schema.Digest(desired.Tables)
 	m.result.Registry = compareDefinitions(live.Definitions, desired.Definitions)
@@ -45,15 +49,18 @@ func Compute(live Live, desired Desired) (Result, error) {
 // matcher pairs desired tables and columns with live ones.
 type matcher struct {
 	live      Live
+	desired   Desired
 	result    Result
 	renames   []Change
-	canonical []schema.Table  // what earlier deployments made, in our form
-	adopted   map[string]bool // tables that are not in the record yet, by name after renames
+	purges    []Change
+	restored  map[string]schema.Form // by "table.column": what came back had this form
+	canonical []schema.Table         // what earlier deployments made, in our form
+	adopted   map[string]bool        // tables that are not in the record yet, by name after renames
 }
 
 // table pairs one desired table and returns the live name that it takes.
 func (m *matcher) table(want schema.Table) string {
-	have, owned, ok := m.find(want)
+	have, owned, how, ok := m.find(want)
 	record := schema.OwnedTable{Name: want.Name, Object: want.Object}
 	target := want.Clone()
 	if !ok {
@@ -68,14 +75,20 @@ func (m *matcher) table(want schema.Table) string {
 	}
 	liveName := have.Name
 	_, known := m.live.Owned.Table(liveName)
+	known = known || how == RestoreTable
 	if !known {
 		if m.adopted == nil {
 			m.adopted = map[string]bool{}
 		}
 		m.adopted[strings.ToLower(want.Name)] = true
 	}
-	if !strings.EqualFold(have.Name, want.Name) {
-		m.renames = append(m.renames, Change{Op: RenameTable, Class: Rewrite, Table: want.Name, Old: have.Name})
+	if how == RenameTable {
+		record.From = owned.Object
+	} else if m.wanted(owned.From) == nil {
+		record.From = owned.From
+	}
+	if how != "" {
+		m.renames = append(m.renames, Change{Op: how, Table: want.Name, Old: have.Name})
 	}
 	have = have.Clone()
 	have.Name, have.Object = want.Name, want.Object
@@ -84,6 +97,7 @@ func (m *matcher) table(want schema.Table) string {
 		m.conflict(want.Name, "", "its primary key is (%s), not (id)", strings.Join(have.PrimaryKey, ", "))
 	}
 	m.renameColumns(&have, &owned, want)
+	m.restoreColumns(&have, &owned, want)
 	managed, canonical := have.Clone(), want.Clone()
 	managed.Columns, canonical.Columns, target.Columns = nil, nil, nil
 	for _, c := range want.Columns {
@@ -96,12 +110,20 @@ func (m *matcher) table(want schema.Table) string {
 		if _, wanted := want.Column(c.Name); wanted {
 			continue
 		}
-		if owned.HasColumn(c.Name) {
+		retired, isRetired := owned.RetiredColumn(c.Name)
+		switch {
+		case owned.HasColumn(c.Name):
 			managed.Columns, canonical.Columns = append(managed.Columns, c), append(canonical.Columns, c)
-		} else {
+		case isRetired && m.due(c.Name):
+			m.purges = append(m.purges, Change{Op: PurgeColumn, Table: want.Name, From: ptr(c)})
+		case isRetired:
+			record.Retired = append(record.Retired, retired)
+		default:
 			m.result.Foreign = append(m.result.Foreign, Foreign{Kind: "column", Table: want.Name, Name: c.Name})
 		}
 	}
+	inOrderOf(owned.Retired, record.Retired)
+	record.Renames = m.columnRenames(want, owned)
 	m.indexes(have, owned, want, &managed, &canonical, &record)
 	m.result.Managed = append(m.result.Managed, managed)
 	if known {
@@ -117,45 +139,99 @@ func (m *matcher) keep(record schema.OwnedTable, target schema.Table) {
 }
 
 // find returns the live table for a desired one: the one of its name, else
-// the one of the object that it declares to be renamed from.
-func (m *matcher) find(want schema.Table) (schema.Table, schema.OwnedTable, bool) {
-	for _, t := range m.live.Tables {
-		if strings.EqualFold(t.Name, want.Name) {
-			owned, _ := m.live.Owned.Table(t.Name)
-			return t, owned, true
+// the one of the object that it declares to be renamed from, else the one that
+// was renamed from it, else the one that was retired under either name. how is the change that gives it its name, empty
+// when it has it.
+func (m *matcher) find(want schema.Table) (have schema.Table, owned schema.OwnedTable, how Op, ok bool) {
+	if have, ok := m.liveTable(want.Name); ok {
+		owned, _ := m.live.Owned.Table(have.Name)
+		return have, owned, "", true
+	}
+	if want.RenamedFrom != "" {
+		if owned, ok := m.live.Owned.ByObject(want.RenamedFrom); ok {
+			if have, ok := m.liveTable(owned.Name); ok {
+				return have, owned, RenameTable, true
+			}
 		}
 	}
-	if want.RenamedFrom == "" {
-		return schema.Table{}, schema.OwnedTable{}, false
-	}
-	owned, ok := m.live.Owned.ByObject(want.RenamedFrom)
-	if !ok {
-		return schema.Table{}, schema.OwnedTable{}, false
-	}
-	for _, t := range m.live.Tables {
-		if strings.EqualFold(t.Name, owned.Name) {
-			return t, owned, true
+	for _, owned := range m.live.Owned.Tables {
+		if owned.From == want.Object && m.wanted(owned.Object) == nil {
+			if have, ok := m.liveTable(owned.Name); ok {
+				return have, owned, RenameTable, true // the rename is taken back
+			}
 		}
 	}
-	return schema.Table{}, schema.OwnedTable{}, false
+	for _, retired := range slices.Backward(m.live.Owned.Retired) {
+		again := retired.Object == want.Object && strings.EqualFold(retired.Was, want.Name)
+		if !again && (want.RenamedFrom == "" || retired.Object != want.RenamedFrom) {
+			continue
+		}
+		if have, ok := m.liveTable(retired.Name); ok {
+			return have, retired.OwnedTable, RestoreTable, true
+		}
+	}
+	return schema.Table{}, schema.OwnedTable{}, "", false
+}
+
+func (m *matcher) liveTable(name string) (schema.Table, bool) {
+	at := slices.IndexFunc(m.live.Tables, func(t schema.Table) bool { return strings.EqualFold(t.Name, name) })
+	if at < 0 {
+		return schema.Table{}, false
+	}
+	return m.live.Tables[at], true
+}
+
+// wanted returns the desired table of an object, nil when there is none.
+func (m *matcher) wanted(object string) *schema.Table {
+	for i := range m.desired.Tables {
+		if object != "" && m.desired.Tables[i].Object == object {
+			return &m.desired.Tables[i]
+		}
+	}
+	return nil
+}
+
+// columnRenames carries the record of renamed columns on, for as long as the
+// old name is free.
+func (m *matcher) columnRenames(want schema.Table, owned schema.OwnedTable) []schema.ColumnRename {
+	var kept []schema.ColumnRename
+	for _, r := range owned.Renames {
+		_, is := want.Column(r.Column)
+		_, taken := want.Column(r.From)
+		if is && !taken {
+			kept = append(kept, r)
+		}
+	}
+	for _, c := range m.renames {
+		_, taken := want.Column(c.Old)
+		if c.Op == RenameColumn && c.Table == want.Name && !taken {
+			kept = slices.DeleteFunc(kept, func(r schema.ColumnRename) bool { return r.Column == c.To.Name })
+			kept = append(kept, schema.ColumnRename{Column: c.To.Name, From: c.Old})
+		}
+	}
+	return kept
 }
 
 // renameColumns gives the live columns their new names where a field declares
-// its old one, so that the comparison afterwards finds them.
+// its old one, or where a rename is taken back, so that the comparison
+// afterwards finds them.
 func (m *matcher) renameColumns(have *schema.Table, owned *schema.OwnedTable, want schema.Table) {
 	for _, c := range want.Columns {
-		if c.RenamedFrom == "" {
-			continue
-		}
 		if _, there := have.Column(c.Name); there {
 			continue
 		}
-		old, ok := have.Column(c.RenamedFrom)
-		if !ok || !owned.HasColumn(old.Name) {
+		from := c.RenamedFrom
+		if back, ok := owned.RenamedFrom(c.Name); ok && from == "" {
+			if _, wanted := want.Column(back); !wanted {
+				from = back
+			}
+		}
+		old, ok := have.Column(from)
+		if from == "" || !ok || !owned.HasColumn(old.Name) {
 			continue
 		}
 		before := old.Name
-		m.renames = append(m.renames, Change{Op: RenameColumn, Class: Rewrite, Table: want.Name, Old: before, To: ptr(c)})
+		m.renames = append(m.renames, Change{Op: RenameColumn, Table: want.Name, Old: before, To: ptr(c)})
 		old.Name = c.Name
 		owned.Columns = renamed(owned.Columns, before, c.Name)
 		owned.Adopted = slices.Clone(owned.Adopted)

@@ -14,6 +14,11 @@ type Live struct {
 	Tables      []schema.Table // every ordinary table, ours and foreign
 	Owned       schema.Owned
 	Definitions []Definition // the metadata rows that we wrote
+	// Retire keeps what no definition has any more under a retired name.
+	// Without it columns and tables are dropped with their values.
+	Retire bool
+	// Due are the retired names whose retention is over.
+	Due []string
 }
 
 // Desired is what a bundle wants.
@@ -78,6 +83,13 @@ const (
 	RetypeColumn Op = "retype_column"
 	AddIndex     Op = "add_index"
 	DropIndex    Op = "drop_index"
+
+	RetireTable   Op = "retire_table"
+	RetireColumn  Op = "retire_column"
+	RestoreTable  Op = "restore_table"  // a retired table takes its name again
+	RestoreColumn Op = "restore_column" // likewise
+	PurgeTable    Op = "purge_table"    // a retired table whose time has come
+	PurgeColumn   Op = "purge_column"   // likewise
 )
 
 // Change is one difference in structure. Table is the name after renames.
@@ -85,11 +97,18 @@ type Change struct {
 	Op    Op
 	Class Class
 	Table string
-	Old   string         // renames: the name before
-	From  *schema.Column // the live column
-	To    *schema.Column // the column as it will be
-	Index *schema.Index  // the index added or dropped
-	New   *schema.Table  // AddTable: the table; DropTable: the live table
+	Old   string // renames and restores: the name before
+	// Kept is the retired name under which a column or table is kept: of
+	// RetireTable and RetireColumn, and of RetypeColumn when its old values
+	// stay beside the new ones.
+	Kept string
+	// Former is, for such a RetypeColumn, the retired column of the new type
+	// that takes its name again; nil when a new one is made.
+	Former *schema.RetiredColumn
+	From   *schema.Column // the live column
+	To     *schema.Column // the column as it will be
+	Index  *schema.Index  // the index added or dropped
+	New    *schema.Table  // AddTable: the table; DropTable, RetireTable: the live table
 }
 
 // Foreign is something in the database that is not ours.

@@ -62,17 +62,17 @@ func (d *describer) add(c protocol.SchemaChange) {
 
 func (d *describer) structure(c Change) {
 	object := d.objects[strings.ToLower(c.Table)]
-	if object == "" || object == registryObject {
-		return
+	if object == "" || object == registryObject || c.Op == PurgeTable || c.Op == PurgeColumn {
+		return // the definition went when it was retired
 	}
 	change := protocol.SchemaChange{EntityType: protocol.EntityField, ParentEntity: object}
 	d.diff.HasBreakingChanges = d.diff.HasBreakingChanges || c.Class >= Rewrite
 	switch c.Op {
-	case AddTable, DropTable, RenameTable:
+	case AddTable, DropTable, RenameTable, RetireTable, RestoreTable:
 		change = objectChange(c, object)
-	case AddColumn:
+	case AddColumn, RestoreColumn:
 		change.EntityName, change.ChangeType, change.NewValue = fieldName(c.To), protocol.ChangeAdded, describe(c.To)
-	case DropColumn:
+	case DropColumn, RetireColumn:
 		change.EntityName, change.ChangeType, change.OldValue = c.From.Name, protocol.ChangeRemoved, describe(c.From)
 	case RenameColumn:
 		change.EntityName, change.ChangeType = fieldName(c.To), protocol.ChangeModified
@@ -94,7 +94,9 @@ func objectChange(c Change, object string) protocol.SchemaChange {
 	switch c.Op {
 	case AddTable:
 		change.ChangeType, change.NewValue = protocol.ChangeAdded, shape(c.New)
-	case DropTable:
+	case RestoreTable:
+		change.ChangeType, change.NewValue = protocol.ChangeAdded, map[string]any{"table": c.Table}
+	case DropTable, RetireTable:
 		change.ChangeType, change.OldValue = protocol.ChangeRemoved, shape(c.New)
 	default:
 		change.ChangeType = protocol.ChangeModified

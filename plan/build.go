@@ -43,6 +43,20 @@ func newBuilder(in Input) *builder {
 	if len(in.Seeds.Seeds)+len(in.Seeds.Issues) > 0 {
 		b.plan.SeedMode = in.SeedMode
 	}
+	for _, c := range in.Diff.Registry {
+		if c.Before == nil {
+			b.plan.Undo = append(b.plan.Undo, Undo{Type: c.After.Type, Name: c.After.Name})
+			continue
+		}
+		b.plan.Undo = append(b.plan.Undo, Undo{
+			Type: c.Before.Type, Name: c.Before.Name, Package: c.Before.Package, Checksum: c.Before.Checksum, Body: c.Before.Body,
+		})
+	}
+	for _, c := range in.Diff.Changes {
+		if c.Kept != "" {
+			b.plan.Retired = append(b.plan.Retired, c.Kept)
+		}
+	}
 	for _, t := range in.Diff.Target {
 		b.targets[strings.ToLower(t.Name)] = t
 	}
@@ -54,15 +68,19 @@ func (b *builder) build() error {
 		ops []diff.Op
 		run func(diff.Change) error
 	}{
-		{[]diff.Op{diff.RenameTable}, b.renameTable},
+		{[]diff.Op{diff.RenameTable, diff.RestoreTable}, b.renameTable},
 		{[]diff.Op{diff.RenameColumn}, b.renameColumn},
 		{[]diff.Op{diff.DropIndex}, b.dropIndex},
 		{[]diff.Op{diff.RetypeColumn, diff.AlterColumn}, b.rebuildIfNeeded},
+		{[]diff.Op{diff.RetireColumn}, b.retireColumn},
+		{[]diff.Op{diff.RestoreColumn}, b.renameColumn},
+		{[]diff.Op{diff.RetypeColumn}, b.retypeColumn},
 		{[]diff.Op{diff.AddTable}, b.addTable},
 		{[]diff.Op{diff.AddColumn}, b.addColumn},
 		{[]diff.Op{diff.AlterColumn}, b.alterColumn},
-		{[]diff.Op{diff.DropColumn}, b.dropColumn},
-		{[]diff.Op{diff.DropTable}, b.dropTable},
+		{[]diff.Op{diff.DropColumn, diff.PurgeColumn}, b.dropColumn},
+		{[]diff.Op{diff.RetireTable}, b.retireTable},
+		{[]diff.Op{diff.DropTable, diff.PurgeTable}, b.dropTable},
 		{[]diff.Op{diff.AddIndex}, b.addIndex},
 	}
 	for _, phase := range phases {
@@ -135,7 +153,6 @@ func (b *builder) liveColumn(table, column string) string {
 
 func (b *builder) renameTable(c diff.Change) error {
 	b.tables[strings.ToLower(c.Table)] = c.Old
-	b.guard(c.Table)
 	return b.atlas(&atlas.RenameTable{From: atlas.NewTable(c.Old), To: atlas.NewTable(c.Table)})
 }
 
@@ -158,27 +175,42 @@ func (b *builder) addTable(c diff.Change) error {
 }
 
 func (b *builder) dropTable(c diff.Change) error {
+	if err := b.withoutForeign(c); err != nil {
+		return err
+	}
+	if live := b.liveStructure(c.Table); c.Op == diff.DropTable && len(live.Columns) > len(c.New.Columns) {
+		return Conflict("ForeignDependent", c.Table, "drop the columns by hand, or keep the object",
+			"table %q has columns that are not ours", c.Table)
+	}
+	b.checkEmptyTable(c)
+	b.plan.Migration.Reversible = false
+	b.add("DROP TABLE "+schema.Quote(c.Table), "")
+	return nil
+}
+
+// withoutForeign refuses to take away a table that has somebody else's
+// trigger.
+func (b *builder) withoutForeign(c diff.Change) error {
 	for _, trigger := range b.in.Master.Of("trigger") {
 		if strings.EqualFold(trigger.Table, c.Table) {
 			return Conflict("ForeignDependent", c.Table, "drop the trigger by hand, or keep the object",
 				"table %q has a trigger %q that is not ours", c.Table, trigger.Name)
 		}
 	}
-	if live := b.liveStructure(c.Table); len(live.Columns) > len(c.New.Columns) {
-		return Conflict("ForeignDependent", c.Table, "drop the columns by hand, or keep the object",
-			"table %q has columns that are not ours", c.Table)
-	}
-	if b.in.KeepValues {
-		b.check(PreCheck{
-			Code: "table_not_empty", Table: c.Table,
-			SQL:     fmt.Sprintf("SELECT 1 FROM %s", schema.Quote(c.Table)),
-			Message: fmt.Sprintf("table %q holds rows and would be dropped", c.Table),
-			Next:    "keep the object, empty the table, or set policy.destructive: allow in fleet.yaml",
-		})
-	}
-	b.plan.Migration.Reversible = false
-	b.add("DROP TABLE "+schema.Quote(c.Table), "")
 	return nil
+}
+
+// checkEmptyTable asks for rows, where the policy does not let them go.
+func (b *builder) checkEmptyTable(c diff.Change) {
+	if !b.in.KeepValues || c.Op == diff.PurgeTable {
+		return
+	}
+	b.check(PreCheck{
+		Code: "table_not_empty", Table: c.Table,
+		SQL:     fmt.Sprintf("SELECT 1 FROM %s", schema.Quote(c.Table)),
+		Message: fmt.Sprintf("table %q holds rows, and its object is removed", c.Table),
+		Next:    "keep the object, empty the table, or set policy.destructive: allow in fleet.yaml",
+	})
 }
 
 func (b *builder) addIndex(c diff.Change) error {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	atlas "ariga.io/atlas/sql/schema"
@@ -126,26 +127,41 @@ func (b *builder) withoutTriggers(table string, add func()) {
 	}
 }
 
-// dropColumn removes a column. The values go with it, so it is either allowed
-// by policy or held back by a pre-check while there are values.
+// dropColumn removes a column for good. The values go with it, so it is either
+// allowed by policy, or held back by a pre-check while there are values, or its
+// retention is over.
 func (b *builder) dropColumn(c diff.Change) error {
-	column := schema.Quote(c.From.Name)
-	if b.in.KeepValues {
-		where := column + " IS NOT NULL"
-		if schema.IsLiteral(c.From.Default) {
-			where += " AND " + column + " IS NOT " + c.From.Default
+	if c.Op == diff.PurgeColumn {
+		for _, i := range b.liveStructure(b.liveTable(c.Table)).Indexes {
+			if slices.ContainsFunc(i.Columns, func(name string) bool { return strings.EqualFold(name, c.From.Name) }) {
+				return Conflict("ForeignDependent", c.Table, "drop the index by hand",
+					"index %q is not ours and covers the retired column %q", i.Name, c.From.Name)
+			}
 		}
-		b.check(PreCheck{
-			Code: "column_not_empty", Table: c.Table, Column: c.From.Name,
-			SQL:     fmt.Sprintf("SELECT id FROM %s WHERE %s", schema.Quote(b.liveTable(c.Table)), where),
-			Message: fmt.Sprintf("%s.%s holds values and would be dropped", c.Table, c.From.Name),
-			Next:    "keep the field, empty the column, or set policy.destructive: allow in fleet.yaml",
-		})
 	}
+	b.checkEmptyColumn(c)
 	b.plan.Migration.Reversible = false
-	b.add(fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", schema.Quote(c.Table), column), "")
+	b.add(fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", schema.Quote(c.Table), schema.Quote(c.From.Name)), "")
 	b.copies()
 	return nil
+}
+
+// checkEmptyColumn asks for values, where the policy does not let them go.
+func (b *builder) checkEmptyColumn(c diff.Change) {
+	if !b.in.KeepValues || c.Op == diff.PurgeColumn {
+		return
+	}
+	column := schema.Quote(b.liveColumn(c.Table, c.From.Name))
+	where := column + " IS NOT NULL"
+	if schema.IsLiteral(c.From.Default) {
+		where += " AND " + column + " IS NOT " + c.From.Default
+	}
+	b.check(PreCheck{
+		Code: "column_not_empty", Table: c.Table, Column: c.From.Name,
+		SQL:     fmt.Sprintf("SELECT id FROM %s WHERE %s", schema.Quote(b.liveTable(c.Table)), where),
+		Message: fmt.Sprintf("%s.%s holds values, and its field is removed", c.Table, c.From.Name),
+		Next:    "keep the field, empty the column, or set policy.destructive: allow in fleet.yaml",
+	})
 }
 
 // liveSQL is the CREATE TABLE text of a table that was there before the plan.

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/protocol"
@@ -31,6 +32,8 @@ type Plan struct {
 	Warnings   []Warning              `json:"warnings,omitempty"`
 	Foreign    []diff.Foreign         `json:"foreign,omitempty"`
 	WayBack    []string               `json:"wayBack,omitempty"` // undoes Migration, proved with it
+	Retired    []string               `json:"retired,omitempty"` // names that it gives to what goes
+	Undo       []Undo                 `json:"undo,omitempty"`    // the definitions that it changes, as they were
 
 	From        string            `json:"from"`       // fingerprint that the plan starts from
 	To          string            `json:"to"`         // fingerprint that the proof ended with
@@ -64,6 +67,16 @@ type PreCheck struct {
 	Next    string `json:"next"`
 }
 
+// Undo is a definition of the registry as it was before a plan. One that was
+// not there has no checksum; one whose row somebody had changed has no body.
+type Undo struct {
+	Type     protocol.EntityType `json:"type"`
+	Name     string              `json:"name"`
+	Package  string              `json:"package,omitempty"`
+	Checksum string              `json:"checksum,omitempty"`
+	Body     string              `json:"body,omitempty"`
+}
+
 // Guard is a table whose number of rows must be the same after the plan.
 type Guard struct {
 	Before string `json:"before"` // its name when the plan starts
@@ -81,6 +94,10 @@ type Warning struct {
 func (p *Plan) Empty() bool {
 	return len(p.Migration.Statements) == 0 && len(p.Registry) == 0 && len(p.Seeds)+len(p.SeedIssues) == 0
 }
+
+// Retires tells whether the plan gives something a retired name: a name may be
+// free again and be taken anew.
+func (p *Plan) Retires(name string) bool { return slices.Contains(p.Retired, name) }
 
 // Class is the most dangerous class among the plan's steps.
 func (p *Plan) Class() diff.Class {
@@ -136,6 +153,7 @@ type Input struct {
 	// KeepValues adds pre-checks so that a column or table that is dropped
 	// holds nothing but what the schema alone would put there.
 	KeepValues  bool
+	Retire      bool // what goes is kept under a retired name
 	Seeds       SeedPlan
 	SeedMode    string
 	Registered  string // see Registered

@@ -18,7 +18,7 @@ const copyPrefix = "_reconciler_new_"
 // the old definition off and leaves the rest behind (measured on 3.45.1).
 func (b *builder) needsRebuild(c diff.Change) bool {
 	if c.Op == diff.RetypeColumn {
-		return true
+		return c.Kept == ""
 	}
 	live, ok := b.liveSQL(c.Table)
 	if !ok || c.Op != diff.AlterColumn {
@@ -146,7 +146,7 @@ func (b *builder) rebuilt(table string) []diff.Change {
 
 func (b *builder) renamesColumn(table string) bool {
 	return slices.ContainsFunc(b.in.Diff.Changes, func(c diff.Change) bool {
-		return c.Op == diff.RenameColumn && c.Table == table
+		return (c.Op == diff.RenameColumn || c.Op == diff.RestoreColumn) && c.Table == table
 	})
 }
 

@@ -34,7 +34,7 @@ type SeedPlan struct {
 	Digests map[string]string // of every set, by name
 }
 
-// Seed loads one record, or what had to wait of one, in up to four steps:
+// Seed loads one record, or what had to wait of one, in up to five steps:
 //
 //   - Find gives one row when there is something to write: the id and the
 //     values of the row that SQL changes, each a SQL literal by column, or
@@ -43,6 +43,8 @@ type SeedPlan struct {
 //   - The query of each of References gives NULL when nothing has the key.
 //   - SQL writes the row. It decides again by itself, so that it can also be
 //     run without the others.
+//   - Row, after it, gives the id and every value of the row that SQL wrote,
+//     its times left out.
 //   - Note, right after SQL, remembers in _reconciler_seed what SQL wrote,
 //     and does nothing when SQL wrote nothing.
 type Seed struct {
@@ -55,6 +57,7 @@ type Seed struct {
 	References []SeedReference `json:"references,omitempty"`
 	SQL        string          `json:"sql"`
 	Note       string          `json:"note"`
+	Row        string          `json:"row"`
 	// Fields has the field of each column of the table whose name is another.
 	Fields map[string]string `json:"fields,omitempty"`
 }

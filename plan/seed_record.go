@@ -156,7 +156,7 @@ func (r *seedRecord) seed(row seedRow) Seed {
 	}
 	return Seed{
 		Set: r.set.name, Object: r.set.Object, Record: r.index, Key: r.key, Table: r.table.Name,
-		Find: row.find(), SQL: row.write(), Note: row.note(), Fields: fields,
+		Find: row.find(), SQL: row.write(), Note: row.note(), Row: row.read(), Fields: fields,
 	}
 }
 

@@ -15,16 +15,12 @@ import (
 // direction, not the reverse of single statements: those do not compose (a
 // rebuild has none).
 func WayBack(in Input, after schema.Master, tables []schema.Table) ([]string, error) {
-	before := make([]schema.Table, len(in.Diff.Managed))
-	for i, t := range in.Diff.Managed {
-		before[i] = t.Clone()
-	}
-	undoRenames(before, in.Diff.Changes)
-	back, err := diff.Compute(diff.Live{Tables: tables, Owned: in.Diff.Owned}, diff.Desired{Tables: before})
+	before := Before(in.Diff)
+	back, err := diff.Compute(diff.Live{Tables: tables, Owned: in.Diff.Owned, Retire: in.Retire}, diff.Desired{Tables: before})
 	if err != nil {
 		return nil, fmt.Errorf("plan the way back: %w", err)
 	}
-	p, err := Build(Input{Diff: back, Master: after, Live: tables})
+	p, err := Build(Input{Diff: back, Master: after, Live: tables, Retire: in.Retire})
 	if err != nil {
 		return nil, fmt.Errorf("plan the way back: %w", err)
 	}
@@ -35,24 +31,39 @@ func WayBack(in Input, after schema.Master, tables []schema.Table) ([]string, er
 	return statements, nil
 }
 
-// undoRenames gives tables, which carry their new names, the old ones and
-// declares where they come from.
-func undoRenames(tables []schema.Table, changes []diff.Change) {
-	for i := range tables {
-		t := &tables[i]
-		name := t.Name
-		for _, c := range changes {
-			if c.Table != name {
-				continue
-			}
-			switch c.Op {
-			case diff.RenameTable:
-				t.RenamedFrom, t.Name = t.Object, c.Old
-			case diff.RenameColumn:
-				undoColumn(t, c.To.Name, c.Old)
-			}
+// Before returns our part of the tables as it was before the changes of a
+// difference: with the old names, of which each declares the new one as what
+// it is renamed from, and without what the changes bring back.
+func Before(r diff.Result) []schema.Table {
+	var before []schema.Table
+	for _, t := range r.Managed {
+		t = t.Clone()
+		if undoRenames(&t, r.Changes) {
+			before = append(before, t)
 		}
 	}
+	return before
+}
+
+// undoRenames gives a table its old names; false for one that was retired.
+func undoRenames(t *schema.Table, changes []diff.Change) bool {
+	name := t.Name
+	for _, c := range changes {
+		if c.Table != name {
+			continue
+		}
+		switch c.Op {
+		case diff.RestoreTable:
+			return false
+		case diff.RestoreColumn:
+			t.Columns = slices.DeleteFunc(t.Columns, func(column schema.Column) bool { return column.Name == c.To.Name })
+		case diff.RenameTable:
+			t.RenamedFrom, t.Name = t.Object, c.Old
+		case diff.RenameColumn:
+			undoColumn(t, c.To.Name, c.Old)
+		}
+	}
+	return true
 }
 
 func undoColumn(t *schema.Table, name, before string) {
@@ -67,20 +78,6 @@ func undoColumn(t *schema.Table, name, before string) {
 				t.Indexes[j].Columns[k] = before
 			}
 		}
-	}
-}
-
-// NamesBefore returns a function that gives a managed table's name and quoted
-// column names as they were before the renames of a difference.
-func NamesBefore(r diff.Result) func(schema.Table) (string, []string) {
-	return func(t schema.Table) (string, []string) {
-		one := []schema.Table{t.Clone()}
-		undoRenames(one, r.Changes)
-		columns := make([]string, len(one[0].Columns))
-		for i, c := range one[0].Columns {
-			columns[i] = schema.Quote(c.Name)
-		}
-		return one[0].Name, columns
 	}
 }
 
@@ -103,11 +100,7 @@ func Remaining(p *Plan, in Input, tables []schema.Table) ([]string, error) {
 
 // SameManaged compares our part of tables with what it was before the plan.
 func SameManaged(in Input, tables []schema.Table) error {
-	want := make([]schema.Table, 0, len(in.Diff.Managed))
-	for _, t := range in.Diff.Managed {
-		want = append(want, t.Clone())
-	}
-	undoRenames(want, in.Diff.Changes)
+	want := Before(in.Diff)
 	var got []schema.Table
 	for _, w := range want {
 		for _, t := range tables {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -33,19 +34,27 @@ func corpusDir(t testing.TB) string {
 	return dir
 }
 
+// histories are the versions of each application, in order.
+func histories(t testing.TB) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(corpusDir(t), "*", "[0-9]*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(files)
+	byApp := map[string][]string{}
+	for _, file := range files {
+		app := filepath.Base(filepath.Dir(file))
+		byApp[app] = append(byApp[app], file)
+	}
+	return byApp
+}
+
 // Every version of every application is deployed in order to one tenant; the
 // single files each to a fresh one.
 func TestCorpus(t *testing.T) {
 	dir := corpusDir(t)
-	histories, err := filepath.Glob(filepath.Join(dir, "*", "[0-9]*.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	byApp := map[string][]string{}
-	for _, file := range histories {
-		app := filepath.Base(filepath.Dir(file))
-		byApp[app] = append(byApp[app], file)
-	}
+	byApp := histories(t)
 	singles, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -105,11 +114,12 @@ func TestCorpusStrictNotNull(t *testing.T) {
 
 func everyClassAllowed() deploy.Policy {
 	return deploy.Policy{
-		Plan: deploy.PlanPolicy{NullableRequired: true, SeedMode: "skip"},
+		Plan: deploy.PlanPolicy{NullableRequired: true, SeedMode: "skip", Retire: true},
 		Classes: map[string]string{
 			"additive": "allow", "widening": "allow", "rewrite": "allow", "narrowing": "allow", "destructive": "allow",
 		},
-		Drift: "report",
+		Drift:     "report",
+		Retention: 24 * time.Hour,
 	}
 }
 
@@ -190,11 +200,21 @@ func (x *subject) fingerprint() string {
 	return master.Fingerprint()
 }
 
+// tables are those that an application knows, without what is retired.
 func (x *subject) tables() []schema.Table {
 	x.t.Helper()
 	tables, err := schema.Inspect(x.t.Context(), x.conn)
 	if err != nil {
 		x.t.Fatal(err)
+	}
+	return withoutRetired(tables)
+}
+
+func withoutRetired(tables []schema.Table) []schema.Table {
+	retired := func(name string) bool { return strings.HasPrefix(name, "_retired_") }
+	tables = slices.DeleteFunc(tables, func(t schema.Table) bool { return retired(t.Name) })
+	for i := range tables {
+		tables[i].Columns = slices.DeleteFunc(tables[i].Columns, func(c schema.Column) bool { return retired(c.Name) })
 	}
 	return tables
 }
@@ -248,13 +268,19 @@ func (x *subject) stillThere(cells []value) {
 			continue
 		}
 		kept++
-		rows := x.query(fmt.Sprintf("SELECT quote(%s) FROM %s WHERE id = ?", schema.Quote(cell.column), schema.Quote(cell.table)), cell.id)
-		if len(rows) != 1 || fmt.Sprint(rows[0][0]) != cell.content {
-			x.t.Errorf("%s.%s of %s: got %v, want %s", cell.table, cell.column, cell.id, rows, cell.content)
-		}
+		x.has(cell)
 	}
 	if len(cells) > 0 && kept == 0 {
 		x.t.Logf("no cell of the version before has a place in this one")
+	}
+}
+
+// has looks for one cell.
+func (x *subject) has(cell value) {
+	x.t.Helper()
+	rows := x.query(fmt.Sprintf("SELECT quote(%s) FROM %s WHERE id = ?", schema.Quote(cell.column), schema.Quote(cell.table)), cell.id)
+	if len(rows) != 1 || fmt.Sprint(rows[0][0]) != cell.content {
+		x.t.Errorf("%s.%s of %s: got %v, want %s", cell.table, cell.column, cell.id, rows, cell.content)
 	}
 }
 

@@ -22,9 +22,10 @@ type files map[string]string
 
 // world is a repository, a data directory and a reconciler for them.
 type world struct {
-	t    testing.TB
-	repo string
-	data string
+	t        testing.TB
+	repo     string
+	data     string
+	inserted int // rows, see insertRows
 }
 
 func newWorld(t testing.TB, content files) *world {
@@ -76,14 +77,19 @@ func (w *world) commit(message string, content files) string {
 // open returns a reconciler for the world and what closes it.
 func (w *world) open() (*reconcile.Reconciler, func()) {
 	w.t.Helper()
-	r, closeAll, err := openWorld(w.t, w.repo, w.data)
+	return w.openWith(func(*reconcile.Config) {})
+}
+
+func (w *world) openWith(set func(*reconcile.Config)) (*reconcile.Reconciler, func()) {
+	w.t.Helper()
+	r, closeAll, err := openWorld(w.t, w.repo, w.data, set)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return r, closeAll
 }
 
-func openWorld(t testing.TB, repo, data string) (*reconcile.Reconciler, func(), error) {
+func openWorld(t testing.TB, repo, data string, set func(*reconcile.Config)) (*reconcile.Reconciler, func(), error) {
 	ctx := t.Context()
 	opened, err := gitrepo.Open(ctx, gitrepo.Config{URL: repo})
 	if err != nil {
@@ -105,7 +111,9 @@ func openWorld(t testing.TB, repo, data string) (*reconcile.Reconciler, func(), 
 			t.Error(err)
 		}
 	}
-	return reconcile.New(reconcile.Config{Repo: opened, Store: store, Router: router}), closeAll, nil
+	c := reconcile.Config{Repo: opened, Store: store, Router: router}
+	set(&c)
+	return reconcile.New(c), closeAll, nil
 }
 
 // sync runs one pass in a fresh reconciler, as a new process would.

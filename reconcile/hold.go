@@ -70,9 +70,9 @@ func (r *Reconciler) hold(t *bundle.Tenant) (hold state.Hold, held bool) {
 
 // held is a tenant that a hold keeps as it is. Its database is not opened:
 // what is known of it is what was seen last.
-func (t Tenant) held(h state.Hold, row state.Observed, desired string) Tenant {
-	t.Sync, t.Health, t.bundle = state.OutOfSync, state.Healthy, desired
-	if row.BundleDigest == desired {
+func (t Tenant) held(h state.Hold, row state.Observed) Tenant {
+	t.Sync, t.Health = state.OutOfSync, state.Healthy
+	if row.BundleDigest == t.bundle {
 		t.Sync = row.Sync
 		if row.Reason == reasonHeld {
 			t.Sync = state.Synced // it was held back from a bundle that git has left again

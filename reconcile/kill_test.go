@@ -22,7 +22,7 @@ func TestSyncInChild(t *testing.T) {
 	if os.Getenv(syncArgs) == "" {
 		return // only the child has something to do
 	}
-	r, closeAll, err := openWorld(t, os.Getenv("RECONCILER_TEST_REPO"), os.Getenv(syncArgs))
+	r, closeAll, err := openWorld(t, os.Getenv("RECONCILER_TEST_REPO"), os.Getenv(syncArgs), func(*reconcile.Config) {})
 	if err != nil {
 		t.Fatal(err)
 	}

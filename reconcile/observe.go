@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
-
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -24,6 +23,25 @@ func (r *Reconciler) observe(ctx context.Context, f fleet, report Report) error 
 		return nil
 	}
 	return r.Store.SaveObserved(context.WithoutCancel(ctx), rows...)
+}
+
+// saveTags records where the tags are whose app versions are now deployed, so
+// that one that moves later is known to have moved, in another process too.
+func (r *Reconciler) saveTags(ctx context.Context, f fleet, report Report) error {
+	synced := map[protocol.TenantID]bool{}
+	for _, t := range report.Tenants {
+		synced[t.ID] = t.Sync == state.Synced && t.Health == state.Healthy
+	}
+	commits := map[string]string{}
+	for _, t := range f.tenants {
+		for _, app := range t.Spec.Apps {
+			tag := tagOf(app.Name, app.Version)
+			if commit := f.loaded.Versions[tag]; synced[t.ID] && commit != "" && f.tags[tag] == "" {
+				commits[tag] = commit
+			}
+		}
+	}
+	return r.Store.SaveTags(context.WithoutCancel(ctx), commits)
 }
 
 func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
@@ -49,7 +67,7 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 	if t.Sync != state.Synced || t.Health == state.Suspended {
 		return row
 	}
-	row.AppliedRevision = f.commit.Hash
+	row.AppliedRevision, row.PurgeAt = f.commit.Hash, t.Result.PurgeAt
 	row.BundleDigest, row.Fingerprint = t.bundle, t.Result.Fingerprint
 	if t.Result.Changed {
 		row.SchemaDigest, row.AppliedDigest = t.Result.Plan.ToSchema, t.Result.Plan.Applied

@@ -17,7 +17,9 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 			NullableRequired: c.NotNull == config.NotNullEngine,
 			SeedMode:         string(c.Seed),
 			KeepValues:       p.Destructive != config.Allow,
+			Retire:           c.Retention.Duration() > 0,
 		},
+		Retention: c.Retention.Duration(),
 		Classes: map[string]string{
 			"additive": string(p.Additive), "widening": string(p.Widening), "rewrite": string(p.Rewrite),
 			"narrowing": string(p.Narrowing), "destructive": string(p.Destructive),

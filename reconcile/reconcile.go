@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
@@ -32,8 +32,11 @@ type Config struct {
 	Router *tenantrouter.Router
 	By     deploy.Doer   // who the events of deployments name
 	Poll   time.Duration // between looks at the repository; default 60s
-	Now    func() time.Time
-	Log    *slog.Logger
+	// MaxConcurrent bounds how many tenants are worked on at a time, below
+	// what fleet.yaml says; 0 leaves it at that.
+	MaxConcurrent int
+	Now           func() time.Time
+	Log           *slog.Logger
 	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
 	// May be nil.
 	OnTenant func(Tenant)
@@ -41,6 +44,10 @@ type Config struct {
 	OnPass func(Report, error)
 	// ReadOnly keeps state as it is: for Plan beside a running daemon.
 	ReadOnly bool
+	// AcceptRewrite lets Run begin on a branch that has left the commit of the
+	// last pass behind. Once a pass has followed it, the next one that does is
+	// refused again.
+	AcceptRewrite bool
 }
 
 // Reconciler carries a fleet. Its methods must not overlap, but for Notice.
@@ -100,10 +107,13 @@ type Tenant struct {
 	Sync   state.Sync
 	Health state.Health
 	Faults []bundle.Fault
+	// Estimate is how long the plan would keep writers waiting, from Plan and
+	// where there is one.
+	Estimate time.Duration
 
 	unchanged bool   // nothing was looked at but git and the file's stamp
 	input     string // input digest after this pass
-	bundle    string // digest of the desired bundle
+	bundle    string // digest of the desired bundle; empty for one that is not valid
 }
 
 // Problem tells that the tenant is not what git wants and needs somebody.
@@ -111,13 +121,18 @@ func (t Tenant) Problem() bool {
 	return t.Health == state.Blocked || t.Health == state.Degraded || t.Health == state.Missing
 }
 
+// Waiting tells that the tenant failed before and that its turn has not come:
+// the pass says what is known of it.
+func (t Tenant) Waiting() bool { return t.unchanged && t.Problem() }
+
 // RewrittenError says that a branch no longer has the commit that the fleet
 // was last brought to among its ancestors. Nothing is deployed.
 type RewrittenError struct{ Last, Head string }
 
 func (e *RewrittenError) Error() string {
 	return fmt.Sprintf("history was rewritten: %.12s, the revision deployed last, is no ancestor of %.12s; nothing is deployed"+
-		" (push a commit that descends from it, or run `reconciler sync --accept-rewrite`)", e.Last, e.Head)
+		" (push a commit that descends from it, or accept it once: `reconciler sync --accept-rewrite`,"+
+		" or a daemon started with `reconciler run --accept-rewrite`)", e.Last, e.Head)
 }
 
 // ErrUnknownTenant says that a tenant that was asked for is not in git.
@@ -128,7 +143,9 @@ type fleet struct {
 	commit   gitrepo.Commit
 	loaded   *bundle.Fleet
 	observed map[protocol.TenantID]state.Observed
-	tenants  []*bundle.Tenant // those selected
+	tags     map[string]string // commits that tags were deployed from
+	tenants  []*bundle.Tenant  // those selected
+	shared   map[protocol.TenantID]*sharedError
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
@@ -143,19 +160,26 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 	if err != nil {
 		return f, err
 	}
-	f.loaded, err = bundle.Load(tree, bundle.Options{Revision: f.commit.Hash, Version: r.version(ctx), Cache: r.cache})
-	if err != nil {
-		return f, err
-	}
 	f.observed = map[protocol.TenantID]state.Observed{}
 	if r.Store != nil {
-		if f.observed, err = r.Store.Observed(ctx); err != nil {
+		f.observed, err = r.Store.Observed(ctx)
+		if err == nil {
+			f.tags, err = r.Store.Tags(ctx)
+		}
+		if err != nil {
 			return f, err
 		}
 		if err := r.readHolds(ctx); err != nil {
 			return f, err
 		}
 	}
+	options := BundleOptions(ctx, r.Repo)
+	options.Revision, options.Versions, options.Cache = f.commit.Hash, f.tags, r.cache
+	f.loaded, err = bundle.Load(tree, options)
+	if err != nil {
+		return f, err
+	}
+	f.shared = r.shared(f.loaded.Tenants)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
 		if f.tenants, err = selected(f.loaded.Tenants, s.Tenants); err != nil {
@@ -180,35 +204,20 @@ func selected(all []*bundle.Tenant, ids []protocol.TenantID) ([]*bundle.Tenant, 
 	return chosen, nil
 }
 
-// version gives the loader the tree of an app's version: the tag app/vX.Y.Z.
-func (r *Reconciler) version(ctx context.Context) func(app, version string) (fs.FS, string, error) {
-	return func(app, version string) (fs.FS, string, error) {
-		hash, ok, err := r.Repo.Tag(ctx, app+"/v"+version)
-		if err != nil {
-			return nil, "", err
-		}
-		if !ok {
-			return nil, "", fmt.Errorf("there is no tag %s/v%s: %w", app, version, fs.ErrNotExist)
-		}
-		tree, err := r.Repo.Tree(ctx, hash)
-		if err != nil {
-			return nil, "", err
-		}
-		return tree, hash, nil
-	}
-}
-
 // Sync brings the selected tenants to a revision and returns when all have
 // been tried. Its error is one of the whole pass; what went wrong with a
 // tenant is in the report.
 func (r *Reconciler) Sync(ctx context.Context, s Selection) (Report, error) {
-	return r.pass(ctx, s, func(string, protocol.TenantID) bool { return true })
+	return r.pass(ctx, s, func(string, *bundle.Tenant) bool { return true })
 }
 
 // Plan says what Sync would do and writes to no tenant.
 func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	f, err := r.read(ctx, s)
 	if err != nil {
+		return Report{Revision: f.commit, Status: state.Failed}, err
+	}
+	if err := r.warnOfRewrite(ctx, f, s); err != nil {
 		return Report{Revision: f.commit, Status: state.Failed}, err
 	}
 	report, err := r.each(ctx, f, f.tenants, r.planTenant)
@@ -219,22 +228,38 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	return report, err
 }
 
-func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision string, id protocol.TenantID) bool) (Report, error) {
+// warnOfRewrite tells whoever plans a branch that Sync would refuse it.
+func (r *Reconciler) warnOfRewrite(ctx context.Context, f fleet, s Selection) error {
+	if r.Store == nil || s.Revision != "" {
+		return nil
+	}
+	last, err := r.lastRevision(ctx)
+	if err == nil {
+		err = r.follows(ctx, f.commit.Hash, last, false)
+	}
+	var rewritten *RewrittenError
+	if errors.As(err, &rewritten) {
+		r.Log.Warn("sync would refuse this", logErr, err)
+		return nil
+	}
+	return err
+}
+
+func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision string, t *bundle.Tenant) bool) (Report, error) {
 	started := r.Now()
 	last, err := r.lastRevision(ctx)
 	if err != nil {
 		return Report{Status: state.Failed}, err
 	}
 	f, err := r.read(ctx, s)
-	if err == nil && s.Revision == "" && !s.AcceptRewrite {
-		err = r.follows(ctx, f.commit.Hash, last)
+	if err == nil && s.Revision == "" {
+		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}
 	if err != nil {
-		report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed}
-		return report, errors.Join(err, r.savePass(ctx, started, report, err))
+		return r.failedPass(ctx, started, last, err)
 	}
 	report, err := r.each(ctx, f, f.tenants, func(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
-		if !due(f.commit.Hash, t.ID) {
+		if !due(f.commit.Hash, t) {
 			return remembered(f, t)
 		}
 		return r.syncTenant(ctx, f, t)
@@ -243,9 +268,16 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		report.Tenants = append(report.Tenants, r.removed(f, id))
 	}
 	report.finish()
-	if saved := errors.Join(r.observe(ctx, f, report), r.endHolds(ctx, report)); saved != nil {
-		err = errors.Join(err, saved)
+	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
+	if err != nil {
+		report.Status = state.Failed
 	}
+	return report, errors.Join(err, r.savePass(ctx, started, report, err))
+}
+
+// failedPass records a pass that came to no tenant.
+func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, err error) (Report, error) {
+	report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
 }
 
@@ -255,16 +287,21 @@ func (r *Reconciler) lastRevision(ctx context.Context) (string, error) {
 	return last.Revision, err
 }
 
-// follows refuses a head whose history does not have the last revision.
-func (r *Reconciler) follows(ctx context.Context, head, last string) error {
+// follows refuses a head whose history does not have the last revision, unless
+// a person has accepted that.
+func (r *Reconciler) follows(ctx context.Context, head, last string, accept bool) error {
 	if last == "" || last == head {
 		return nil
 	}
 	descends, err := r.Repo.Descends(ctx, head, last)
-	if err == nil && !descends {
-		err = &RewrittenError{Last: last, Head: head}
+	switch {
+	case err != nil || descends:
+		return err
+	case accept:
+		r.Log.Warn("rewritten history accepted", logRevision, head, logLast, last)
+		return nil
 	}
-	return err
+	return &RewrittenError{Last: last, Head: head}
 }
 
 // each works on tenants in parallel. One that fails does not stop the others;
@@ -275,7 +312,7 @@ func (r *Reconciler) each(ctx context.Context, f fleet, tenants []*bundle.Tenant
 	report := Report{Revision: f.commit, Faults: f.loaded.Faults, Tenants: make([]Tenant, len(tenants))}
 	var told sync.Mutex
 	var group errgroup.Group
-	group.SetLimit(max(1, f.loaded.Config.Rollout.MaxConcurrent))
+	group.SetLimit(r.workers(f.loaded.Config.Rollout))
 	for i, t := range tenants {
 		if ctx.Err() != nil {
 			break
@@ -297,6 +334,15 @@ func (r *Reconciler) each(ctx context.Context, f fleet, tenants []*bundle.Tenant
 		return report, fmt.Errorf("stopped before every tenant was done: %w", err)
 	}
 	return report, nil
+}
+
+// workers is how many tenants are worked on at a time.
+func (r *Reconciler) workers(rollout config.Rollout) int {
+	n := max(1, rollout.MaxConcurrent)
+	if r.MaxConcurrent > 0 {
+		n = min(n, r.MaxConcurrent)
+	}
+	return n
 }
 
 func (report *Report) finish() {

@@ -2,9 +2,11 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -43,11 +45,20 @@ func (r *Reconciler) Run(ctx context.Context) error {
 // tick is one pass of the daemon. Tenants that failed wait for their turn,
 // unless git has moved on.
 func (r *Reconciler) tick(ctx context.Context) (Report, error) {
+	started := r.Now()
 	if _, err := r.Repo.Fetch(ctx); err != nil {
-		return Report{}, err
+		if ctx.Err() != nil {
+			return Report{}, err
+		}
+		last, unread := r.lastRevision(ctx)
+		if unread != nil {
+			return Report{}, errors.Join(err, unread)
+		}
+		return r.failedPass(ctx, started, last, err) // so that a status tells of it
 	}
-	report, err := r.pass(ctx, Selection{}, r.retries.due)
+	report, err := r.pass(ctx, Selection{AcceptRewrite: r.AcceptRewrite}, r.retries.due)
 	if err == nil {
+		r.AcceptRewrite = false
 		r.retries.update(report)
 	}
 	return report, err
@@ -64,8 +75,12 @@ func (r *Reconciler) untilNext() time.Duration {
 	return wait
 }
 
-// logErr names an error in the log.
-const logErr = "err"
+// Names of what the log has.
+const (
+	logErr      = "err"
+	logRevision = "revision"
+	logLast     = "last" // the revision that was deployed before
+)
 
 // Backoff of a failing tenant: doubled at each failure up to the cap, with a
 // fifth of jitter so that tenants that failed together do not return together.
@@ -84,13 +99,23 @@ type retries struct {
 type retry struct {
 	failures int
 	at       time.Time
+	bundle   string // digest of what it should have had
 }
 
-// due tells whether a tenant may be tried now at a revision. A new revision
-// makes every tenant due: it may be the cure.
-func (r *retries) due(revision string, id protocol.TenantID) bool {
-	waiting, failing := r.waiting[id]
-	return revision != r.revision || !failing || !r.now().Before(waiting.at)
+// due tells whether a tenant may be tried now at a revision. What may be the
+// cure makes it due at once: a new revision for every tenant, and for one whose
+// bundle is another, or a valid one now, the tag of an app that has arrived.
+func (r *retries) due(revision string, t *bundle.Tenant) bool {
+	waiting, failing := r.waiting[t.ID]
+	return revision != r.revision || !failing || waiting.bundle != digestOf(t) || !r.now().Before(waiting.at)
+}
+
+// digestOf is the digest of a tenant's bundle, empty without a valid one.
+func digestOf(t *bundle.Tenant) string {
+	if t.Desired == nil {
+		return ""
+	}
+	return t.Desired.Digest
 }
 
 func (r *retries) update(report Report) {
@@ -107,7 +132,7 @@ func (r *retries) update(report Report) {
 		w := r.waiting[t.ID]
 		wait := min(lastRetry, firstRetry<<min(w.failures, 20))
 		wait += time.Duration(rand.Int64N(int64(wait)/5 + 1))
-		r.waiting[t.ID] = retry{failures: w.failures + 1, at: r.now().Add(wait)}
+		r.waiting[t.ID] = retry{failures: w.failures + 1, at: r.now().Add(wait), bundle: t.bundle}
 	}
 }
 

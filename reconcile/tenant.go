@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -31,9 +33,16 @@ func (r *Reconciler) syncTenant(ctx context.Context, f fleet, t *bundle.Tenant) 
 
 // planTenant says what syncTenant would do.
 func (r *Reconciler) planTenant(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
-	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
-		return deploy.Result{Assessment: r.deployer.Assess(ctx, conn, q)}
+	var takes time.Duration
+	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
+		a := r.deployer.Assess(ctx, conn, q)
+		if a.Plan != nil {
+			takes = estimate(ctx, conn, a.Plan)
+		}
+		return deploy.Result{Assessment: a}
 	}, r.openToLook)
+	done.Estimate = takes
+	return done
 }
 
 // openToLook opens a database read-only; one that would be created is an empty
@@ -54,18 +63,18 @@ type opener func(ctx context.Context, at tenantrouter.Location, create bool) (da
 func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	work func(database.Conn, deploy.Request) deploy.Result, open opener,
 ) Tenant {
-	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults}
+	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t)}
 	switch {
 	case t.Desired == nil:
 		return done.failed(&invalidTenant{faults: t.Faults})
+	case f.shared[t.ID] != nil:
+		return done.failed(f.shared[t.ID])
 	case t.Spec.ProvisioningStatus == protocol.TenantSuspended:
-		done.Sync, done.Health = state.Synced, state.Suspended
-		done.Result.Action = Suspend
-		return done
+		return done.suspended()
 	}
 	observed, known := f.observed[t.ID]
 	if hold, held := r.hold(t); held {
-		return done.held(hold, observed, t.Desired.Digest)
+		return done.held(hold, observed)
 	}
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
@@ -77,7 +86,8 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		return done.failed(err)
 	}
 	input := inputDigest(request, at, stamp)
-	if known && observed.Sync == state.Synced && observed.InputDigest == input && observed.Reason != reasonHeld {
+	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
+	if known && !due && observed.Sync == state.Synced && observed.InputDigest == input && observed.Reason != reasonHeld {
 		done.Sync, done.Health = state.Synced, state.Healthy
 		done.Result.Action = deploy.None
 		done.unchanged = true
@@ -88,7 +98,7 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		return done.failed(fmt.Errorf("open tenant %q: %w", t.ID, err))
 	}
 	done.Result = work(conn, request)
-	done.input, done.bundle = input, t.Desired.Digest
+	done.input = input
 	if err := conn.Close(); err != nil && done.Result.Err == nil {
 		return done.failed(fmt.Errorf("close tenant %q: %w", t.ID, err))
 	}
@@ -120,6 +130,15 @@ func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) strin
 	return hex.EncodeToString(sum[:])
 }
 
+// suspended marks a tenant to which nothing is deployed, as its file says.
+func (t Tenant) suspended() Tenant {
+	t.Sync, t.Health = state.Synced, state.Suspended
+	t.Result.Action, t.Result.Reason = Suspend, "Suspended"
+	t.Result.Message = "tenant.yaml says that the tenant is suspended; nothing is deployed to it"
+	t.Result.Next = "set provisioningStatus: active to deploy to it again"
+	return t
+}
+
 // failed marks the tenant with an error that came before its deployment.
 func (t Tenant) failed(err error) Tenant {
 	t.Result.Assessment = deploy.Fail(err)
@@ -147,26 +166,30 @@ func (t *Tenant) judge() {
 // invalidTenant is a tenant whose files are wrong.
 type invalidTenant struct{ faults []bundle.Fault }
 
+func (e *invalidTenant) errors() []bundle.Fault {
+	return slices.DeleteFunc(slices.Clone(e.faults), func(f bundle.Fault) bool { return !f.IsError() })
+}
+
 func (e *invalidTenant) Error() string {
-	errors := 0
-	first := ""
-	for _, f := range e.faults {
-		if f.Severity != bundle.SeverityError {
-			continue
-		}
-		if errors++; first == "" {
-			first = f.Error()
-		}
+	switch wrong := e.errors(); len(wrong) {
+	case 0:
+		return "the tenant's files are wrong"
+	case 1:
+		only := wrong[0]
+		only.Next = "" // it is the next step of the tenant
+		return only.Error()
+	default:
+		return fmt.Sprintf("%v (and %d more)", wrong[0], len(wrong)-1)
 	}
-	if errors > 1 {
-		return fmt.Sprintf("%s (and %d more)", first, errors-1)
-	}
-	return first
 }
 
 // Reason and Next make the error one that deploy.Fail understands.
 func (e *invalidTenant) Reason() string { return "InvalidBundle" }
 
+// Next is that of a fault that stands alone: not all are cured by a commit.
 func (e *invalidTenant) Next() string {
+	if wrong := e.errors(); len(wrong) == 1 && wrong[0].Next != "" {
+		return wrong[0].Next
+	}
 	return "correct the files and commit; `reconciler validate` shows every fault"
 }

@@ -78,6 +78,9 @@ func IsSystemColumn(name string) bool {
 	return false
 }
 
+// IsTimestamp tells whether a column holds when its row was made or changed.
+func IsTimestamp(name string) bool { return IsSystemColumn(name) && !strings.EqualFold(name, "id") }
+
 func desiredTable(object Object, o Options) (Table, []Fault) {
 	b := builder{object: object, options: o, table: Table{
 		Name: TableName(object.Object), Object: object.Name, RenamedFrom: object.RenamedFrom,

@@ -11,16 +11,29 @@ import (
 // adopted. Everything else in it is foreign: reported, kept, and never
 // changed. It is stored in the tenant's database as JSON.
 type Owned struct {
-	Tables []OwnedTable `json:"tables,omitempty"`
+	Tables  []OwnedTable   `json:"tables,omitempty"`
+	Retired []RetiredTable `json:"retired,omitempty"`
 }
 
-// OwnedTable lists what is ours of one table, each list in order of name.
+// OwnedTable lists what is ours of one table, each list but Retired in order of
+// name.
 type OwnedTable struct {
-	Name    string    `json:"name"`
-	Object  string    `json:"object"`
-	Columns []string  `json:"columns"`
-	Indexes []string  `json:"indexes,omitempty"`
-	Adopted []Adopted `json:"adopted,omitempty"`
+	Name    string          `json:"name"`
+	Object  string          `json:"object"`
+	Columns []string        `json:"columns"`
+	Indexes []string        `json:"indexes,omitempty"`
+	Adopted []Adopted       `json:"adopted,omitempty"`
+	Retired []RetiredColumn `json:"retired,omitempty"` // in the order in which they were retired
+	// From is the object that this one was renamed from, Renames the columns
+	// that were renamed: taking the rename back gives the old names again.
+	From    string         `json:"from,omitempty"`
+	Renames []ColumnRename `json:"renames,omitempty"`
+}
+
+// ColumnRename is a column and the name that it had.
+type ColumnRename struct {
+	Column string `json:"column"`
+	From   string `json:"from"`
 }
 
 // Adopted is a column that was there before us in a form that was accepted
@@ -58,10 +71,12 @@ func ParseOwned(text string) (Owned, error) {
 // JSON returns the record as text, the same for the same names.
 func (o Owned) JSON() string {
 	slices.SortFunc(o.Tables, func(a, b OwnedTable) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(o.Retired, func(a, b RetiredTable) int { return strings.Compare(a.Name, b.Name) })
 	for _, t := range o.Tables {
-		slices.Sort(t.Columns)
-		slices.Sort(t.Indexes)
-		slices.SortFunc(t.Adopted, func(a, b Adopted) int { return strings.Compare(a.Column, b.Column) })
+		t.sort()
+	}
+	for _, t := range o.Retired {
+		t.sort()
 	}
 	text, err := json.Marshal(o)
 	if err != nil {
@@ -90,6 +105,13 @@ func (o Owned) ByObject(object string) (OwnedTable, bool) {
 	return OwnedTable{}, false
 }
 
+func (t OwnedTable) sort() {
+	slices.Sort(t.Columns)
+	slices.Sort(t.Indexes)
+	slices.SortFunc(t.Adopted, func(a, b Adopted) int { return strings.Compare(a.Column, b.Column) })
+	slices.SortFunc(t.Renames, func(a, b ColumnRename) int { return strings.Compare(a.Column, b.Column) })
+}
+
 // HasColumn tells whether a column is ours.
 func (t OwnedTable) HasColumn(name string) bool { return containsFold(t.Columns, name) }
 
@@ -104,6 +126,16 @@ func (t OwnedTable) Adoption(column string) (Adopted, bool) {
 		}
 	}
 	return Adopted{}, false
+}
+
+// RenamedFrom returns the column that was renamed from a name.
+func (t OwnedTable) RenamedFrom(name string) (string, bool) {
+	for _, r := range t.Renames {
+		if strings.EqualFold(r.From, name) {
+			return r.Column, true
+		}
+	}
+	return "", false
 }
 
 func containsFold(names []string, name string) bool {

@@ -82,6 +82,7 @@ func work(ctx context.Context, s *state.Store) error {
 				deployment("acme", 2, protocol.DeployReady), deployment("acme", 3, protocol.DeployReady),
 			}, observation("acme", "2"))
 		},
+		func() error { return s.SaveTags(ctx, map[string]string{"crm/v1": "aaaa", "crm/v2": "bbbb"}) },
 		func() error { return s.SavePass(ctx, state.Pass{Kind: "sync", Status: state.Succeeded, Tenants: 2}) },
 		func() error { return s.Approve(ctx, state.Approval{Plan: "plan", Actor: "ada", At: began}) },
 		func() error { return s.SetHold(ctx, hold("acme")) },

@@ -52,6 +52,7 @@ type Observed struct {
 	Deployment      string // id of the last one
 	Plan            string // the tenant's plan: free, pro, enterprise
 	ObservedAt      time.Time
+	PurgeAt         time.Time // when the first thing that is retired is due
 }
 
 func (o *Observed) columns() []column {
@@ -73,6 +74,7 @@ func (o *Observed) columns() []column {
 		{"deployment", &o.Deployment},
 		{"plan", &o.Plan},
 		{"observed_at", &o.ObservedAt},
+		{"purge_at", &o.PurgeAt},
 	}
 }
 

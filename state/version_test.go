@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,39 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 	}
 }
 
+// A file of each version before this one is brought up to date and keeps its rows.
+func TestOlderSchemaIsMigrated(t *testing.T) {
+	files, err := filepath.Glob("migrations/*.sql")
+	must(t, err)
+	for version := 1; version < len(files); version++ {
+		path := filepath.Join(t.TempDir(), "state.db")
+		conn := connect(t, path)
+		for n, file := range files[:version] {
+			text, err := os.ReadFile(file)
+			must(t, err)
+			statements, err := database.Split(string(text))
+			must(t, err)
+			for _, sql := range append(statements, fmt.Sprintf("PRAGMA user_version = %d", n+1)) {
+				_, err := conn.Exec(t.Context(), sql)
+				must(t, err)
+			}
+		}
+		_, err := conn.Exec(t.Context(), "INSERT INTO bundles (digest, body) VALUES ('d', x'00')")
+		must(t, err)
+		must(t, conn.Close())
+
+		must(t, open(t, path).Close())
+		conn = connect(t, path)
+		if got := ask(t, conn, "PRAGMA user_version"); got != int64(len(files)) {
+			t.Errorf("version %d: is %v now, want %d", version, got, len(files))
+		}
+		if got := ask(t, conn, "SELECT count(*) FROM bundles"); got != int64(1) {
+			t.Errorf("version %d: %v rows are left, want 1", version, got)
+		}
+		must(t, conn.Close())
+	}
+}
+
 func TestReadOnlyStoreDoesNotMigrate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	must(t, connect(t, path).Close())
@@ -51,8 +85,8 @@ func TestReadOnlyStoreDoesNotMigrate(t *testing.T) {
 	must(t, s.Close())
 }
 
-// A file of the first version keeps its rows.
-func TestFirstVersionIsMigrated(t *testing.T) {
+// What a file of the first version knows of events is read as before.
+func TestOldEventsAreRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	conn := connect(t, path)
 	text, err := os.ReadFile("migrations/0001_history.sql")

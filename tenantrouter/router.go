@@ -1,5 +1,6 @@
 // Package tenantrouter leads from a tenant to its database: which one it is,
-// whether it may be opened or created, and whether it has been touched.
+// whether it may be opened or created, whether another tenant has the same, and
+// whether it has been touched.
 package tenantrouter
 
 import (
@@ -7,11 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
@@ -22,8 +24,25 @@ import (
 var ErrNotServed = errors.New("connection is not served yet")
 
 // ErrOutside says that a file URL leads outside the directories that the
-// operator allows.
-var ErrOutside = errors.New("file is outside the data directory and the file root")
+// operator allows, or to a file of the reconciler's own.
+var ErrOutside = errors.New("no place for a tenant's database")
+
+// LocationError says why a tenant has no place for its database. It matches ErrNotServed, ErrOutside, database.ErrMissing or ErrPermission, and
+// has a reason in one word and the next step, for a status.
+type LocationError struct {
+	Tenant       protocol.TenantID
+	Err          error
+	reason, next string
+}
+
+func (e *LocationError) Error() string { return fmt.Sprintf("tenant %q: %v", e.Tenant, e.Err) }
+func (e *LocationError) Unwrap() error { return e.Err }
+
+// Reason is the word for programs.
+func (e *LocationError) Reason() string { return e.reason }
+
+// Next is the next step, for people.
+func (e *LocationError) Next() string { return e.next }
 
 // Config says where tenant databases may be.
 type Config struct {
@@ -34,7 +53,7 @@ type Config struct {
 // Router finds tenant databases. It holds no state and may be shared.
 type Router struct{ config Config }
 
-// New returns a Router. The data directory gets its tenants directory.
+// New returns a Router. Neither directory has to exist yet.
 func New(c Config) (*Router, error) {
 	for _, dir := range []*string{&c.DataDir, &c.FileRoot} {
 		if *dir == "" {
@@ -53,58 +72,153 @@ func New(c Config) (*Router, error) {
 type Location struct{ Path string }
 
 // Locate returns where the database of a tenant is. connection is nil for a
-// tenant whose database the reconciler keeps itself.
+// tenant whose database the reconciler keeps itself. A path of a file URL has
+// its links followed, and is relative to the data directory.
+//
+// Its errors are LocationErrors. One matches database.ErrMissing for a directory
+// that is not there: that of a volume that is not mounted must not be made on
+// the one below.
 func (r *Router) Locate(tenant protocol.TenantID, connection *protocol.TenantConnectionConfig) (Location, error) {
 	if connection == nil {
-		return Location{Path: filepath.Join(r.config.DataDir, "tenants", string(tenant)+".db")}, nil
+		return Location{Path: filepath.Join(r.tenants(), string(tenant)+".db")}, nil
 	}
-	address, isFile := strings.CutPrefix(connection.URL, "file:")
-	if !isFile {
+	if !strings.HasPrefix(connection.URL, "file:") {
 		scheme, _, _ := strings.Cut(connection.URL, ":")
-		return Location{}, fmt.Errorf("%w: tenant %q has a %s URL; use a file: URL or leave connectionConfig out", ErrNotServed, tenant, scheme)
+		return Location{}, &LocationError{
+			Tenant: tenant, Err: fmt.Errorf("%w: it has a %s URL", ErrNotServed, scheme),
+			reason: "NotServed", next: "use a file: URL, or leave connectionConfig out",
+		}
 	}
-	address, query, _ := strings.Cut(address, "?")
-	if query != "" {
-		return Location{}, fmt.Errorf("tenant %q: a file URL takes no parameters", tenant)
-	}
-	path, err := url.PathUnescape(strings.TrimPrefix(address, "//"))
+	path, err := bundle.FilePath(connection.URL)
 	if err != nil {
-		return Location{}, fmt.Errorf("tenant %q: read file URL: %w", tenant, err)
+		return Location{}, &LocationError{
+			Tenant: tenant, Err: fmt.Errorf("%w: its URL %w", ErrOutside, err),
+			reason: "InvalidURL", next: "correct connectionConfig.url",
+		}
 	}
-	return r.inside(tenant, path)
-}
-
-// inside accepts a path that stays below the data directory or the file root
-// after its links are followed.
-func (r *Router) inside(tenant protocol.TenantID, path string) (Location, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(r.config.DataDir, path)
 	}
-	path = filepath.Clean(path)
-	directory, err := filepath.EvalSymlinks(filepath.Dir(path))
+	resolved, wrong := r.inside(path)
+	if wrong != nil {
+		wrong.Tenant = tenant
+		return Location{}, wrong
+	}
+	return Location{Path: resolved}, nil
+}
+
+func (r *Router) tenants() string { return filepath.Join(r.config.DataDir, "tenants") }
+
+// inside accepts a path that stays below the data directory or the file root
+// after its links are followed.
+func (r *Router) inside(path string) (string, *LocationError) {
+	resolved, err := follow(path)
 	if err != nil {
-		return Location{}, fmt.Errorf("tenant %q: its directory: %w", tenant, err)
+		return "", unreachable(err)
 	}
-	resolved := filepath.Join(directory, filepath.Base(path))
-	if target, err := filepath.EvalSymlinks(resolved); err == nil {
-		resolved = target
+	data, err := follow(r.config.DataDir)
+	if err != nil {
+		return "", unreachable(err)
 	}
-	for _, root := range []string{r.config.DataDir, r.config.FileRoot} {
-		if root == "" {
-			continue
+	name, inData := below(data, resolved)
+	inRoot := false
+	if root, err := follow(r.config.FileRoot); r.config.FileRoot != "" && err == nil {
+		_, inRoot = below(root, resolved)
+	}
+	directory := filepath.Dir(resolved)
+	switch {
+	case !inData && !inRoot:
+		err := fmt.Errorf("%w: %s is outside the data directory and the file root", ErrOutside, path)
+		return "", &LocationError{Err: err, reason: "OutsideDirectory", next: "move it, or start with --file-root"}
+	case inData && isOwn(name):
+		err := fmt.Errorf("%w: %s is where the reconciler keeps its own", ErrOutside, path)
+		return "", &LocationError{Err: err, reason: "OutsideDirectory", next: "give it another name"}
+	case inData && (directory == data || directory == filepath.Join(data, "tenants")):
+		return resolved, nil // both are made where they are missing
+	}
+	if _, err := os.Stat(directory); err != nil {
+		return "", unreachable(err)
+	}
+	return resolved, nil
+}
+
+// unreachable is a directory that cannot be looked into.
+func unreachable(err error) *LocationError {
+	if errors.Is(err, fs.ErrPermission) {
+		return &LocationError{
+			Err: fmt.Errorf("%w: %w", database.ErrPermission, err), reason: "PermissionDenied",
+			next: "let the reconciler's user read and write the file and its directory",
 		}
-		if real, err := filepath.EvalSymlinks(root); err == nil && strings.HasPrefix(resolved, real+string(filepath.Separator)) {
-			return Location{Path: resolved}, nil
-		}
 	}
-	return Location{}, fmt.Errorf("%w: tenant %q at %s; move it, or start with --file-root", ErrOutside, tenant, path)
+	return &LocationError{
+		Err: fmt.Errorf("%w: %w", database.ErrMissing, err), reason: "Missing", next: "mount the volume, or make the directory",
+	}
+}
+
+// follow resolves the links of a path as far as it exists. A link that leads
+// to nothing is an error: what a file made through it would be is not known.
+func follow(path string) (string, error) {
+	resolved, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return resolved, err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("%s is a link that leads to nothing", path)
+	}
+	directory, err := follow(filepath.Dir(path))
+	return filepath.Join(directory, filepath.Base(path)), err
+}
+
+// below returns the path of a file relative to a directory that holds it.
+func below(dir, path string) (string, bool) {
+	return strings.CutPrefix(path, strings.TrimSuffix(dir, string(filepath.Separator))+string(filepath.Separator))
+}
+
+// isOwn reports whether a name below the data directory is one that the
+// reconciler has for itself.
+func isOwn(name string) bool {
+	first, _, _ := strings.Cut(name, string(filepath.Separator))
+	switch first {
+	case "state.db", "lock", "reconciler.sock", "git", "snapshots":
+		return true
+	}
+	return strings.HasPrefix(first, "state.db.") // one that was set aside
+}
+
+// Identity is equal for locations that lead to one file, whatever symbolic or
+// hard links lead there, also where that does not exist yet. It is a key for
+// comparing and means nothing to another process.
+func (r *Router) Identity(at Location) string {
+	if key, ok := inode(at.Path); ok {
+		return key
+	}
+	path, err := follow(at.Path)
+	if err != nil {
+		path = filepath.Clean(at.Path)
+	}
+	if key, ok := inode(filepath.Dir(path)); ok {
+		return key + "/" + filepath.Base(path)
+	}
+	return path
+}
+
+func inode(path string) (string, bool) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "", false
+	}
+	return fmt.Sprint(stat.Dev, ":", stat.Ino), true
 }
 
 // Open opens a tenant's database for writing. create allows a missing file to
 // be made; without it a missing file gives database.ErrMissing.
 func (r *Router) Open(ctx context.Context, at Location, create bool) (database.Conn, error) {
 	if create {
-		if err := os.MkdirAll(filepath.Dir(at.Path), 0o700); err != nil {
+		if err := os.MkdirAll(r.tenants(), 0o700); err != nil {
 			return nil, fmt.Errorf("make the tenants directory: %w", err)
 		}
 	}
@@ -123,6 +237,9 @@ func (r *Router) Stamp(at Location) (string, error) {
 	file, err := os.Stat(at.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: %w", database.ErrPermission, err)
 	}
 	if err != nil {
 		return "", fmt.Errorf("look at the database file: %w", err)

@@ -24,6 +24,7 @@ type cli struct {
 	tenants    []string
 
 	acceptRewrite bool
+	patient       bool // a remote that cannot be reached now is asked again later
 
 	patience time.Duration // for tests; default patience
 

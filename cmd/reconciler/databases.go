@@ -22,8 +22,9 @@ type tenantFile struct {
 	path   string
 }
 
-// tenantFiles lists the databases below the data directory, by tenant, and
-// those that file: URLs of a fleet lead to. The fleet may be nil.
+// tenantFiles lists the databases below the data directory, each for the tenant
+// that its name says, and those that file: URLs of a fleet lead to, by tenant.
+// The fleet may be nil.
 func (c *cli) tenantFiles(fleet *bundle.Fleet) ([]tenantFile, error) {
 	entries, err := os.ReadDir(filepath.Join(c.settings.Data, "tenants"))
 	if err != nil {
@@ -38,20 +39,36 @@ func (c *cli) tenantFiles(fleet *bundle.Fleet) ([]tenantFile, error) {
 	if fleet == nil {
 		return files, nil
 	}
+	if files, err = c.withURLs(files, fleet); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(files, func(a, b tenantFile) int { return strings.Compare(string(a.tenant), string(b.tenant)) })
+	return files, nil
+}
+
+// withURLs adds the files that URLs lead to. One of them that was listed for
+// a tenant that there is not is that of the URL alone.
+func (c *cli) withURLs(files []tenantFile, fleet *bundle.Fleet) ([]tenantFile, error) {
 	router, err := tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data, FileRoot: c.settings.FileRoot})
 	if err != nil {
 		return nil, err
 	}
+	known, named := map[protocol.TenantID]bool{}, map[string]bool{}
+	var byURL []tenantFile
 	for _, t := range fleet.Tenants {
+		known[t.ID] = true
 		if t.Spec.ConnectionConfig == nil {
 			continue
 		}
 		if at, err := router.Locate(t.ID, t.Spec.ConnectionConfig); err == nil { // what cannot be located has no file
-			files = append(files, tenantFile{t.ID, at.Path})
+			byURL = append(byURL, tenantFile{t.ID, at.Path})
+			named[router.Identity(at)] = true
 		}
 	}
-	slices.SortStableFunc(files, func(a, b tenantFile) int { return strings.Compare(string(a.tenant), string(b.tenant)) })
-	return files, nil
+	files = slices.DeleteFunc(files, func(f tenantFile) bool {
+		return !known[f.tenant] && named[router.Identity(tenantrouter.Location{Path: f.path})]
+	})
+	return append(files, byURL...), nil
 }
 
 // testimony is what a tenant's database says about itself.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"ariga.io/atlas-go-sdk/atlasexec"
 	"github.com/spf13/cobra"
@@ -95,8 +96,8 @@ func addMigration(out string, ran *plan.Plan, d state.Deployment) ([]string, err
 	defer work.Close()
 	version := d.StartedAt.UTC().Format("20060102150405")
 	file, err := ran.Export(work.Path(migrations), version, d.ID)
-	if err != nil {
-		return nil, err
+	if err != nil { // it names the copy, which nobody knows
+		return nil, errors.New(strings.ReplaceAll(err.Error(), work.Path(migrations), out))
 	}
 	// The sum comes last: until then Atlas sees that the directory is not whole.
 	written := []string{file, "atlas.sum"}

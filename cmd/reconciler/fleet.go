@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/gitrepo"
@@ -64,6 +62,9 @@ func (c *cli) openFleetToLook(ctx context.Context) (*workplace, error) {
 // open opens what both need: the repository and the way to the databases.
 func (w *workplace) open(ctx context.Context, c *cli) (err error) {
 	w.config.Log, w.config.Poll = c.logger(), c.settings.Poll.Duration()
+	if c.settings.MaxConcurrent != nil {
+		w.config.MaxConcurrent = *c.settings.MaxConcurrent
+	}
 	repo, err := c.openRepo(ctx)
 	if err == nil {
 		w.config.Repo = repo.Repo
@@ -86,21 +87,8 @@ func load(ctx context.Context, repo *gitrepo.Repo) (gitrepo.Commit, *bundle.Flee
 	if err != nil {
 		return commit, nil, err
 	}
-	loaded, err := bundle.Load(tree, bundle.Options{Revision: commit.Hash, Version: versions(ctx, repo)})
+	options := reconcile.BundleOptions(ctx, repo)
+	options.Revision = commit.Hash
+	loaded, err := bundle.Load(tree, options)
 	return commit, loaded, err
-}
-
-// versions gives the loader an app's version: the commit of the tag app/vX.Y.Z.
-func versions(ctx context.Context, repo *gitrepo.Repo) func(app, version string) (fs.FS, string, error) {
-	return func(app, version string) (fs.FS, string, error) {
-		hash, ok, err := repo.Tag(ctx, app+"/v"+version)
-		if err != nil {
-			return nil, "", err
-		}
-		if !ok {
-			return nil, "", fmt.Errorf("there is no tag %s/v%s: %w", app, version, fs.ErrNotExist)
-		}
-		tree, err := repo.Tree(ctx, hash)
-		return tree, hash, err
-	}
 }

@@ -120,7 +120,9 @@ func planTenantOf(t reconcile.Tenant) planTenant {
 	if made == nil {
 		return answer
 	}
-	answer.made, answer.PlanDigest, answer.Diff, answer.Plan = made, &made.Digest, &made.Diff, &made.Migration
+	migration, takes := made.Migration, max(1, t.Estimate.Milliseconds()) // plans are shared, estimates are not
+	migration.EstimatedDurationMs = &takes
+	answer.made, answer.PlanDigest, answer.Diff, answer.Plan = made, &made.Digest, &made.Diff, &migration
 	class := made.Class()
 	answer.Class = &class
 	answer.Warnings = append(answer.Warnings, made.Warnings...)

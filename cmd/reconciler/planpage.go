@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/plan"
@@ -98,6 +99,11 @@ func (p *page) plan(tenants []planTenant) {
 	p.line("plan %s, %s, %s", short(made.Digest), made.Class(), way)
 	for _, text := range byAction(tenants) {
 		p.line("  %s", text)
+	}
+	for _, t := range tenants {
+		if takes := time.Duration(*t.Plan.EstimatedDurationMs) * time.Millisecond; takes >= time.Second {
+			p.line("  about %s in %s, in which nobody else can write", elapsed(takes), t.Tenant)
+		}
 	}
 	p.diff(made.Diff)
 	p.statements(made.Migration.Statements, nil)

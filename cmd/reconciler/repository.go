@@ -49,7 +49,11 @@ func (c *cli) openRepo(ctx context.Context) (r repository, err error) {
 	if err != nil {
 		return r, errors.Join(err, r.Close())
 	}
-	if _, err := r.Fetch(ctx); err != nil {
+	_, err = r.Fetch(ctx)
+	if c.patient && errors.Is(err, gitrepo.ErrUnreachable) {
+		return r, nil
+	}
+	if err != nil {
 		return r, errors.Join(err, r.Close())
 	}
 	return r, nil

@@ -20,7 +20,13 @@ func runCommand(c *cli) *cobra.Command {
 		Short: "the daemon: keep every tenant's database equal to git",
 		Long: `Bring every tenant's database to the head of --ref, and do so again whenever it
 moves: at each poll, and at once for a local repository, which is watched. A
-tenant that fails is tried again, ever more slowly, without holding up others.
+tenant that fails is tried again, ever more slowly, without holding up others. A
+remote that cannot be reached is asked again at the next poll.
+
+After a force push nothing is deployed until a person agrees: stop the daemon
+and run "reconciler sync --accept-rewrite", or start it anew with
+--accept-rewrite, which holds for the branch as it is found then. A later force
+push is refused again, so leave the flag out of what starts the daemon by itself.
 
 "reconciler approve", "hold" and "release" reach it through the socket
 DIR/reconciler.sock, and what they change counts at once.
@@ -28,15 +34,18 @@ DIR/reconciler.sock, and what they change counts at once.
 The first SIGINT or SIGTERM lets what is under way finish, the second one ends
 the process at once; both are safe at any moment.`,
 		Example: `  reconciler run --repo /srv/git/company.git --data /var/lib/reconciler
-  reconciler run --repo https://git.example/company.git --data ./data --poll 30s`,
+  reconciler run --repo https://git.example/company.git --data ./data --poll 30s
+  reconciler run --repo /srv/git/company.git --data /var/lib/reconciler --accept-rewrite`,
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
 	}
 	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "log-format")
+	c.acceptFlag(command, "begin on a branch that has left the commit deployed last behind, as after a force push")
 	return command
 }
 
 func (c *cli) run(ctx context.Context) (err error) {
+	c.patient = true // it may be started before the network is
 	w, err := c.openFleet(ctx)
 	if err != nil {
 		return err
@@ -45,6 +54,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 	log := w.config.Log
 	w.config.By = deploy.Doer{Actor: cmp.Or(c.settings.Actor, "reconciler"), Via: viaDaemon}
 	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
+	w.config.AcceptRewrite = c.acceptRewrite
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
 	loop := reconcile.New(w.config)
 	commands, err := serve(c.settings.Data, &control{store: w.config.Store, now: time.Now, notice: loop.Notice}, log)
@@ -71,6 +81,8 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 	switch {
 	case t.Result.Action == reconcile.Held:
 		log.Debug("tenant held", append(attrs, slog.String(attrReason, t.Result.Message))...)
+	case t.Waiting(), t.Health == state.Suspended:
+		log.Debug("tenant waits", append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason))...)
 	case t.Result.Reason != "":
 		level := slog.LevelWarn
 		if t.Problem() {
@@ -86,14 +98,18 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 	}
 }
 
-// logPass says how a pass ended. One that changed nothing is for debugging.
+// logPass says how a pass ended. One that changed nothing, and in which nothing
+// failed anew, is for debugging.
 func logPass(log *slog.Logger, r reconcile.Report, err error) {
 	if err != nil {
 		log.Error("pass failed", attrErr, clean(err.Error()))
 		return
 	}
-	changed, failed := 0, 0
+	changed, failed, tried := 0, 0, 0
 	for _, t := range r.Tenants {
+		if t.Problem() && !t.Waiting() {
+			tried++
+		}
 		if t.Result.Changed {
 			changed++
 		}
@@ -102,7 +118,7 @@ func logPass(log *slog.Logger, r reconcile.Report, err error) {
 		}
 	}
 	level := slog.LevelDebug
-	if changed > 0 || r.Status != state.Succeeded {
+	if changed > 0 || tried > 0 {
 		level = slog.LevelInfo
 	}
 	log.Log(context.Background(), level, "pass completed", attrRevision, r.Revision.Hash, attrStatus, string(r.Status),

@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 //	commit DIR MESSAGE   commits what DIR holds, making a repository of it first
 //	masked FILE          writes FILE (or stdout, stderr) to "masked", with ids,
 //	                     times and durations, which differ each time, masked
+//	masked FILE hashes   masks commits and digests as well, where the content
+//	                     may change without the story
 //	capture NAME PATTERN sets a variable to what the pattern's group matched in stdout
 //	exits CODE ARG...    runs reconciler ARG..., which must end with CODE
 //	sql DB STATEMENT     runs a statement on a database file and prints its rows
@@ -143,12 +145,16 @@ var masks = []struct {
 
 // masked copies a file with everything masked that differs from run to run.
 func masked(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: masked FILE")
+	hashes := len(args) == 2 && args[1] == "hashes"
+	if neg || len(args) != 1 && !hashes {
+		ts.Fatalf("usage: masked FILE [hashes]")
 	}
 	text := ts.ReadFile(args[0])
 	for _, m := range masks {
 		text = m.pattern.ReplaceAllString(text, m.mask)
+	}
+	if hashes { // after ids, which end like one
+		text = regexp.MustCompile(`\b([0-9a-f]{12}|[0-9a-f]{40}|[0-9a-f]{64})\b`).ReplaceAllString(text, "HASH")
 	}
 	text = strings.ReplaceAll(text, ts.MkAbs("."), "WORK")
 	text = regexp.MustCompile(` *\b(ID|TIME|DURATION)\b *`).ReplaceAllString(text, " $1 ") // columns are as wide as their values

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -55,13 +56,34 @@ func (c *cli) loadSettings(flags *pflag.FlagSet) error {
 		return fmt.Errorf("read settings: %w", err)
 	}
 	settings, faults := config.Load(from)
+	c.settings = settings
+	return settingsError(faults)
+}
+
+// settingsError is everything that is wrong with settings, each with the flag,
+// the variable or the place in the file that says it. A flag is wrong usage.
+func settingsError(faults []config.Fault) error {
 	var wrong []error
+	usage := false
 	for _, f := range faults {
-		if f.IsError() {
+		if !f.IsError() {
+			continue
+		}
+		key, isFlag := strings.CutPrefix(f.File, "flag ")
+		for name, s := range settingFlags {
+			if isFlag && s.key == key {
+				usage, f.File = true, "--"+name
+			}
+		}
+		if isFlag || strings.HasPrefix(f.File, "RECONCILER_") {
+			wrong = append(wrong, fmt.Errorf("%s: %s (%s)", f.File, f.Message, f.Next))
+		} else {
 			wrong = append(wrong, f)
 		}
 	}
-	c.settings = settings
+	if usage {
+		return usageError{errors.Join(wrong...)}
+	}
 	return errors.Join(wrong...)
 }
 

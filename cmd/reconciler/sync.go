@@ -34,9 +34,13 @@ directory at a time. The first SIGINT or SIGTERM lets what is under way finish.`
 	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "actor", "log-format")
 	c.revisionFlag(command)
 	c.tenantFlag(command)
-	command.Flags().BoolVar(&c.acceptRewrite, "accept-rewrite", false,
-		"deploy a branch that has left the commit deployed last behind, as after a force push")
+	c.acceptFlag(command, "deploy a branch that has left the commit deployed last behind, as after a force push")
 	return command
+}
+
+// acceptFlag adds --accept-rewrite, by which a person agrees to a force push.
+func (c *cli) acceptFlag(command *cobra.Command, usage string) {
+	command.Flags().BoolVar(&c.acceptRewrite, "accept-rewrite", false, usage)
 }
 
 func (c *cli) tenantFlag(command *cobra.Command) {
@@ -53,24 +57,36 @@ func (c *cli) selection() reconcile.Selection {
 }
 
 func (c *cli) sync(ctx context.Context) error {
-	w, err := c.openFleet(ctx)
-	if err != nil {
+	report, err := c.syncFleet(ctx)
+	var usage usageError
+	switch {
+	case errors.As(err, &usage):
 		return err
+	case err != nil && len(report.Tenants) == 0:
+		if c.output == asTable {
+			return err // which says it all to people
+		}
+		report = reconcile.Report{Status: state.Failed}
 	}
-	defer w.close()
-	w.config.By = deploy.Doer{Actor: c.actor(), Via: viaCLI}
-	progress := c.progress()
-	w.config.OnTenant = progress.tenant
-	report, err := reconcile.New(w.config).Sync(ctx, c.selection())
-	progress.clear()
-	if len(report.Tenants) > 0 || err == nil {
-		answer := syncAnswerOf(report)
-		err = errors.Join(err, c.print(answer, answer.people))
-	}
+	answer := syncAnswerOf(report)
+	err = errors.Join(err, c.print(answer, answer.people))
 	if err == nil && report.Status == state.Partial {
 		return outcome(exitPartial)
 	}
 	return err
+}
+
+func (c *cli) syncFleet(ctx context.Context) (reconcile.Report, error) {
+	w, err := c.openFleet(ctx)
+	if err != nil {
+		return reconcile.Report{}, err
+	}
+	defer w.close()
+	progress := c.progress()
+	defer progress.clear()
+	w.config.OnTenant = progress.tenant
+	w.config.By = deploy.Doer{Actor: c.actor(), Via: viaCLI}
+	return reconcile.New(w.config).Sync(ctx, c.selection())
 }
 
 // syncAnswer is what a pass did.

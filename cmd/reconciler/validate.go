@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/reconcile"
 )
 
 func validateCommand(c *cli) *cobra.Command {
@@ -34,6 +35,8 @@ instead. Exit code 2: there are errors. Warnings alone are fine.`,
 				return usagef("give a PATH or --repo, not both")
 			case len(args) == 1:
 				answer, err = validatePath(ctx, args[0])
+			case c.settings.Repo == "":
+				return usagef("say what to check: give a PATH or --repo")
 			default:
 				answer, err = c.validateRevision(ctx)
 			}
@@ -71,16 +74,16 @@ func validatePath(ctx context.Context, path string) (validateAnswer, error) {
 	if err != nil {
 		return validateAnswer{}, err
 	}
-	options := bundle.Options{}
 	repo, err := gitrepo.Open(ctx, gitrepo.Config{URL: path})
 	switch {
 	case err == nil:
 		defer repo.Close()
-		options.Version = versions(ctx, repo)
 	case !errors.Is(err, gitrepo.ErrNoRepository):
 		return validateAnswer{}, err
+	default:
+		repo = nil
 	}
-	return validateAnswerOf(bundle.Load(os.DirFS(path), options))
+	return validateAnswerOf(bundle.Load(os.DirFS(path), reconcile.BundleOptions(ctx, repo)))
 }
 
 func (c *cli) validateRevision(ctx context.Context) (validateAnswer, error) {

@@ -80,9 +80,10 @@ func (f *fixture) equal(got, want any) {
 	}
 }
 
-// records are the tests of passes.
+// records are the tests of passes and tags.
 var records = []exercise{
 	{"the last pass of each kind is kept", lastPass},
+	{"a tag keeps the commit that was recorded first", tags},
 }
 
 func lastPass(f *fixture) {
@@ -101,4 +102,17 @@ func lastPass(f *fixture) {
 	got, _, err = f.reopened(s).LastPass(ctx)
 	f.must(err)
 	f.equal(got, second)
+}
+
+func tags(f *fixture) {
+	ctx, s := f.Context(), f.store()
+	got, err := s.Tags(ctx)
+	f.must(err)
+	f.equal(got, map[string]string{})
+	f.must(s.SaveTags(ctx, nil))
+	f.must(s.SaveTags(ctx, map[string]string{"crm/v1.0.0": "aaaa", "crm/v1.1.0": "bbbb"}))
+	f.must(s.SaveTags(ctx, map[string]string{"crm/v1.1.0": "moved", "shop/v1.0.0": "cccc"}))
+	got, err = f.reopened(s).Tags(ctx)
+	f.must(err)
+	f.equal(got, map[string]string{"crm/v1.0.0": "aaaa", "crm/v1.1.0": "bbbb", "shop/v1.0.0": "cccc"})
 }

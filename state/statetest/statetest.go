@@ -35,6 +35,9 @@ type Store interface {
 	SavePass(ctx context.Context, p state.Pass) error
 	LastPass(ctx context.Context) (state.Pass, bool, error)
 
+	SaveTags(ctx context.Context, commits map[string]string) error
+	Tags(ctx context.Context) (map[string]string, error)
+
 	AddEvent(ctx context.Context, e state.Event) error
 	Events(ctx context.Context, q state.EventQuery) ([]state.Event, error)
 

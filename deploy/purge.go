@@ -1,0 +1,67 @@
+package deploy
+
+import (
+	"context"
+	"time"
+
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/schema"
+)
+
+// assessPurge looks for what was retired and is past its retention, in a
+// tenant that is otherwise what git wants. Dropping it is a deployment of its
+// own, to the same bundle. What keeps it from being dropped does not concern
+// the tenant's applications: the tenant stays in sync, and says why.
+func (d *Deployer) assessPurge(ctx context.Context, conn database.Conn, r Request, a Assessment) Assessment {
+	due := a.seen.Record.Due(r.Policy.Retention, d.now())
+	if len(due) == 0 || !r.Policy.Plan.Retire {
+		return a
+	}
+	purge := a
+	var err error
+	purge.Plan, purge.Class, err = d.planner.plan(ctx, situation{
+		conn: conn, master: a.seen.Master, record: a.seen.Record, desired: r.Desired, policy: r.Policy.Plan, due: due,
+	})
+	if err == nil {
+		purge = purge.judge(ctx, conn, r)
+		err = purge.Err
+	}
+	if err != nil {
+		a.Reason, a.Message = "PurgeHeld", "what was retired is past its retention and is still there: "+err.Error()
+		_, _, a.Next = classify(err)
+		return a
+	}
+	return purge
+}
+
+// purgeAt is when the first retired column or table of a tenant is due, the
+// zero time when nothing is retired.
+func (d *Deployer) purgeAt(r Request, result Result) time.Time {
+	if !r.Policy.Plan.Retire {
+		return time.Time{}
+	}
+	var first time.Time
+	earlier := func(at time.Time) {
+		if due := at.Add(r.Policy.Retention); first.IsZero() || due.Before(first) {
+			first = due
+		}
+	}
+	if !result.Changed {
+		for _, retired := range result.seen.Record.Retired {
+			earlier(retired.At)
+		}
+		return first
+	}
+	owned, err := schema.ParseOwned(result.Plan.Owned)
+	if err != nil {
+		return time.Time{} // the next pass reads it from the database
+	}
+	for _, name := range owned.RetiredNames() {
+		retired, known := result.seen.Record.Retired[name]
+		if !known || result.Plan.Retires(name) {
+			retired.At = d.now()
+		}
+		earlier(retired.At)
+	}
+	return first
+}

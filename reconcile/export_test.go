@@ -1,0 +1,4 @@
+package reconcile
+
+// Workers is workers, for which there is no way to look from outside.
+var Workers = (*Reconciler).workers
