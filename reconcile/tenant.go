@@ -37,7 +37,7 @@ func (r *Reconciler) planTenant(ctx context.Context, f fleet, t *bundle.Tenant) 
 	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		a := r.deployer.Assess(ctx, conn, q)
 		if a.Plan != nil {
-			takes = estimate(ctx, conn, a.Plan)
+			takes = deploy.Estimate(ctx, conn, a.Plan)
 		}
 		return deploy.Result{Assessment: a}
 	}, r.openToLook)

@@ -130,6 +130,10 @@ func (o Owned) RetiredNames() []string {
 	return names
 }
 
+// HasRetired tells whether anything is retired by the text of a record, which
+// is most of the time not worth reading for that.
+func HasRetired(record string) bool { return strings.Contains(record, retiredPrefix) }
+
 // RetiredDefinition is the definition that a column has once it is retired: the
 // one it had without its NOT NULL, so that inserts which do not know the column
 // work. Its default stays, and rows inserted meanwhile have it when the column
