@@ -83,7 +83,7 @@ type Record struct {
 	Applied     string             // applied digest
 	Registered  string             // the definitions that are ours, see plan.Registered
 	SeedDigests map[string]string  // by seed set
-	Policy      string             // plan-policy digest of the last deployment
+	Policy      string             // plan policy of the last deployment
 	Retired     map[string]Retired // by retired name
 	Last        *Entry             // newest journal row
 }

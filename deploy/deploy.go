@@ -171,7 +171,7 @@ func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) As
 // bundle and policy, and the schema is the one that it left.
 func (a *Assessment) settled(r Request) bool {
 	last := a.seen.Record.Last
-	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.digest()
+	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.text()
 }
 
 func (a Assessment) drifted(r Request) Assessment {
@@ -203,6 +203,7 @@ type Result struct {
 	SeedIssues   []plan.SeedIssue
 	Duration     time.Duration
 	Changed      bool      // a deployment was committed
+	Revision     string    // of a rollback: the commit that the tenant is at now
 	PurgeAt      time.Time // when the first thing that is retired is due; zero without any
 	Fingerprint  string
 }

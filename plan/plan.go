@@ -42,7 +42,7 @@ type Plan struct {
 	Bundle      string            `json:"bundle"`      // bundle digest
 	Owned       string            `json:"owned"`       // schema.Owned as JSON, after the plan
 	Registered  string            `json:"registered"`  // see Registered, after the plan
-	Policy      string            `json:"policy"`      // plan-policy digest
+	Policy      string            `json:"policy"`      // plan policy, as the planner writes it
 	FromApplied string            `json:"fromApplied"` // applied digests
 	Applied     string            `json:"applied"`
 	SeedDigests map[string]string `json:"seedDigests,omitempty"` // by set, after the plan
@@ -183,7 +183,7 @@ type Input struct {
 	Seeds       SeedPlan
 	SeedMode    string
 	Registered  string // see Registered
-	Policy      string // plan-policy digest
+	Policy      string // plan policy, as the planner writes it
 	FromApplied string // applied digest before
 }
 

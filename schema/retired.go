@@ -27,6 +27,7 @@ type RetiredColumn struct {
 	Column  string   `json:"column"`            // the name it had
 	Form    Form     `json:"form"`              // as it was declared
 	Indexes []string `json:"indexes,omitempty"` // text of its indexes, which are gone
+	Found   bool     `json:"found,omitempty"`   // it was there before us
 }
 
 // RetiredTable is a table that no definition has any more. Its record is the

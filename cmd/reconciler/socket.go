@@ -25,11 +25,14 @@ const (
 	approvePath = "/v1/approve"
 	holdPath    = "/v1/hold"
 	releasePath = "/v1/release"
+
+	rollbackPath = "/v1/rollback"
 )
 
 const (
 	maxRequest    = 64 << 10         // bytes; a reason is the longest part of one
-	requestTime   = 10 * time.Second // for all of a request; its work takes milliseconds
+	requestTime   = 10 * time.Second // to send a request, and for what is under way at the end
+	answerTime    = 30 * time.Minute // a rollback may convert a large table
 	maxSocketPath = 107              // bytes: sun_path of unix(7), without its last zero
 )
 
@@ -64,8 +67,9 @@ func serve(dir string, k *control, log *slog.Logger) (*socket, error) {
 	mux.Handle("POST "+approvePath, serving(k, log, (*control).approve))
 	mux.Handle("POST "+holdPath, serving(k, log, (*control).hold))
 	mux.Handle("POST "+releasePath, serving(k, log, (*control).release))
+	mux.Handle("POST "+rollbackPath, serving(k, log, (*control).rollback))
 	s := &socket{served: make(chan error, 1), server: &http.Server{
-		Handler: mux, ReadTimeout: requestTime, WriteTimeout: requestTime, IdleTimeout: requestTime,
+		Handler: mux, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: requestTime,
 		MaxHeaderBytes: maxRequest, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}}
 	go func() { s.served <- s.server.Serve(listener) }()
@@ -168,7 +172,7 @@ func ask[A any](ctx context.Context, dir, path string, q any) (answer A, err err
 	if err != nil {
 		return answer, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://daemon"+path, bytes.NewReader(body))
 	if err != nil {
