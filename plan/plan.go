@@ -207,5 +207,6 @@ func Build(in Input) (*Plan, error) {
 		return nil, err
 	}
 	b.plan.Registry = registry
-	return b.plan, nil
+	b.plan.Warnings, err = analyze(in)
+	return b.plan, err
 }
