@@ -48,6 +48,19 @@ soak: ## kill 50 deployments of a fleet, deploy 50,000 random pairs of schemas a
 	RECONCILER_KILLS=50 go test ./reconcile -run '^TestKilledSync$$' -count=1 -v -timeout 60m
 	PROPERTY_PAIRS=50000 go test ./apply -run '^TestProperty$$' -count=1 -v -timeout 60m
 
+RUNTIME := .tools/runtime
+
+.PHONY: test-runtime
+test-runtime: $(RUNTIME)/installed ## run the published ObjectStack runtime, from npm, on deployed databases
+	RUNTIME_PACKAGES=$(CURDIR)/$(RUNTIME)/node_modules go test ./reconcile -run '^TestRuntime$$' -count=1 -v -timeout 30m
+
+# better-sqlite3 is compiled here where no build of it can be downloaded.
+$(RUNTIME)/installed: reconcile/testdata/runtime/package.json reconcile/testdata/runtime/package-lock.json
+	mkdir -p $(RUNTIME)
+	cp $^ $(RUNTIME)/
+	cd $(RUNTIME) && npm ci --no-audit --no-fund
+	touch $@
+
 .PHONY: golden
 golden: ## rewrite the golden files with what the tests produce; review the diff like code
 	go test $(call packages,golden\.(Equal|Update)) -update

@@ -53,22 +53,27 @@ func histories(t testing.TB) map[string][]string {
 // Every version of every application is deployed in order to one tenant; the
 // single files each to a fresh one.
 func TestCorpus(t *testing.T) {
-	dir := corpusDir(t)
+	for app, files := range applications(t) {
+		t.Run(app, func(t *testing.T) {
+			t.Parallel()
+			evolve(t, files)
+		})
+	}
+}
+
+// applications are the histories, and the single files as histories of one
+// version.
+func applications(t testing.TB) map[string][]string {
+	t.Helper()
 	byApp := histories(t)
-	singles, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	singles, err := filepath.Glob(filepath.Join(corpusDir(t), "*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range singles {
 		byApp[strings.TrimSuffix(filepath.Base(file), ".json")] = []string{file}
 	}
-	for app, files := range byApp {
-		t.Run(app, func(t *testing.T) {
-			t.Parallel()
-			slices.Sort(files)
-			evolve(t, files)
-		})
-	}
+	return byApp
 }
 
 func evolve(t *testing.T, files []string) {
@@ -141,6 +146,7 @@ func compile(t testing.TB, file string) *bundle.Desired {
 // subject is one tenant database and a deployer for it.
 type subject struct {
 	t        testing.TB
+	path     string
 	conn     database.Conn
 	deployer *deploy.Deployer
 	inserted int
@@ -152,19 +158,31 @@ func newSubject(t testing.TB) *subject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := libsql.Open(t.Context(), filepath.Join(t.TempDir(), "tenant.db"), libsql.Options{Create: true, WAL: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	x := &subject{t: t, path: filepath.Join(t.TempDir(), "tenant.db"), deployer: deploy.New(deploy.Config{Store: store})}
+	x.open()
 	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
+		x.close()
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &subject{t: t, conn: conn, deployer: deploy.New(deploy.Config{Store: store})}
+	return x
+}
+
+func (x *subject) open() {
+	x.t.Helper()
+	conn, err := libsql.Open(x.t.Context(), x.path, libsql.Options{Create: true, WAL: true})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	x.conn = conn
+}
+
+func (x *subject) close() {
+	x.t.Helper()
+	if err := x.conn.Close(); err != nil {
+		x.t.Error(err)
+	}
 }
 
 func request(desired *bundle.Desired, policy deploy.Policy) deploy.Request {
