@@ -62,7 +62,7 @@ type Request struct {
 	Email    string
 	Subject  string
 	// LastDeployment is the tenant's newest deployment that state is known to
-	// have; empty makes the Deployer ask.
+	// have as ready; empty makes the Deployer ask.
 	LastDeployment string
 	// Fresh says that the database was created for this request.
 	Fresh bool
@@ -266,13 +266,15 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	return result
 }
 
-// follow records the newest journal row where state does not have it: a crash
-// between COMMIT and the row in state leaves just that.
+// follow records the newest journal row where state does not have it, or has
+// it as one that failed: a crash between COMMIT and the row in state leaves
+// the one, an answer to COMMIT that was lost the other.
 func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, record apply.Record) error {
 	if record.Last == nil || record.Last.Deployment == r.LastDeployment {
 		return nil
 	}
-	if _, err := d.store.Deployment(ctx, record.Last.Deployment); !errors.Is(err, state.ErrNotFound) {
+	known, err := d.store.Deployment(ctx, record.Last.Deployment)
+	if err == nil && known.Status == protocol.DeployReady || err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
 	journal, err := apply.Journal(ctx, conn)
