@@ -96,12 +96,13 @@ type trial struct {
 	plan          *plan.Plan
 	calls         []string // of the deployment
 	before, after string   // dumps
+	dir           string   // of the tenants' files
 	n             int
 }
 
 func newTrial(t *testing.T, s story, wal bool) *trial {
 	t.Helper()
-	x := &trial{t: t, story: s, wal: wal}
+	x := &trial{t: t, story: s, wal: wal, dir: t.TempDir()}
 	tenant := s.start(t)
 	if !s.fresh {
 		x.start = tenant.path
@@ -131,7 +132,7 @@ func newTrial(t *testing.T, s story, wal bool) *trial {
 func (x *trial) file() string {
 	x.t.Helper()
 	x.n++
-	path := filepath.Join(x.t.TempDir(), fmt.Sprintf("tenant%d.db", x.n))
+	path := filepath.Join(x.dir, fmt.Sprintf("tenant%d.db", x.n))
 	copyFile(x.t, x.start, path)
 	return path
 }
