@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/plan"
@@ -25,6 +26,8 @@ type killing struct {
 	Plan string // path of a file
 	Back int
 	Call int // before which the process dies
+	// Later is how long it lives on after that. The call begins meanwhile.
+	Later time.Duration
 }
 
 func TestKilledInChild(t *testing.T) {
@@ -52,22 +55,35 @@ func TestKilledInChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if k.Later > 0 { // waiting for the disk leaves more to interrupt
+		if _, err := conn.Query(t.Context(), "PRAGMA synchronous = FULL"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
 	dying := &counted{Conn: conn, before: func(n int) error {
-		if n == k.Call {
+		switch {
+		case n == k.Call && k.Later > 0:
+			time.AfterFunc(k.Later, func() { _ = self.Kill() }) // it ends without, and is found alive
+		case n == k.Call:
 			if err := self.Kill(); err != nil {
 				return err
 			}
-			select {} // this thread may run on for a moment
+			wait() // this thread may run on for a moment
 		}
 		return nil
 	}}
-	_, err = apply.Run(t.Context(), dying, p, d)
+	if _, err = apply.Run(t.Context(), dying, p, d); err == nil {
+		wait() // it was done sooner
+	}
 	t.Fatalf("the process lives on: %v", err)
 }
+
+// wait is longer than a signal takes to arrive.
+func wait() { time.Sleep(10 * time.Second) }
 
 // kill tries a process that is killed.
 func (x *trial) kill(count tally) {
@@ -77,23 +93,35 @@ func (x *trial) kill(count tally) {
 	if err := errors.Join(err, os.WriteFile(file, body, 0o600)); err != nil {
 		x.t.Fatal(err)
 	}
-	for n := range x.calls {
-		if !everywhere && !slices.Contains(x.key(), n) {
-			continue
+	k := killing{WAL: x.wal, Plan: file, Back: x.story.back}
+	for k.Call = range x.calls {
+		if everywhere || slices.Contains(x.key(), k.Call) {
+			x.try("killed", fmt.Sprintf("call %d, %.60q", k.Call, x.calls[k.Call]), count, k.start)
 		}
-		x.try("killed", fmt.Sprintf("call %d, %.60q", n, x.calls[n]), count, func(path string) error {
-			text, err := json.Marshal(killing{Path: path, WAL: x.wal, Plan: file, Back: x.story.back, Call: n})
-			if err != nil {
-				return err
-			}
-			child := exec.Command(os.Args[0], "-test.run=^TestKilledInChild$")
-			child.Env = append(os.Environ(), killedAt+"="+string(text))
-			out, err := child.CombinedOutput()
-			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.Exited() {
-				x.t.Errorf("call %d: the child was not killed: %v\n%s", n, err, out)
-			}
-			return errUnknown
-		})
 	}
+	k.Call = x.index("COMMIT")
+	step := 500 * time.Microsecond
+	if everywhere {
+		step /= 5
+	}
+	for k.Later = step / 5; k.Later < 1100*time.Microsecond; k.Later += step {
+		x.try("killed during COMMIT", fmt.Sprint("after ", k.Later), count, k.start)
+	}
+}
+
+// start lets a child be killed in a deployment to a file.
+func (k killing) start(path string) error {
+	k.Path = path
+	text, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	child := exec.Command(os.Args[0], "-test.run=^TestKilledInChild$")
+	child.Env = append(os.Environ(), killedAt+"="+string(text))
+	out, err := child.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Exited() {
+		return fmt.Errorf("the child was not killed: %w\n%s", err, out)
+	}
+	return errUnknown
 }

@@ -69,7 +69,7 @@ func (c tally) String() string {
 	for _, f := range faults {
 		names = append(names, f.name)
 	}
-	for _, name := range append(names, "disk full", "killed", "file system full", "directory turns read-only") {
+	for _, name := range append(names, "disk full", "killed", "killed during COMMIT", "file system full", "directory turns read-only") {
 		if n := c[name]; n != nil {
 			fmt.Fprintf(&b, "%-30s %6d tries  %6d rolled back  %6d committed  %d lost\n", name, n.tries, n.kept, n.committed, n.lost)
 		}
@@ -234,6 +234,9 @@ func (x *trial) try(name, where string, count tally, meet func(path string) erro
 		left = committed
 	}
 	count.add(name, left)
+	if strings.HasPrefix(name, "killed") && !errors.Is(err, errUnknown) {
+		x.t.Errorf("%s, %s (wal %v): %v", name, where, x.wal, err)
+	}
 	switch fail := func(format string, args ...any) {
 		x.t.Helper()
 		x.t.Errorf("%s, %s (wal %v): "+format, append([]any{name, where, x.wal}, args...)...)
