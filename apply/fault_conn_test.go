@@ -18,6 +18,7 @@ import (
 type counted struct {
 	database.Conn
 	calls []string
+	ctx   context.Context // of the deployment; nil is that of the test
 	// before is asked at each call, with its number from 0; an error is the
 	// call's answer. after likewise, once the call has been carried out.
 	before, after func(n int) error
@@ -83,6 +84,16 @@ var faults = []fault{
 	{name: "answer lost", at: (*trial).key, set: func(_ *testing.T, c *counted, _ string, n int) {
 		c.before = func(i int) error { return failIf(i > n) }
 		c.after = func(i int) error { return failIf(i == n) }
+	}},
+	{name: "cancelled", at: (*trial).key, set: func(t *testing.T, c *counted, _ string, n int) {
+		ctx, cancel := context.WithCancel(t.Context())
+		c.ctx = ctx
+		c.before = func(i int) error {
+			if i == n {
+				cancel()
+			}
+			return nil
+		}
 	}},
 	{name: "turns read-only", at: (*trial).key, set: func(t *testing.T, c *counted, _ string, n int) {
 		c.before = func(i int) error {

@@ -155,9 +155,13 @@ func (x *trial) close(conn database.Conn) {
 
 // deploy runs the deployment of the story.
 func (x *trial) deploy(conn *counted) error {
-	d, err := deployment(x.t.Context(), conn.Conn, x.story.back)
+	ctx := x.t.Context()
+	d, err := deployment(ctx, conn.Conn, x.story.back)
+	if conn.ctx != nil {
+		ctx = conn.ctx
+	}
 	if err == nil {
-		_, err = apply.Run(x.t.Context(), conn, x.plan, d)
+		_, err = apply.Run(ctx, conn, x.plan, d)
 	}
 	return err
 }
