@@ -79,7 +79,7 @@ var passes = []struct {
 		if err != nil || len(journal) == 0 {
 			return deploy.Result{Assessment: deploy.Fail(errors.Join(err, errors.New("no journal was read")))}
 		}
-		return d.Rollback(t.Context(), conn, deploy.RollbackRequest{Owner: acme, To: journal[0].Deployment, Policy: keeping})
+		return d.Rollback(t.Context(), conn, deploy.RollbackRequest{Tenant: "acme", To: journal[0].Deployment})
 	}},
 }
 
