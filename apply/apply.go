@@ -49,7 +49,9 @@ type Outcome struct {
 // looked at between statements: until COMMIT a cancelled context rolls back.
 //
 // The connection must be outside a transaction. After an error it must be
-// closed, not used again. Errors to match: ErrStale, ErrOwnedElsewhere,
+// closed, not used again. It is closed already when everything was committed
+// and enforcing foreign keys again failed. An error of COMMIT itself may hide
+// that it succeeded: the journal knows. Errors to match: ErrStale, ErrOwnedElsewhere,
 // ErrNewerJournal, *BlockedError, *SeedError, *StatementError and the
 // sentinels of package database.
 func Run(ctx context.Context, conn database.Conn, p *plan.Plan, d Deployment) (Outcome, error) {
@@ -74,7 +76,10 @@ func Run(ctx context.Context, conn database.Conn, p *plan.Plan, d Deployment) (O
 		_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
 		return Outcome{}, fmt.Errorf("commit: %w", err)
 	}
-	return r.outcome, r.foreignKeys(context.WithoutCancel(ctx), true)
+	if err := r.foreignKeys(context.WithoutCancel(ctx), true); err != nil {
+		_ = conn.Close() // the deployment is there all the same; nobody may write without enforcement
+	}
+	return r.outcome, nil
 }
 
 // runner runs one plan.

@@ -65,7 +65,7 @@ type Request struct {
 	Subject  string
 	Reverts  string // the commit that Revision says to revert
 	// LastDeployment is the tenant's newest deployment that state is known to
-	// have; empty makes the Deployer ask.
+	// have as ready; empty makes the Deployer ask.
 	LastDeployment string
 	// Fresh says that the database was created for this request.
 	Fresh bool
@@ -124,6 +124,9 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 		if a.seen.Record.Owner != r.Owner {
 			return a.failed(fmt.Errorf("%w: it is tenant %q of fleet %q (%s)", apply.ErrOwnedElsewhere,
 				a.seen.Record.Owner.Tenant, a.seen.Record.Owner.Fleet, a.seen.Record.Owner.Environment))
+		}
+		if a.settled(r) && r.back != nil {
+			return a // a rollback drops nothing: it has no retention to go by
 		}
 		if a.settled(r) {
 			return d.assessPurge(ctx, conn, r, a)
@@ -275,13 +278,15 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	return result
 }
 
-// follow records the newest journal row where state does not have it: a crash
-// between COMMIT and the row in state leaves just that.
+// follow records the newest journal row where state does not have it, or has
+// it as one that failed: a crash between COMMIT and the row in state leaves
+// the one, an answer to COMMIT that was lost the other.
 func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, record apply.Record) error {
 	if record.Last == nil || record.Last.Deployment == r.LastDeployment {
 		return nil
 	}
-	if _, err := d.store.Deployment(ctx, record.Last.Deployment); !errors.Is(err, state.ErrNotFound) {
+	known, err := d.store.Deployment(ctx, record.Last.Deployment)
+	if err == nil && known.Status == protocol.DeployReady || err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
 	journal, err := apply.Journal(ctx, conn)

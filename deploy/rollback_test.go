@@ -157,6 +157,25 @@ func (x *tenantFiles) rollbackTo(t *testing.T, to string) deploy.Result {
 	return result
 }
 
+// A rollback that is asked for again, because its answer was lost, has nothing
+// to do: what the first one retired is still there.
+func TestRollbackTwice(t *testing.T) {
+	x := newTenants(t)
+	p := x.pipeline(t)
+	first := deployBundle(t, p, withTask(map[string]any{"title": text})).DeploymentID
+	deployBundle(t, p, withTask(map[string]any{"title": text, "due": text}))
+	x.insert(t, "task", map[string]string{"title": "mine", "due": "today"})
+	if result := x.rollbackTo(t, first); result.Err != nil || !result.Changed {
+		t.Fatalf("got %+v", result.Assessment)
+	}
+	if again := x.rollbackTo(t, first); again.Err != nil || again.Changed {
+		t.Errorf("got %+v, changed %v, want nothing done", again.Assessment, again.Changed)
+	}
+	if got := x.values(t, "task", "_retired_1_due"); !slices.Equal(got, []string{"today"}) {
+		t.Errorf("got due %q, want the value kept", got)
+	}
+}
+
 // Several deployments are taken back in one go, in one transaction, and all
 // that they brought goes with them, except what somebody has touched.
 func TestRollbackOfSeveralDeployments(t *testing.T) {

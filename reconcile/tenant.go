@@ -112,11 +112,15 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	if t.Spec.Environment != "" {
 		environment = string(t.Spec.Environment)
 	}
+	last := ""
+	if seen := f.observed[t.ID]; seen.Sync == state.Synced {
+		last = seen.Deployment // of any other nobody knows whether it was recorded, and as what
+	}
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
 		Policy:         policyOf(c, t.Spec.Policy),
-		LastDeployment: f.observed[t.ID].Deployment,
+		LastDeployment: last,
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
 }

@@ -1,0 +1,336 @@
+package apply_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/schema"
+)
+
+// everywhere makes every fault strike at every call, in both kinds of journal.
+var everywhere = os.Getenv("FAULT_ALL") != ""
+
+// For each kind of plan, each fault and each statement of the deployment at
+// which it strikes: the database is to the byte what it was, or, from COMMIT
+// on, what the deployment makes of it, and nothing in between. The same
+// deployment then leads to what it would have led to without the fault.
+func TestFaults(t *testing.T) {
+	count := tally{}
+	for i, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			for _, wal := range []bool{true, false} {
+				if !everywhere && wal != (i%2 == 0) {
+					continue
+				}
+				x := newTrial(t, s, wal)
+				for _, f := range faults {
+					x.strike(f, count)
+				}
+				x.fill(count)
+				x.kill(count)
+			}
+		})
+	}
+	t.Logf("%d kinds of plan\n%s", len(stories), count)
+}
+
+// tally counts tries by fault.
+type tally map[string]*struct{ tries, kept, committed, lost int }
+
+func (c tally) add(name string, o outcome) {
+	if c[name] == nil {
+		c[name] = &struct{ tries, kept, committed, lost int }{}
+	}
+	c[name].tries++
+	switch o {
+	case kept:
+		c[name].kept++
+	case committed:
+		c[name].committed++
+	default:
+		c[name].lost++
+	}
+}
+
+func (c tally) String() string {
+	var b strings.Builder
+	names := []string{}
+	for _, f := range faults {
+		names = append(names, f.name)
+	}
+	for _, name := range append(names, "disk full", "killed", "killed during COMMIT", "file system full", "directory turns read-only") {
+		if n := c[name]; n != nil {
+			fmt.Fprintf(&b, "%-30s %6d tries  %6d rolled back  %6d committed  %d lost\n", name, n.tries, n.kept, n.committed, n.lost)
+		}
+	}
+	return b.String()
+}
+
+// outcome is what a fault left behind.
+type outcome int
+
+const (
+	lost outcome = iota // anything but the following
+	kept
+	committed
+)
+
+// trial is one story in one kind of file, with what a deployment that nothing
+// happens to makes of it.
+type trial struct {
+	t             *testing.T
+	story         story
+	wal           bool
+	start         string // file; empty when there is none
+	plan          *plan.Plan
+	calls         []string // of the deployment
+	before, after string   // dumps
+	dir           string   // of the tenants' files
+	n             int
+}
+
+func newTrial(t *testing.T, s story, wal bool) *trial {
+	t.Helper()
+	x := &trial{t: t, story: s, wal: wal, dir: t.TempDir()}
+	tenant := s.start(t)
+	if !s.fresh {
+		x.start = tenant.path
+		// No free page is left, so that a full disk is felt soon.
+		tenant.exec("VACUUM", "PRAGMA journal_mode = "+map[bool]string{true: "wal", false: "delete"}[wal])
+	}
+	path := x.file()
+	conn := x.open(path)
+	var err error
+	if x.plan, err = s.plan(t, conn); err != nil {
+		t.Fatal(err)
+	}
+	x.before = x.dump(conn)
+	clean := &counted{Conn: conn}
+	if err := x.deploy(clean); err != nil {
+		t.Fatal(err)
+	}
+	x.calls, x.after = clean.calls, x.dump(conn)
+	if x.after == x.before {
+		t.Fatal("the deployment changes nothing")
+	}
+	x.nothingLeft(conn)
+	x.close(conn)
+	return x
+}
+
+func (x *trial) file() string {
+	x.t.Helper()
+	x.n++
+	path := filepath.Join(x.dir, fmt.Sprintf("tenant%d.db", x.n))
+	copyFile(x.t, x.start, path)
+	return path
+}
+
+func (x *trial) open(path string) database.Conn {
+	x.t.Helper()
+	conn, err := libsql.Open(x.t.Context(), path, libsql.Options{Create: true, WAL: x.wal, Synchronous: quick})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return conn
+}
+
+func (x *trial) close(conn database.Conn) {
+	x.t.Helper()
+	if err := conn.Close(); err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+// deploy runs the deployment of the story.
+func (x *trial) deploy(conn *counted) error {
+	ctx := x.t.Context()
+	d, err := deployment(ctx, conn.Conn, x.story.back)
+	if conn.ctx != nil {
+		ctx = conn.ctx
+	}
+	if err == nil {
+		_, err = apply.Run(ctx, conn, x.plan, d)
+	}
+	return err
+}
+
+// strike tries one fault at its calls.
+func (x *trial) strike(f fault, count tally) {
+	x.t.Helper()
+	for n := range x.calls {
+		if f.at != nil && !slices.Contains(f.at(x), n) && (!everywhere || len(f.at(x)) == 1) {
+			continue
+		}
+		x.try(f.name, fmt.Sprintf("call %d, %.60q", n, x.calls[n]), count, func(path string) error {
+			conn, err := disturbed(x.t.Context(), path, x.wal)
+			if err != nil {
+				return err
+			}
+			c := &counted{Conn: conn}
+			f.set(x.t, c, path, n)
+			err = x.deploy(c)
+			return errors.Join(err, c.Close())
+		})
+	}
+}
+
+// fill tries a database that may not grow by more than so many pages, until
+// it is enough.
+func (x *trial) fill(count tally) {
+	x.t.Helper()
+	for pages, step := 0, 1; ; pages += step {
+		enough := false
+		x.try("disk full", fmt.Sprintf("%d pages left", pages), count, func(path string) error {
+			conn, err := disturbed(x.t.Context(), path, x.wal)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			size, err := conn.Query(x.t.Context(), "PRAGMA page_count")
+			if err == nil {
+				most := max(size.Values[0][0].(int64)+int64(pages), 1)
+				_, err = conn.Query(x.t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", most))
+			}
+			if err != nil {
+				return err
+			}
+			err = x.deploy(&counted{Conn: conn})
+			if enough = err == nil; !enough && !errors.Is(err, database.ErrFull) {
+				x.t.Errorf("%d pages left: got %v, want ErrFull", pages, err)
+			}
+			return err
+		})
+		if enough {
+			return
+		}
+		if !everywhere && pages >= 16 {
+			step = pages
+		}
+	}
+}
+
+// try lets a deployment meet a fault, looks at what it left, and deploys once
+// more.
+func (x *trial) try(name, where string, count tally, meet func(path string) error) {
+	x.t.Helper()
+	path := x.file()
+	err := meet(path)
+	conn := x.open(path)
+	defer x.close(conn)
+	found := x.dump(conn)
+	left := lost
+	switch {
+	case found == x.before:
+		left = kept
+	case masked(found) == masked(x.after):
+		left = committed
+	}
+	count.add(name, left)
+	if strings.HasPrefix(name, "killed") && !errors.Is(err, errUnknown) {
+		x.t.Errorf("%s, %s (wal %v): %v", name, where, x.wal, err)
+	}
+	switch fail := func(format string, args ...any) {
+		x.t.Helper()
+		x.t.Errorf("%s, %s (wal %v): "+format, append([]any{name, where, x.wal}, args...)...)
+	}; {
+	case left == lost:
+		fail("the deployment gave %v and left\n%s\nwant\n%s", err, found, x.before)
+	case left == kept && err == nil:
+		fail("the deployment gave no error, and did nothing")
+	case left == committed:
+		if err != nil && !errors.Is(err, errUnknown) && !x.atCommit(err) {
+			fail("the deployment committed and gave %v", err)
+		}
+		if err := x.deploy(&counted{Conn: conn}); !errors.Is(err, apply.ErrStale) {
+			fail("the plan ran twice: %v", err)
+		}
+		if again := x.dump(conn); again != found {
+			fail("a second run changed the database to\n%s", again)
+		}
+	default:
+		if err := x.deploy(&counted{Conn: conn}); err != nil {
+			fail("the next deployment: %v", err)
+		} else if got := x.dump(conn); masked(got) != masked(x.after) {
+			fail("the next deployment made\n%s\nwant\n%s", got, x.after)
+		}
+	}
+}
+
+// errUnknown is the error of a process that was killed.
+var errUnknown = errors.New("killed")
+
+// atCommit tells an error from which nobody can know whether it committed.
+func (x *trial) atCommit(err error) bool { return strings.HasPrefix(err.Error(), "commit: ") }
+
+// nothingLeft makes sure that planning again finds nothing to do.
+func (x *trial) nothingLeft(conn database.Conn) {
+	x.t.Helper()
+	s := x.story
+	s.purge = false
+	again, err := s.plan(x.t, conn)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	if !again.Empty() && (s.back == 0 || len(again.Migration.Statements) > 0) {
+		x.t.Fatalf("a second plan is not empty: %+v", again)
+	}
+}
+
+// stamp is a time at which this test may be running.
+var stamp = regexp.MustCompile(`20[2-9]\d-\d\d-\d\d[ T][\d:.]+Z?`)
+
+func masked(dump string) string { return stamp.ReplaceAllString(dump, "now") }
+
+// dump is everything that a database holds: schema, every value as SQL and
+// every rowid, counters of AUTOINCREMENT included, and what the engine says of
+// it all.
+func (x *trial) dump(conn database.Conn) string {
+	x.t.Helper()
+	text, err := dump(x.t.Context(), conn)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return text
+}
+
+func dump(ctx context.Context, conn database.Conn) (string, error) {
+	var b strings.Builder
+	var failed error
+	write := func(sql string) [][]any {
+		rows, err := conn.Query(ctx, sql)
+		failed = errors.Join(failed, err)
+		for _, row := range rows.Values {
+			fmt.Fprintln(&b, row...)
+		}
+		return rows.Values
+	}
+	write("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name")
+	tables, err := conn.Query(ctx, `SELECT name, wr, (SELECT group_concat('quote(' || '"' || c.name || '")', ', ') FROM pragma_table_xinfo(t.name) AS c)
+ FROM pragma_table_list AS t WHERE schema = 'main' AND type = 'table' AND name <> 'sqlite_schema' ORDER BY name`)
+	if err != nil {
+		return "", err
+	}
+	for _, t := range tables.Values {
+		order := "rowid, "
+		if t[1] != int64(0) {
+			order = ""
+		}
+		fmt.Fprintln(&b, "--", t[0])
+		write(fmt.Sprintf("SELECT %s%s FROM %s ORDER BY 1", order, t[2], schema.Quote(t[0].(string))))
+	}
+	write("PRAGMA integrity_check")
+	write("PRAGMA foreign_key_check")
+	return b.String(), failed
+}
