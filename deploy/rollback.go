@@ -25,6 +25,8 @@ type RollbackRequest struct {
 	To     string // id of the deployment to go back to, or its beginning; empty for the one before the newest
 	Policy Policy // what statements look like; what may run is not asked
 	Author string // who wants it
+	// Snapshots says whether the database is copied first, as for a Request.
+	Snapshots SnapshotPolicy
 }
 
 // Rollback brings a tenant back to what it was after an earlier deployment, as
@@ -43,7 +45,7 @@ func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackR
 	if err != nil {
 		return Result{Assessment: Fail(err)}
 	}
-	return d.rollback(ctx, conn, journal, at, Request{Owner: r.Owner, Policy: r.Policy, Author: r.Author})
+	return d.rollback(ctx, conn, journal, at, Request{Owner: r.Owner, Policy: r.Policy, Author: r.Author, Snapshots: r.Snapshots})
 }
 
 // target finds the journal row to go back to.
@@ -191,5 +193,7 @@ func (p *Pipeline) rollback(ctx context.Context, conn database.Conn, tenant prot
 	case at < last:
 		return fmt.Errorf("%w: roll back %s first, or deploy the earlier bundle", protocol.ErrNotNewest, journal[last].Deployment)
 	}
-	return p.config.Deployer.rollback(ctx, conn, journal, at-1, Request{Owner: p.owner(tenant), Policy: p.config.Policy}).Err
+	return p.config.Deployer.rollback(ctx, conn, journal, at-1, Request{
+		Owner: p.owner(tenant), Policy: p.config.Policy, Snapshots: p.config.Snapshots,
+	}).Err
 }

@@ -113,6 +113,7 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
 		Policy:         policyOf(c),
+		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
 		LastDeployment: f.observed[t.ID].Deployment,
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject,
 	}
