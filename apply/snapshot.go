@@ -54,7 +54,7 @@ func (r *runner) copyAndLock(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if err := libsql.Copy(ctx, r.conn, temporary); err != nil {
+	if err := libsql.Copy(ctx, r.conn, temporary, 0o600); err != nil {
 		if ctx.Err() != nil || errors.Is(err, database.ErrBusy) || errors.Is(err, database.ErrCorrupt) {
 			return false, err // which is not about the copy
 		}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -16,14 +17,13 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 )
 
-// Copy writes what the database of conn holds at this moment to a new file
-// that only this user can read, compact and with the rows' own ids, and makes
-// its content durable (VACUUM INTO, sqlite.org/lang_vacuum.html). conn must be
+// Copy writes what the database of conn holds at this moment to a new file of
+// a mode, compact and with the rows' own ids, and makes its content durable (VACUUM INTO, sqlite.org/lang_vacuum.html). conn must be
 // outside a transaction, and its database in a file of this machine.
 //
 // The file must not exist. After an error there is none. Errors match those of
 // package database.
-func Copy(ctx context.Context, conn database.Conn, path string) (err error) {
+func Copy(ctx context.Context, conn database.Conn, path string, mode fs.FileMode) (err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("copy database: %w", err)
@@ -36,7 +36,7 @@ func Copy(ctx context.Context, conn database.Conn, path string) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := makeFile(path, 0o600); err != nil { // the engine fills an empty file and keeps its mode
+	if err := makeFile(path, mode); err != nil { // the engine fills an empty file and keeps its mode
 		return systemFault(err)
 	}
 	if _, err = conn.Exec(ctx, "VACUUM INTO ?", path); err == nil {
@@ -50,7 +50,7 @@ func Copy(ctx context.Context, conn database.Conn, path string) (err error) {
 
 // remove removes a file that may not be there.
 func remove(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -85,6 +85,19 @@ func SyncDirectory(path string) error {
 	}
 	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
 		return systemFault(err)
+	}
+	return nil
+}
+
+// QuickCheck reads every page of a database (PRAGMA quick_check), of whose
+// findings one is enough. It gives an error matching database.ErrCorrupt.
+func QuickCheck(ctx context.Context, conn database.Conn) error {
+	rows, err := conn.Query(ctx, "PRAGMA quick_check(1)")
+	if err != nil {
+		return err
+	}
+	if finding := rows.Values[0][0]; finding != "ok" {
+		return fmt.Errorf("%w: %v", database.ErrCorrupt, finding)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package libsql_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ func TestCopy(t *testing.T) {
 			exec1(t, c, "CREATE TABLE t (a)")
 			exec1(t, c, "INSERT INTO t VALUES ('one'), ('two'), ('2024-01-02')")
 			exec1(t, c, "DELETE FROM t WHERE a = 'one'")
-			if err := libsql.Copy(t.Context(), c, to); err != nil {
+			if err := libsql.Copy(t.Context(), c, to, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			exec1(t, c, "DELETE FROM t")
@@ -29,7 +30,7 @@ func TestCopy(t *testing.T) {
 			if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("got %v and error %v, want a file for this user alone", info, err)
 			}
-			if err := libsql.Copy(t.Context(), c, to); !errors.Is(err, fs.ErrExist) {
+			if err := libsql.Copy(t.Context(), c, to, 0o600); !errors.Is(err, fs.ErrExist) {
 				t.Errorf("got %v for a file that exists, want fs.ErrExist", err)
 			}
 			answers(t, copied, "SELECT count(*) FROM t", []any{int64(2)})
@@ -41,13 +42,13 @@ func TestCopyLeavesNothingBehind(t *testing.T) {
 	c, to := open(t, file(t), created), filepath.Join(t.TempDir(), "copy")
 	exec1(t, c, "CREATE TABLE t (a)")
 	exec1(t, c, "BEGIN")
-	if err := libsql.Copy(t.Context(), c, to); err == nil {
+	if err := libsql.Copy(t.Context(), c, to, 0o600); err == nil {
 		t.Error("a copy was made in a transaction")
 	}
 	if left, err := os.ReadDir(filepath.Dir(to)); err != nil || len(left) > 0 {
 		t.Errorf("got %v and error %v, want nothing left behind", left, err)
 	}
-	if err := libsql.Copy(t.Context(), c, filepath.Join(t.TempDir(), "nowhere", "copy")); !errors.Is(err, database.ErrMissing) {
+	if err := libsql.Copy(t.Context(), c, filepath.Join(t.TempDir(), "nowhere", "copy"), 0o600); !errors.Is(err, database.ErrMissing) {
 		t.Errorf("got %v for a directory that is not there, want ErrMissing", err)
 	}
 }
@@ -125,4 +126,59 @@ func versionOf(t *testing.T, c *libsql.Conn) uint32 {
 		t.Fatal(err)
 	}
 	return version
+}
+
+const overwriteFrom = "LIBSQL_OVERWRITE_FROM"
+
+// A process that is killed while it overwrites leaves the one content or the
+// other, whole.
+func TestKilledOverwrite(t *testing.T) {
+	ctx := t.Context()
+	if isChild(t) {
+		from := open(t, os.Getenv(overwriteFrom), libsql.Options{ReadOnly: true})
+		c := open(t, os.Getenv(holderPath+"_OVERWRITTEN"), libsql.Options{})
+		if err := os.WriteFile(os.Getenv(overwriteFrom)+".ready", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if done, err := c.Overwrite(ctx, from, versionOf(t, c)); err != nil || !done {
+			t.Fatalf("got %v and error %v", done, err)
+		}
+		return
+	}
+	const fill = "INSERT INTO t WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT '%s', randomblob(5000) FROM n"
+	from := file(t)
+	source := open(t, from, created)
+	exec1(t, source, "CREATE TABLE t (a, b)")
+	exec1(t, source, fmt.Sprintf(fill, 1000, "new"))
+	closed(t, source)
+	seen := map[string]int{}
+	for name, wal := range journals {
+		for wait := range 8 {
+			path := file(t)
+			c := open(t, path, libsql.Options{Create: true, WAL: wal})
+			exec1(t, c, "CREATE TABLE t (a, b)")
+			exec1(t, c, fmt.Sprintf(fill, 700, "old"))
+			closed(t, c)
+			_ = os.Remove(from + ".ready")
+			process := child(t, overwriteFrom+"="+from, holderPath+"_OVERWRITTEN="+path)
+			if err := process.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for _, err := os.Stat(from + ".ready"); err != nil; _, err = os.Stat(from + ".ready") {
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(time.Duration(wait*wait) * 4 * time.Millisecond)
+			_ = process.Process.Kill() // it may have ended
+			_ = process.Wait()
+			c = open(t, path, libsql.Options{})
+			answers(t, c, "PRAGMA integrity_check", []any{"ok"})
+			got := fmt.Sprint(query(t, c, "SELECT a, count(*) FROM t GROUP BY a"))
+			if got != "[[old 700]]" && got != "[[new 1000]]" {
+				t.Errorf("%s, after %d: got %s", name, wait, got)
+			}
+			seen[got]++
+			closed(t, c)
+		}
+	}
+	t.Logf("left: %v", seen)
 }

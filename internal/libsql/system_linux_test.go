@@ -131,7 +131,7 @@ func TestCopyToAFullDisk(t *testing.T) {
 	c := open(t, file(t), created)
 	exec1(t, c, "CREATE TABLE t (a)")
 	exec1(t, c, "INSERT INTO t VALUES (randomblob(2000000))")
-	if err := libsql.Copy(t.Context(), c, filepath.Join(dir, "copy")); !errors.Is(err, database.ErrFull) {
+	if err := libsql.Copy(t.Context(), c, filepath.Join(dir, "copy"), 0o600); !errors.Is(err, database.ErrFull) {
 		t.Errorf("got %v, want ErrFull", err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
