@@ -57,6 +57,7 @@ are blocked, 64 wrong usage.`,
 	root.AddCommand(
 		runCommand(c), syncCommand(c), planCommand(c), validateCommand(c), renderCommand(c),
 		statusCommand(c), historyCommand(c), showCommand(c), exportCommand(c),
+		snapshotsCommand(c), restoreCommand(c),
 		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root
