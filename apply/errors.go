@@ -66,7 +66,11 @@ type BlockedError struct{ Findings []Finding }
 func (e *BlockedError) Error() string {
 	texts := make([]string, len(e.Findings))
 	for i, f := range e.Findings {
-		texts[i] = fmt.Sprintf("%s (%d rows)", f.Message, f.Count)
+		rows := "rows"
+		if f.Count == 1 {
+			rows = "row"
+		}
+		texts[i] = fmt.Sprintf("%s (%d %s)", f.Message, f.Count, rows)
 	}
 	return strings.Join(texts, "; ")
 }

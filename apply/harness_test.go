@@ -166,12 +166,16 @@ func (x *tenant) deploy(objects string) (*plan.Plan, error) {
 
 func (x *tenant) run(p *plan.Plan) error {
 	conn := x.open()
+	return errors.Join(x.runOn(conn, p), conn.Close())
+}
+
+func (x *tenant) runOn(conn database.Conn, p *plan.Plan) error {
 	x.n++
 	_, err := apply.Run(x.t.Context(), conn, p, apply.Deployment{
 		ID: fmt.Sprintf("d%03d", x.n), Owner: apply.Owner{Fleet: "main", Environment: "prod", Tenant: "acme"},
 		At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Adopt: true,
 	})
-	return errors.Join(err, conn.Close())
+	return err
 }
 
 func (x *tenant) mustDeploy(objects string) *plan.Plan {

@@ -40,14 +40,16 @@ var ownTables = []string{
  undo TEXT NOT NULL,
  images TEXT NOT NULL
 )`,
-	`CREATE TABLE _reconciler_meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)`,
-	`CREATE TABLE _reconciler_seed (
+	`CREATE TABLE _reconciler_meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID`,
+}
+
+// seedTable remembers what seed data wrote. It is made for the first of it.
+const seedTable = `CREATE TABLE IF NOT EXISTS _reconciler_seed (
  object TEXT NOT NULL,
  key TEXT NOT NULL,
  written TEXT NOT NULL,
  PRIMARY KEY (object, key)
-)`,
-}
+) WITHOUT ROWID`
 
 func createTables(ctx context.Context, conn database.Conn) error {
 	for _, sql := range ownTables {
@@ -81,7 +83,7 @@ type Record struct {
 	Applied     string             // applied digest
 	Registered  string             // the definitions that are ours, see plan.Registered
 	SeedDigests map[string]string  // by seed set
-	Policy      string             // plan-policy digest of the last deployment
+	Policy      string             // plan policy of the last deployment
 	Retired     map[string]Retired // by retired name
 	Last        *Entry             // newest journal row
 }
@@ -209,6 +211,9 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 // readRetired finds the deployment that retired each name: the newest that
 // says so, because a name that is free again is given anew.
 func readRetired(ctx context.Context, conn database.Conn, owned string) (map[string]Retired, error) {
+	if !schema.HasRetired(owned) {
+		return nil, nil
+	}
 	record, err := schema.ParseOwned(owned)
 	if err != nil {
 		return nil, err
@@ -299,25 +304,21 @@ func (r *runner) writeMeta(ctx context.Context) error {
 
 // journal adds the row that says that this deployment committed.
 func (r *runner) journal(ctx context.Context) error {
-	statements := make([]string, 0, len(r.plan.Migration.Statements))
-	for _, s := range r.plan.Migration.Statements {
-		statements = append(statements, s.SQL)
-	}
 	d := r.deployment
 	return writeEntry(ctx, r.conn, Entry{
 		Deployment: d.ID, At: d.At, Revision: d.Revision, Author: d.Author, Bundle: r.plan.Bundle, PreviousBundle: d.PreviousBundle,
 		Plan: r.plan.Digest, From: r.plan.From, To: r.plan.To, SchemaDigest: r.plan.ToSchema, BackTo: d.BackTo,
-		Statements: statements, WayBack: r.plan.WayBack, Undo: r.plan.Undo, images: r.images,
-	}, r.plan.Retired)
+		images: r.images,
+	}, r.plan.Text(), r.plan.Retired)
 }
 
-// writeEntry adds a row to the journal; retired are the names that it gave, or
-// gave anew.
-func writeEntry(ctx context.Context, conn database.Conn, e Entry, retired []string) error {
+// writeEntry adds a row to the journal, with the text of its plan in place of
+// the lists of e; retired are the names that it gave, or gave anew.
+func writeEntry(ctx context.Context, conn database.Conn, e Entry, text plan.Text, retired []string) error {
 	_, err := conn.Exec(ctx, `INSERT INTO _reconciler_journal (deployment, at, revision, author, bundle, previous_bundle, plan,
  from_fingerprint, to_fingerprint, schema_digest, retired, back_to, statements, way_back, undo, images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.Deployment, e.At.UTC().Format("2006-01-02T15:04:05.000Z"), e.Revision, e.Author, e.Bundle, e.PreviousBundle, e.Plan,
-		e.From, e.To, e.SchemaDigest, list(retired), e.BackTo, list(e.Statements), list(e.WayBack), list(e.Undo), list(e.images))
+		e.From, e.To, e.SchemaDigest, list(retired), e.BackTo, text.Statements, text.WayBack, text.Undo, list(e.images))
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
@@ -325,7 +326,7 @@ func writeEntry(ctx context.Context, conn database.Conn, e Entry, retired []stri
 }
 
 // list writes one of the journal's lists as JSON; nil is the empty list.
-func list[T string | plan.Undo | image](values []T) string {
+func list[T string | image](values []T) string {
 	if values == nil {
 		values = []T{}
 	}

@@ -68,6 +68,9 @@ func (s scratch) prepare(ctx context.Context) error {
 	if err := createTables(ctx, s.conn); err != nil {
 		return err
 	}
+	if _, err := s.conn.Exec(ctx, seedTable); err != nil {
+		return err
+	}
 	for _, t := range s.in.Live {
 		if err := s.fill(ctx, t); err != nil {
 			return err

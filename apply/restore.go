@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -56,7 +57,7 @@ func Restore(ctx context.Context, conn database.Conn, r Restoration) (Entry, err
 	if _, err := conn.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return Entry{}, fmt.Errorf("begin: %w", err)
 	}
-	if err := writeEntry(ctx, conn, e, owned.RetiredNames()); err != nil {
+	if err := writeEntry(ctx, conn, e, plan.Text{Statements: "[]", WayBack: "[]", Undo: "[]"}, owned.RetiredNames()); err != nil {
 		_, rollback := conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
 		return Entry{}, errors.Join(err, rollback)
 	}

@@ -24,6 +24,11 @@ func (r *runner) seed(ctx context.Context) error {
 	if strict && plan.Refusals(issues) != nil {
 		return &SeedError{Issues: plan.Refusals(issues)}
 	}
+	if len(r.plan.Seeds) > 0 {
+		if _, err := r.conn.Exec(ctx, seedTable); err != nil {
+			return fmt.Errorf("create the record of seed data: %w", err)
+		}
+	}
 	loaded, refused := map[string]bool{}, map[string]bool{}
 	for _, s := range r.plan.Seeds {
 		record := fmt.Sprintf("%s %d", s.Set, s.Record)

@@ -88,6 +88,7 @@ type TenantSpec struct {
 	Apps               []AppRef                          `json:"apps" default:"[]" doc:"Apps it uses."`
 	Labels             map[string]string                 `json:"labels" default:"{}" doc:"Words that waves and commands select it by."`
 	Environment        config.Environment                `json:"environment,omitempty" doc:"What it is for; default from fleet.yaml."`
+	Policy             *config.OwnPolicy                 `json:"policy,omitempty" doc:"What needs asking, by class of change, where it is stricter than fleet.yaml."`
 	Customizations     map[string]any                    `json:"customizations,omitzero" doc:"Settings of its own."`
 }
 

@@ -26,6 +26,7 @@ const (
 	codeManifestLists     = "manifest_lists"  // names in app.yaml that are not there
 	codeName              = "invalid_name"    // not a name that tables and columns can have
 	codeNameConflict      = "name_conflict"   // two definitions of one name
+	codeLooserPolicy      = "looser_policy"   // a tenant that asks for less than its fleet
 	codeNameMissing       = "name_missing"    // a definition without a name
 	codeNotServed         = "not_served_yet"  // a level, provider or URL
 	codeObjectConflict    = "object_conflict" // two owners of one object

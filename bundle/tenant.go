@@ -44,6 +44,7 @@ func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
 		return t
 	}
 	l.defaults(t)
+	l.policy(t)
 	set, all := l.appsOf(t)
 	parts := set.parts()
 	if !entry.part.empty() {

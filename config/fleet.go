@@ -15,6 +15,7 @@ type Fleet struct {
 	IsolationLevel   protocol.TenantIsolationLevel   `json:"isolationLevel" default:"isolated_db" doc:"Isolation of tenants that name none."`
 	DatabaseProvider protocol.DatabaseProvider       `json:"databaseProvider" default:"turso" doc:"Provider of tenants that name none."`
 	Policy           Policy                          `json:"policy" default:"{}" doc:"What may be done without asking, by class of change."`
+	Approval         Approval                        `json:"approval" default:"{}" doc:"Who may approve a plan."`
 	Retention        Span                            `json:"retention" default:"7d" doc:"How long removed columns and tables are kept, hidden; 0s drops them at once."`
 	NotNull          NotNull                         `json:"notNull" default:"strict" doc:"Who enforces required fields: the database or the engine."`
 	Seed             Seed                            `json:"seed" default:"strict" doc:"What a seed record that breaks a constraint does."`
@@ -36,6 +37,11 @@ type Policy struct {
 	Rewrite     Action `json:"rewrite" default:"allow" doc:"Tables that are copied."`
 	Narrowing   Action `json:"narrowing" default:"approve" doc:"Constraints that existing rows may break."`
 	Destructive Action `json:"destructive" default:"allow" doc:"Columns and tables that are retired and, after the retention, dropped."`
+}
+
+// Approval says whose approval of a plan counts.
+type Approval struct {
+	NotByAuthor bool `json:"notByAuthor" default:"false" doc:"The author of the commit may not approve what it leads to."`
 }
 
 // Action is what is done with a change.

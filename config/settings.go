@@ -24,6 +24,7 @@ type Settings struct {
 	FileRoot      string    `json:"fileRoot,omitempty" doc:"Directory that file: URLs may lead to, beside the data directory."`
 	MaxConcurrent *int      `json:"maxConcurrent,omitempty" shape:"min=1" doc:"Tenants deployed at the same time; fewer than fleet.yaml says."`
 	LogFormat     LogFormat `json:"logFormat" default:"auto" doc:"Form of the log."`
+	Actor         string    `json:"actor,omitempty" doc:"Who the record of what was done names; the user of the operating system when absent."`
 }
 
 // Git says how a remote repository is asked for access.
@@ -74,6 +75,7 @@ var settingsKeys = []struct {
 	{path: []any{"fileRoot"}},
 	{path: []any{"maxConcurrent"}, number: true},
 	{path: []any{"logFormat"}},
+	{path: []any{"actor"}},
 }
 
 // Load merges flags over environment over file, applies defaults and reports

@@ -13,17 +13,22 @@ import (
 
 // PolicyError says that the fleet's policy does not let a plan run.
 type PolicyError struct {
-	Change string
-	Class  diff.Class
-	Rule   string // approve or deny
-	Digest string // of the plan
+	Change   string
+	Class    diff.Class
+	Rule     string // approve or deny
+	Digest   string // of the plan
+	ByAuthor string // who approved it and is the author, where that does not count
 }
 
 func (e *PolicyError) Error() string {
-	if e.Rule == "approve" {
-		return fmt.Sprintf("%s is %s and needs approval (plan %.12s)", e.Change, e.Class, e.Digest)
+	switch {
+	case e.Rule != "approve":
+		return fmt.Sprintf("%s is %s, which the policy denies", e.Change, e.Class)
+	case e.ByAuthor != "":
+		return fmt.Sprintf("%s is %s and needs approval by somebody else than %s, the author (plan %.12s)",
+			e.Change, e.Class, e.ByAuthor, e.Digest)
 	}
-	return fmt.Sprintf("%s is %s, which the policy denies", e.Change, e.Class)
+	return fmt.Sprintf("%s is %s and needs approval (plan %.12s)", e.Change, e.Class, e.Digest)
 }
 
 // permit holds a plan against what may run: the policy, or, for a rollback,
@@ -35,17 +40,24 @@ func (r Request) permit(pl *plan.Plan) error {
 	return r.Policy.permit(pl)
 }
 
-// permit holds a plan against the policy. Destructive steps that the plan's
-// own pre-checks keep from losing a value need no permission.
+// permit holds a plan against the policy: what is denied goes before what may
+// be approved. Destructive steps that the plan's own pre-checks keep from losing
+// a value need no permission.
 func (p Policy) permit(pl *plan.Plan) error {
+	var refused *PolicyError
 	for _, s := range pl.Steps {
 		rule := p.Classes[s.Class.String()]
 		if s.Class == diff.Destructive && p.Plan.KeepValues || rule == "allow" || rule == "" {
 			continue
 		}
-		return &PolicyError{Change: s.Change, Class: s.Class, Rule: rule, Digest: pl.Digest}
+		if refused == nil || rule == "deny" && refused.Rule != "deny" {
+			refused = &PolicyError{Change: s.Change, Class: s.Class, Rule: rule, Digest: pl.Digest}
+		}
 	}
-	return nil
+	if refused == nil {
+		return nil
+	}
+	return refused
 }
 
 // classify says what an error means for a tenant: whether its deployment is
@@ -69,7 +81,7 @@ func classify(err error) (Action, string, string) {
 	case errors.As(err, &blocked):
 		return Blocked, "PreCheckFailed", blocked.Next()
 	case errors.As(err, &policy) && policy.Rule == "approve":
-		return Blocked, "AwaitingApproval", fmt.Sprintf("set policy.%s: allow in fleet.yaml", policy.Class)
+		return Blocked, "AwaitingApproval", fmt.Sprintf("run \"reconciler approve %.12s\"", policy.Digest)
 	case errors.As(err, &policy):
 		return Blocked, "PolicyDenied", fmt.Sprintf("take the change back, or change policy.%s in fleet.yaml", policy.Class)
 	case errors.As(err, &invalid):

@@ -24,6 +24,7 @@ import (
 type Config struct {
 	Store    *state.Store // nil: plans are kept in memory alone, and nothing is deployed
 	ReadOnly bool         // plans are read from Store and not added to it
+	By       Doer         // who the events of deployments name
 	// Snapshots is where copies of databases are kept that a Request asks for;
 	// the zero value keeps none.
 	Snapshots Snapshots
@@ -35,6 +36,7 @@ type Config struct {
 // each with a tenant of its own.
 type Deployer struct {
 	store   *state.Store
+	by      Doer
 	now     func() time.Time
 	log     *slog.Logger
 	planner planner
@@ -51,7 +53,7 @@ func New(c Config) *Deployer {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Deployer{
-		store: c.Store, now: c.Now, log: c.Log,
+		store: c.Store, by: c.By, now: c.Now, log: c.Log,
 		planner: planner{store: c.Store, readOnly: c.ReadOnly}, bundles: bundles{store: c.Store},
 		keeper: keeper{Snapshots: c.Snapshots, log: c.Log},
 	}
@@ -66,6 +68,7 @@ type Request struct {
 	Author   string
 	Email    string
 	Subject  string
+	Reverts  string // the commit that Revision says to revert
 	// LastDeployment is the tenant's newest deployment that state is known to
 	// have; empty makes the Deployer ask.
 	LastDeployment string
@@ -75,7 +78,8 @@ type Request struct {
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
-	back *rollback // set for a rollback
+	back  *rollback    // set for a rollback
+	store *state.Store // that approvals are read from; set by Assess
 }
 
 // Policy says which plans may run.
@@ -83,6 +87,8 @@ type Policy struct {
 	Plan    PlanPolicy
 	Classes map[string]string // class → allow, approve or deny
 	Drift   string            // report, heal or ignore
+	// NotByAuthor makes the approval of the commit's own author not count.
+	NotByAuthor bool
 	// Retention is how long what was retired is kept before it is purged.
 	Retention time.Duration
 }
@@ -117,6 +123,7 @@ type Assessment struct {
 // Assess says what a deployment would do. It writes nothing to the tenant.
 func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) Assessment {
 	a := Assessment{Action: None}
+	r.store = d.store
 	var err error
 	if a.seen, err = apply.Read(ctx, conn); err != nil {
 		return a.failed(err)
@@ -148,7 +155,7 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 
 // judge holds the plan against the policy and against the tenant's rows.
 func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) Assessment {
-	if err := r.permit(a.Plan); err != nil {
+	if err := r.approved(ctx, r.permit(a.Plan)); err != nil {
 		return a.failed(err)
 	}
 	if refused := plan.Refusals(a.Plan.SeedIssues); refused != nil && a.Plan.SeedMode != apply.SeedSkip {
@@ -172,7 +179,7 @@ func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) As
 // bundle and policy, and the schema is the one that it left.
 func (a *Assessment) settled(r Request) bool {
 	last := a.seen.Record.Last
-	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.digest()
+	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.text()
 }
 
 func (a Assessment) drifted(r Request) Assessment {
@@ -204,6 +211,7 @@ type Result struct {
 	SeedIssues   []plan.SeedIssue
 	Duration     time.Duration
 	Changed      bool      // a deployment was committed
+	Revision     string    // of a rollback: the commit that the tenant is at now
 	PurgeAt      time.Time // when the first thing that is retired is due; zero without any
 	Fingerprint  string
 }
@@ -244,7 +252,8 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	result.PurgeAt = d.purgeAt(r, result)
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
-	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment); err != nil {
+	event := d.by.event(record.Deployment, result.Action, r.back != nil)
+	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
 		result.Assessment = result.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
 	}
 	return result
@@ -295,7 +304,8 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 	if err != nil {
 		return err
 	}
-	return d.store.SaveDeployment(ctx, FromJournal(protocol.TenantID(r.Owner.Tenant), journal[len(journal)-1]))
+	found := FromJournal(protocol.TenantID(r.Owner.Tenant), journal[len(journal)-1])
+	return d.store.SaveDeployment(ctx, found, foundEvent(found))
 }
 
 // newID returns a UUIDv7: ids of later deployments sort after earlier ones.

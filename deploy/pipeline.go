@@ -70,6 +70,10 @@ func (p *Pipeline) PlanDeployment(ctx context.Context, tenant protocol.TenantID,
 		return fail(err)
 	}
 	a := p.config.Deployer.Assess(ctx, conn, p.request(tenant, desired))
+	takes := time.Duration(0)
+	if a.Plan != nil {
+		takes = Estimate(ctx, conn, a.Plan)
+	}
 	if err := conn.Close(); err != nil {
 		return fail(err)
 	}
@@ -80,6 +84,8 @@ func (p *Pipeline) PlanDeployment(ctx context.Context, tenant protocol.TenantID,
 	if a.Plan != nil {
 		migration = a.Plan.Migration
 		migration.Statements = slices.Clone(migration.Statements) // the caller's own; a.Plan is shared
+		estimated := takes.Milliseconds()
+		migration.EstimatedDurationMs = &estimated
 	}
 	p.memory.remember(planKey(tenant, migration), remembered{desired: desired, plan: planDigest(a.Plan)})
 	return migration, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,15 +27,23 @@ import (
 // PlanPolicy is the part of the fleet's policy that changes statements, as
 // opposed to who may approve them.
 type PlanPolicy struct {
-	NullableRequired bool   // notNull: engine
-	SeedMode         string // strict or skip
-	KeepValues       bool   // a column or table that goes must hold nothing
-	Retire           bool   // what goes is kept under a retired name
+	NullableRequired bool   `json:"nullableRequired,omitempty"` // notNull: engine
+	SeedMode         string `json:"seedMode,omitempty"`         // strict or skip
+	KeepValues       bool   `json:"keepValues,omitempty"`       // a column or table that goes must hold nothing
+	Retire           bool   `json:"retire,omitempty"`           // what goes is kept under a retired name
 
 	rollback bool // seed data is taken back and not loaded
 }
 
-func (p PlanPolicy) digest() string { return digestOf(fmt.Sprintf("%+v", p)) }
+// text is the policy as it is recorded in a tenant's database, from where a
+// rollback reads it: equal texts are equal policies.
+func (p PlanPolicy) text() string {
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic("plan policy cannot be marshalled: " + err.Error()) // words and booleans
+	}
+	return string(text)
+}
 
 // planner makes plans and remembers them by class, so that all tenants in the
 // same state share one: inspected, planned and proved once.
@@ -70,7 +79,7 @@ type situation struct {
 
 // class is the plan class: everything that a plan depends on.
 func (s situation) class() string {
-	return digestOf(s.master.Fingerprint(), s.record.Applied, s.desired.Digest, s.policy.digest(), schema.Dialect,
+	return digestOf(s.master.Fingerprint(), s.record.Applied, s.desired.Digest, s.policy.text(), fmt.Sprint(s.policy.rollback), schema.Dialect,
 		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled), strings.Join(s.due, " "))
 }
 
@@ -183,7 +192,7 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 	in := plan.Input{
 		Diff: compared, Master: s.master, Live: live, Desired: tables, Bundle: s.desired.Digest,
 		KeepValues: s.policy.KeepValues, Retire: s.policy.Retire, Seeds: seeds, SeedMode: s.policy.SeedMode,
-		Registered: plan.Registered(after), Policy: s.policy.digest(), FromApplied: s.record.Applied,
+		Registered: plan.Registered(after), Policy: s.policy.text(), FromApplied: s.record.Applied,
 	}
 	made, err := plan.Build(in)
 	if err != nil {

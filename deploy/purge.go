@@ -52,6 +52,9 @@ func (d *Deployer) purgeAt(r Request, result Result) time.Time {
 		}
 		return first
 	}
+	if !schema.HasRetired(result.Plan.Owned) {
+		return first
+	}
 	owned, err := schema.ParseOwned(result.Plan.Owned)
 	if err != nil {
 		return time.Time{} // the next pass reads it from the database

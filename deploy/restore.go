@@ -19,8 +19,7 @@ import (
 type RestoreRequest struct {
 	Snapshot Snapshot
 	Path     string // of the database
-	Actor    string // who wants it
-	Via      string // through what: cli, api
+	Author   string // who wants it
 }
 
 // Restoration is what a restore would do, or did.
@@ -152,7 +151,7 @@ func (d *Deployer) prepareRestore(ctx context.Context, r RestoreRequest, done Re
 		return apply.Entry{}, errors.Join(err, os.Remove(part))
 	}
 	entry, err := apply.Restore(ctx, conn, apply.Restoration{
-		ID: done.ID, At: d.now(), Author: r.Actor, Snapshot: r.Snapshot.ID, Replaced: done.replaced,
+		ID: done.ID, At: d.now(), Author: r.Author, Snapshot: r.Snapshot.ID, Replaced: done.replaced,
 	})
 	if err == nil && done.Missing {
 		_, err = conn.Query(ctx, "PRAGMA journal_mode = wal") // as a new database has; one that is there keeps its own
@@ -213,7 +212,10 @@ func (d *Deployer) recordRestore(ctx context.Context, r RestoreRequest, done Res
 	tenant := r.Snapshot.Tenant
 	deployment := FromJournal(tenant, e)
 	deployment.Subject = "restore of snapshot " + r.Snapshot.ID
-	if err := d.store.SaveDeployment(ctx, deployment); err != nil {
+	event := eventOf(deployment)
+	event.At, event.Actor, event.Via, event.Kind = e.At, d.by.Actor, d.by.Via, state.EventRestored
+	event.Detail = fmt.Sprintf("snapshot %s, %d deployments undone, the database before is snapshot %q", r.Snapshot.ID, len(done.Lost), done.Undo)
+	if err := d.store.SaveDeployment(ctx, deployment, event); err != nil {
 		return err
 	}
 	row, _, err := d.store.ObservedOf(ctx, tenant)
@@ -226,11 +228,5 @@ func (d *Deployer) recordRestore(ctx context.Context, r RestoreRequest, done Res
 	row.Revision, row.AppliedRevision, row.DesiredDigest, row.BundleDigest = e.Revision, e.Revision, e.Bundle, e.Bundle
 	row.Fingerprint, row.SchemaDigest, row.InputDigest, row.AppliedDigest = e.To, e.SchemaDigest, "", ""
 	row.Deployment, row.ObservedAt, row.PurgeAt = e.Deployment, e.At, time.Time{}
-	if err := d.store.SaveObserved(ctx, row); err != nil {
-		return err
-	}
-	return d.store.AddEvent(ctx, state.Event{
-		At: e.At, Actor: r.Actor, Via: r.Via, Kind: "restore", Tenant: tenant, Revision: e.Revision,
-		Detail: fmt.Sprintf("snapshot %s, %d deployments undone, the database before is snapshot %q", r.Snapshot.ID, len(done.Lost), done.Undo),
-	})
+	return d.store.SaveObserved(ctx, row)
 }

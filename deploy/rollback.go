@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,10 +10,10 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
-	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/schema"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -21,12 +22,14 @@ var ErrNoWayBack = errors.New("there is no way back")
 
 // RollbackRequest asks for one tenant to be what it was.
 type RollbackRequest struct {
-	Owner  apply.Owner
+	Tenant protocol.TenantID
 	To     string // id of the deployment to go back to, or its beginning; empty for the one before the newest
-	Policy Policy // what statements look like; what may run is not asked
 	Author string // who wants it
 	// Snapshots says whether the database is copied first, as for a Request.
 	Snapshots SnapshotPolicy
+	// Before is told which bundles the rollback leaves before it does so: they
+	// must not come back by themselves. May be nil.
+	Before func(bundles []string) error
 }
 
 // Rollback brings a tenant back to what it was after an earlier deployment, as
@@ -34,18 +37,63 @@ type RollbackRequest struct {
 // metadata, and the rows that seed data wrote and nobody has touched. It needs
 // no git: what the bundle was is in state and in the tenant's own journal.
 //
-// Errors match ErrNoWayBack, protocol.ErrUnknownDeployment, and those of
-// Deploy.
+// Whose database it is and by which policy it is planned is what the last
+// deployment recorded. Errors match ErrNoWayBack, apply.ErrOwnedElsewhere,
+// protocol.ErrUnknownDeployment, and those of Deploy.
 func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackRequest) Result {
+	fail := func(err error) Result { return Result{Assessment: Fail(err)} }
+	seen, err := apply.Read(ctx, conn)
+	if err != nil {
+		return fail(err)
+	}
 	journal, err := apply.Journal(ctx, conn)
 	if err != nil {
-		return Result{Assessment: Fail(err)}
+		return fail(err)
 	}
 	at, err := target(journal, r.To)
 	if err != nil {
-		return Result{Assessment: Fail(err)}
+		return fail(err)
 	}
-	return d.rollback(ctx, conn, journal, at, Request{Owner: r.Owner, Policy: r.Policy, Author: r.Author, Snapshots: r.Snapshots})
+	owner := seen.Record.Owner
+	if owner.Tenant != string(r.Tenant) {
+		return fail(fmt.Errorf("%w: it is tenant %q of fleet %q (%s)", apply.ErrOwnedElsewhere, owner.Tenant, owner.Fleet, owner.Environment))
+	}
+	var policy PlanPolicy
+	if err := json.Unmarshal([]byte(seen.Record.Policy), &policy); err != nil {
+		return fail(fmt.Errorf("%w: the database does not say how it was planned: %w", ErrNoWayBack, err))
+	}
+	if r.Before != nil {
+		if err := r.Before(left(journal[at].Bundle, journal[at+1:])); err != nil {
+			return fail(err)
+		}
+	}
+	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots})
+}
+
+// left lists the bundles of undone deployments, without the one that is there
+// again.
+func left(now string, undone []apply.Entry) []string {
+	var bundles []string
+	for _, e := range undone {
+		if e.Bundle != now && !slices.Contains(bundles, e.Bundle) {
+			bundles = append(bundles, e.Bundle)
+		}
+	}
+	return bundles
+}
+
+// LeftBehind lists the bundles that a tenant whose newest deployment is a
+// rollback has left, as its journal tells; nil for any other tenant.
+func LeftBehind(journal []apply.Entry) []string {
+	last := len(journal) - 1
+	if last < 0 || journal[last].BackTo == "" {
+		return nil
+	}
+	if _, restored := journal[last].Restored(); restored {
+		return nil // what came after the snapshot is not in this journal
+	}
+	at := slices.IndexFunc(journal, func(e apply.Entry) bool { return e.Deployment == journal[last].BackTo })
+	return left(journal[last].Bundle, journal[at+1:last])
 }
 
 // target finds the journal row to go back to.
@@ -90,12 +138,15 @@ func (d *Deployer) rollback(ctx context.Context, conn database.Conn, journal []a
 	}
 	newest := back.undone[len(back.undone)-1].Deployment
 	r.Subject = "rollback of " + newest
-	r.Policy.Plan.KeepValues, r.Policy.Plan.rollback, r.Policy.Drift, r.back = false, true, "heal", back
+	r.Policy.Plan.KeepValues, r.Policy.Plan.Retire, r.Policy.Plan.rollback = false, true, true // whatever came since is kept
+	r.Policy.Drift, r.back = "heal", back
 	a := d.Assess(ctx, conn, r)
 	if last := a.seen.Record.Last; last != nil && last.Deployment != newest {
 		return Result{Assessment: Fail(fmt.Errorf("%w: another deployment came first", apply.ErrStale))}
 	}
-	return d.carryOut(ctx, conn, r, a, start)
+	result := d.carryOut(ctx, conn, r, a, start)
+	result.Revision = r.Revision
+	return result
 }
 
 // former returns a bundle that was deployed before: from state, or as the
@@ -131,19 +182,24 @@ func (b *rollback) name() string {
 	return b.to
 }
 
-// permit lets a rollback retire what is not wanted any more, and drop what
-// the deployments added, which is what their way back drops, and nothing else:
-// not the table that they took over.
+// permit lets a rollback retire what came with the deployments, and nothing
+// that was there before the reconciler: not the table that they took over.
 func (b *rollback) permit(pl *plan.Plan) error {
-	if pl.Migration.Reversible {
-		return nil
+	owned, err := schema.ParseOwned(pl.Owned)
+	if err != nil {
+		return err
 	}
-	for i, s := range pl.Steps {
-		added := slices.ContainsFunc(b.undone, func(e apply.Entry) bool {
-			return slices.Contains(e.WayBack, pl.Migration.Statements[i].SQL)
-		})
-		if s.Class == diff.Destructive && !added {
-			return &NotAddedError{Change: s.Change, Deployment: b.undone[len(b.undone)-1].Deployment}
+	deployment := b.undone[len(b.undone)-1].Deployment
+	for _, t := range owned.Tables {
+		for _, c := range t.Retired {
+			if c.Found && pl.Retires(c.Name) {
+				return &NotAddedError{Change: "retire column " + t.Name + "." + c.Column, Deployment: deployment}
+			}
+		}
+	}
+	for _, t := range owned.Retired {
+		if len(t.Found) > 0 && pl.Retires(t.Name) {
+			return &NotAddedError{Change: "retire table " + t.Was, Deployment: deployment}
 		}
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -148,14 +147,11 @@ func TestRollbackWithoutTheStoredBundle(t *testing.T) {
 	}
 }
 
-// rollbackTo goes back with the policy of a fleet that says nothing.
 func (x *tenantFiles) rollbackTo(t *testing.T, to string) deploy.Result {
 	t.Helper()
-	kept := deploy.Policy{Plan: deploy.PlanPolicy{SeedMode: "strict", Retire: true}, Retention: time.Hour}
 	var result deploy.Result
 	x.on(t, func(conn database.Conn) error {
-		owner := apply.Owner{Fleet: "main", Environment: "prod", Tenant: "acme"}
-		result = deploy.New(deploy.Config{Store: x.store}).Rollback(t.Context(), conn, deploy.RollbackRequest{Owner: owner, To: to, Policy: kept})
+		result = deploy.New(deploy.Config{Store: x.store}).Rollback(t.Context(), conn, deploy.RollbackRequest{Tenant: "acme", To: to})
 		return nil
 	})
 	return result

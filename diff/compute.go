@@ -233,7 +233,7 @@ func (m *matcher) renameColumns(have *schema.Table, owned *schema.OwnedTable, wa
 		before := old.Name
 		m.renames = append(m.renames, Change{Op: RenameColumn, Table: want.Name, Old: before, To: ptr(c)})
 		old.Name = c.Name
-		owned.Columns = renamed(owned.Columns, before, c.Name)
+		owned.Columns, owned.Found = renamed(owned.Columns, before, c.Name), renamed(owned.Found, before, c.Name)
 		owned.Adopted = slices.Clone(owned.Adopted)
 		for i := range owned.Adopted {
 			if strings.EqualFold(owned.Adopted[i].Column, before) {
@@ -264,6 +264,9 @@ func (m *matcher) column(p pairing) {
 	}
 	to := p.want
 	to.Name = live.Name
+	if !p.owned.HasColumn(live.Name) || containsFold(p.owned.Found, live.Name) {
+		p.record.Found = append(p.record.Found, p.want.Name)
+	}
 	before := *live
 	adoption, adopted := p.owned.Adoption(live.Name)
 	switch {
@@ -335,6 +338,10 @@ func (m *matcher) conflict(table, column, format string, args ...any) {
 		Message: fmt.Sprintf("table %q was not made by the reconciler and ", table) + fmt.Sprintf(format, args...),
 		Next:    "change the table by hand, or the object so that it fits the table",
 	})
+}
+
+func containsFold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 func renamed(names []string, before, after string) []string {

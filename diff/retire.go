@@ -27,6 +27,9 @@ func (m *matcher) restoreColumns(have *schema.Table, owned *schema.OwnedTable, w
 		m.restore(want.Name, c.Name, former.Form)
 		kept.Name = c.Name
 		owned.Columns = append(slices.Clone(owned.Columns), c.Name)
+		if former.Found {
+			owned.Found = append(slices.Clone(owned.Found), c.Name)
+		}
 		owned.Retired = without(owned.Retired, former.Name)
 	}
 }
@@ -65,7 +68,7 @@ func (m *matcher) keepRetired(retired schema.RetiredTable, have schema.Table) {
 }
 
 func (m *matcher) due(name string) bool {
-	return slices.ContainsFunc(m.live.Due, func(due string) bool { return strings.EqualFold(due, name) })
+	return containsFold(m.live.Due, name)
 }
 
 // retire turns what Atlas would drop into what is kept under another name, and
@@ -118,14 +121,18 @@ func (m *matcher) retireColumn(c *Change, names *schema.Retirement) {
 		return
 	}
 	c.Kept = names.Name(c.From.Name)
-	record := schema.RetiredColumn{Name: c.Kept, Column: c.From.Name, Form: c.From.Form()}
+	at := slices.IndexFunc(m.result.Owned.Tables, func(t schema.OwnedTable) bool { return t.Name == c.Table })
+	table := &m.result.Owned.Tables[at]
+	before, _ := m.live.Owned.Table(m.tableBefore(c.Table))
+	record := schema.RetiredColumn{
+		Name: c.Kept, Column: c.From.Name, Form: c.From.Form(),
+		Found: containsFold(before.Found, m.nameBefore(c.Table, c.From.Name)),
+	}
 	for _, i := range from.Indexes {
 		if slices.ContainsFunc(i.Columns, func(column string) bool { return strings.EqualFold(column, c.From.Name) }) {
 			record.Indexes = append(record.Indexes, i.SQL)
 		}
 	}
-	at := slices.IndexFunc(m.result.Owned.Tables, func(t schema.OwnedTable) bool { return t.Name == c.Table })
-	table := &m.result.Owned.Tables[at]
 	table.Retired = append(slices.Clone(table.Retired), record)
 }
 
@@ -171,16 +178,20 @@ func (m *matcher) nameBefore(table, column string) string {
 	return column
 }
 
+// tableBefore is the name of a table before the renames of this comparison.
+func (m *matcher) tableBefore(table string) string {
+	for _, r := range m.renames {
+		if r.Table == table && (r.Op == RenameTable || r.Op == RestoreTable) {
+			return r.Old
+		}
+	}
+	return table
+}
+
 // foreignIndex tells whether somebody else has an index on a column.
 func (m *matcher) foreignIndex(table, column string) bool {
 	ours := m.managed(table)
-	before := table
-	for _, r := range m.renames {
-		if r.Table == table && (r.Op == RenameTable || r.Op == RestoreTable) {
-			before = r.Old
-		}
-	}
-	live, _ := m.liveTable(before)
+	live, _ := m.liveTable(m.tableBefore(table))
 	return slices.ContainsFunc(live.Indexes, func(i schema.Index) bool {
 		_, known := ours.Index(i.Name)
 		return !known && mentions(i, m.nameBefore(table, column))

@@ -83,6 +83,7 @@ type Repo struct {
 // the first line of the message; Time is the committer's, UTC.
 type Commit struct {
 	Hash, Author, Email, Subject string
+	Reverts                      string // the commit that it says to revert, empty for none
 	Time                         time.Time
 	Parents                      []string // full hashes, first parent first
 }

@@ -176,6 +176,9 @@ func missing(refs storer.ReferenceStorer, revision string) error {
 	return fmt.Errorf("%w: no branch, tag or commit %q; branches are %s", ErrNoRef, revision, strings.Join(branches, ", "))
 }
 
+// reverts finds what git revert writes into a message.
+var reverts = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{7,64})\b`)
+
 func describe(c *object.Commit) Commit {
 	subject, _, _ := strings.Cut(strings.TrimLeft(c.Message, "\n"), "\n")
 	d := Commit{
@@ -184,6 +187,9 @@ func describe(c *object.Commit) Commit {
 		Email:   strings.ToValidUTF8(c.Author.Email, "\uFFFD"),
 		Subject: strings.ToValidUTF8(subject, "\uFFFD"),
 		Time:    c.Committer.When.UTC(),
+	}
+	if found := reverts.FindStringSubmatch(c.Message); found != nil {
+		d.Reverts = found[1]
 	}
 	for _, p := range c.ParentHashes {
 		d.Parents = append(d.Parents, p.String())

@@ -42,11 +42,20 @@ type Plan struct {
 	Bundle      string            `json:"bundle"`      // bundle digest
 	Owned       string            `json:"owned"`       // schema.Owned as JSON, after the plan
 	Registered  string            `json:"registered"`  // see Registered, after the plan
-	Policy      string            `json:"policy"`      // plan-policy digest
+	Policy      string            `json:"policy"`      // plan policy, as the planner writes it
 	FromApplied string            `json:"fromApplied"` // applied digests
 	Applied     string            `json:"applied"`
 	SeedDigests map[string]string `json:"seedDigests,omitempty"` // by set, after the plan
+
+	text Text // set by Seal
 }
+
+// Text is what a journal keeps of a plan, each part a JSON list. It is made
+// once for all tenants that share the plan.
+type Text struct{ Statements, WayBack, Undo string }
+
+// Text returns the journal's text of a sealed plan.
+func (p *Plan) Text() Text { return p.text }
 
 // Step says what one statement of the migration is for.
 type Step struct {
@@ -118,7 +127,24 @@ func (p *Plan) Seal() error {
 	}
 	sum := sha256.Sum256(body)
 	p.Digest = hex.EncodeToString(sum[:])
+	statements := make([]string, len(p.Migration.Statements))
+	for i, s := range p.Migration.Statements {
+		statements[i] = s.SQL
+	}
+	p.text = Text{Statements: list(statements), WayBack: list(p.WayBack), Undo: list(p.Undo)}
 	return nil
+}
+
+// list writes a list as JSON; nil is the empty list.
+func list[T string | Undo](values []T) string {
+	if values == nil {
+		values = []T{}
+	}
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic("statements cannot be marshalled: " + err.Error()) // plain text
+	}
+	return string(text)
 }
 
 // Encode returns the plan as JSON, as it is stored.
@@ -157,7 +183,7 @@ type Input struct {
 	Seeds       SeedPlan
 	SeedMode    string
 	Registered  string // see Registered
-	Policy      string // plan-policy digest
+	Policy      string // plan policy, as the planner writes it
 	FromApplied string // applied digest before
 }
 
@@ -181,5 +207,6 @@ func Build(in Input) (*Plan, error) {
 		return nil, err
 	}
 	b.plan.Registry = registry
-	return b.plan, nil
+	b.plan.Warnings, err = analyze(in)
+	return b.plan, err
 }

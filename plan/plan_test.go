@@ -46,7 +46,10 @@ func tell(t *testing.T, story *txtar.Archive) string {
 	}
 	defer conn.Close()
 	var owned schema.Owned
-	keep := strings.Contains(string(story.Comment), "keep values")
+	set := plan.Input{
+		KeepValues: strings.Contains(string(story.Comment), "keep values"),
+		Retire:     strings.Contains(string(story.Comment), "retire"),
+	}
 	var last string
 	for _, part := range story.Files {
 		if part.Name == "live.sql" {
@@ -57,13 +60,13 @@ func tell(t *testing.T, story *txtar.Archive) string {
 			run(t, conn, statements)
 			continue
 		}
-		p, compared, err := build(t, conn, owned, part.Data, keep)
+		p, compared, err := build(t, conn, owned, part.Data, set)
 		if err != nil {
 			last = "error: " + err.Error() + "\n"
 			continue
 		}
 		last = describe(p)
-		again, _, err := build(t, conn, owned, part.Data, keep)
+		again, _, err := build(t, conn, owned, part.Data, set)
 		if err != nil || describe(again) != last {
 			t.Fatalf("the same inputs gave another plan: %v", err)
 		}
@@ -86,7 +89,7 @@ func run(t *testing.T, conn *libsql.Conn, statements []string) {
 	}
 }
 
-func build(t *testing.T, conn *libsql.Conn, owned schema.Owned, objects []byte, keep bool) (*plan.Plan, diff.Result, error) {
+func build(t *testing.T, conn *libsql.Conn, owned schema.Owned, objects []byte, in plan.Input) (*plan.Plan, diff.Result, error) {
 	t.Helper()
 	master, err := schema.ReadMaster(t.Context(), conn)
 	if err != nil {
@@ -100,11 +103,12 @@ func build(t *testing.T, conn *libsql.Conn, owned schema.Owned, objects []byte, 
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	compared, err := diff.Compute(diff.Live{Tables: live, Owned: owned}, diff.Desired{Tables: tables})
+	compared, err := diff.Compute(diff.Live{Tables: live, Owned: owned, Retire: in.Retire}, diff.Desired{Tables: tables})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.Build(plan.Input{Diff: compared, Master: master, Live: live, Desired: tables, KeepValues: keep})
+	in.Diff, in.Master, in.Live, in.Desired = compared, master, live, tables
+	p, err := plan.Build(in)
 	if conflict := (*plan.ConflictError)(nil); err != nil && !errors.As(err, &conflict) {
 		t.Fatal(err)
 	}
@@ -152,6 +156,9 @@ func describe(p *plan.Plan) string {
 		fmt.Fprintf(&b, "%s %s %s.%s\n", c.ChangeType, c.EntityType, c.ParentEntity, c.EntityName)
 	}
 	fmt.Fprintf(&b, "breaking: %t, class: %s, reversible: %t\n", p.Diff.HasBreakingChanges, p.Class(), p.Migration.Reversible)
+	for _, w := range p.Warnings {
+		fmt.Fprintf(&b, "warning %s: %s\n", w.Code, w.Message)
+	}
 	for _, c := range p.PreChecks {
 		fmt.Fprintf(&b, "\npre-check %s: %s\n  %s\n", c.Code, c.Message, c.SQL)
 	}

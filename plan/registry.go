@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tenantops/reconciler/diff"
@@ -47,11 +48,50 @@ func registryStatements(r diff.Result) ([]string, error) {
 				"the bundle's sys_metadata has no column %q", name)
 		}
 	}
+	if isNewTable(r, RegistryTable) {
+		return insertDefinitions(*table, r.Registry), nil
+	}
 	var statements []string
 	for _, c := range r.Registry {
 		statements = append(statements, registryStatement(*table, c))
 	}
 	return statements, nil
+}
+
+func isNewTable(r diff.Result, name string) bool {
+	return slices.ContainsFunc(r.Changes, func(c diff.Change) bool { return c.Op == diff.AddTable && c.Table == name })
+}
+
+// maxInsert bounds a statement that inserts many definitions, in bytes. SQLite
+// takes 1,000,000 (sqlite.org/limits.html), and one definition may be larger
+// than this.
+const maxInsert = 256 << 10
+
+// insertDefinitions fills a new registry, in which nobody can have a row yet,
+// with few statements: compiling one costs as much as running it.
+func insertDefinitions(table schema.Table, changes []diff.DefinitionChange) []string {
+	var statements []string
+	var b strings.Builder
+	for _, c := range changes {
+		if c.After == nil {
+			continue
+		}
+		columns, values := registryRow(table, *c.After)
+		if b.Len() > 0 && b.Len()+len(c.After.Body) > maxInsert {
+			statements = append(statements, b.String())
+			b.Reset()
+		}
+		if b.Len() == 0 {
+			fmt.Fprintf(&b, "INSERT INTO %s (%s) VALUES ", schema.Quote(RegistryTable), strings.Join(columns, ", "))
+		} else {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "(%s)", strings.Join(values, ", "))
+	}
+	if b.Len() > 0 {
+		statements = append(statements, b.String())
+	}
+	return statements
 }
 
 func registryStatement(table schema.Table, c diff.DefinitionChange) string {
@@ -64,8 +104,16 @@ func registryStatement(table schema.Table, c diff.DefinitionChange) string {
 	if c.Before != nil {
 		return updateDefinition(table, d, id)
 	}
+	columns, values := registryRow(table, d)
+	return fmt.Sprintf("INSERT INTO %s (%s) SELECT %s WHERE NOT EXISTS (SELECT 1 FROM %[1]s WHERE type = %[4]s AND name = %[5]s)",
+		schema.Quote(RegistryTable), strings.Join(columns, ", "), strings.Join(values, ", "),
+		schema.QuoteText(string(d.Type)), schema.QuoteText(d.Name))
+}
+
+// registryRow is a definition's row, as quoted columns and SQL values.
+func registryRow(table schema.Table, d diff.Definition) (columns, values []string) {
 	row := []struct{ column, value string }{
-		{"id", id},
+		{"id", schema.QuoteText(RowID(RegistryTable, string(d.Type), d.Name))},
 		{"name", schema.QuoteText(d.Name)},
 		{"type", schema.QuoteText(string(d.Type))},
 		{"namespace", "'default'"},
@@ -79,15 +127,12 @@ func registryStatement(table schema.Table, c diff.DefinitionChange) string {
 		{"checksum", schema.QuoteText(d.Checksum)},
 		{"source", "'migration'"},
 	}
-	var columns, values []string
 	for _, cell := range row {
 		if _, ok := table.Column(cell.column); ok {
 			columns, values = append(columns, schema.Quote(cell.column)), append(values, cell.value)
 		}
 	}
-	return fmt.Sprintf("INSERT INTO %s (%s) SELECT %s WHERE NOT EXISTS (SELECT 1 FROM %[1]s WHERE type = %[4]s AND name = %[5]s)",
-		schema.Quote(RegistryTable), strings.Join(columns, ", "), strings.Join(values, ", "),
-		schema.QuoteText(string(d.Type)), schema.QuoteText(d.Name))
+	return columns, values
 }
 
 func updateDefinition(table schema.Table, d diff.Definition, id string) string {

@@ -113,3 +113,24 @@ func (w *world) syncAt(now time.Time) reconcile.Report {
 	}
 	return report
 }
+
+// History says which commit a deployment took back.
+func TestRevertIsNamed(t *testing.T) {
+	content := shop("acme")
+	w := newWorld(t, content)
+	w.mustSync()
+	w.onTenant("acme", "INSERT INTO customer (id, name) VALUES ('c1', 'Ada')")
+	reverted := w.commit("phones", files{"apps/shop/objects/customer.yaml": customerWithPhone})
+	w.mustSync()
+	w.onTenant("acme", "UPDATE customer SET phone = '555'")
+	w.git("revert", "--no-edit", "HEAD")
+	w.mustSync()
+	if got := rowsOf(t, filepath.Join(w.data, "state.db"), "SELECT reverts FROM deployments ORDER BY started_at DESC LIMIT 1"); got != reverted {
+		t.Errorf("got reverts %q, want %s", got, reverted)
+	}
+	w.git("revert", "--no-edit", "HEAD")
+	w.mustSync()
+	if got := rowsOf(t, w.tenantFile("acme"), "SELECT phone FROM customer"); got != "555" {
+		t.Errorf("got phone %q, want what was there before the revert", got)
+	}
+}

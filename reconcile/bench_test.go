@@ -152,8 +152,26 @@ func BenchmarkNewTenants(b *testing.B) {
 	p.report(b, n)
 }
 
-// One column is added to every tenant.
+// One column is added to every tenant, by a daemon that has been running and
+// by a command that starts anew and reads the whole repository first.
 func BenchmarkAddedColumn(b *testing.B) {
+	b.Run("daemon", func(b *testing.B) {
+		addColumns(b, func(w *world) func() {
+			r, closeAll := w.open()
+			b.Cleanup(closeAll)
+			return func() {
+				if report, err := r.Sync(b.Context(), reconcile.Selection{}); err != nil || report.Status != state.Succeeded {
+					b.Fatalf("the sync ended %s: %v", report.Status, err)
+				}
+			}
+		})
+	})
+	b.Run("command", func(b *testing.B) {
+		addColumns(b, func(w *world) func() { return w.mustSync })
+	})
+}
+
+func addColumns(b *testing.B, start func(*world) func()) {
 	n := tenantsOf(b)
 	w := newWorld(b, bigFleet(n))
 	first := firstPlan(b, w)
@@ -161,7 +179,8 @@ func BenchmarkAddedColumn(b *testing.B) {
 	for _, dir := range loops {
 		rawLoop(b, paths(dir, n), 8, first)
 	}
-	w.mustSync()
+	sync := start(w)
+	sync()
 	object, err := os.ReadFile(filepath.Join(w.repo, "apps/big/objects/object_00.yaml"))
 	if err != nil {
 		b.Fatal(err)
@@ -171,7 +190,7 @@ func BenchmarkAddedColumn(b *testing.B) {
 		object = fmt.Appendf(object, "  added_%d: {type: text}\n", i)
 		w.commit("add a column", files{"apps/big/objects/object_00.yaml": string(object)})
 		column := slices.Concat([]string{fmt.Sprintf("ALTER TABLE object_00 ADD COLUMN added_%d text NULL", i)}, rows[2:])
-		p.ours = append(p.ours, timed(func() { w.mustSync() }))
+		p.ours = append(p.ours, timed(sync))
 		p.raw = append(p.raw, timed(func() { rawLoop(b, paths(loops[0], n), 1, column) }))
 		p.rawParallel = append(p.rawParallel, timed(func() { rawLoop(b, paths(loops[1], n), 8, column) }))
 	}

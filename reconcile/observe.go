@@ -49,7 +49,11 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
 	row.Reason, row.Message, row.Next = t.Result.Reason, t.Result.Message, t.Result.Next
 	row.Revision, row.ObservedAt = f.commit.Hash, r.Now()
-	if t.unchanged {
+	switch {
+	case t.Result.Action == Held:
+		row.DesiredDigest = t.bundle
+		return row // nothing was looked at
+	case t.unchanged:
 		row.AppliedRevision = f.commit.Hash
 		return row
 	}

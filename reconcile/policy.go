@@ -5,9 +5,13 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 )
 
-// policyOf is the policy of a fleet in the words of a deployment.
-func policyOf(c config.Fleet) deploy.Policy {
+// policyOf is the policy for a tenant in the words of a deployment: the
+// fleet's, and the tenant's own where that is stricter.
+func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 	p := c.Policy
+	if own != nil {
+		p, _ = p.With(*own)
+	}
 	return deploy.Policy{
 		Plan: deploy.PlanPolicy{
 			NullableRequired: c.NotNull == config.NotNullEngine,
@@ -20,6 +24,7 @@ func policyOf(c config.Fleet) deploy.Policy {
 			"additive": string(p.Additive), "widening": string(p.Widening), "rewrite": string(p.Rewrite),
 			"narrowing": string(p.Narrowing), "destructive": string(p.Destructive),
 		},
-		Drift: string(c.Drift),
+		Drift:       string(c.Drift),
+		NotByAuthor: c.Approval.NotByAuthor,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,6 +30,7 @@ type Config struct {
 	Repo   *gitrepo.Repo
 	Store  *state.Store
 	Router *tenantrouter.Router
+	By     deploy.Doer   // who the events of deployments name
 	Poll   time.Duration // between looks at the repository; default 60s
 	// MaxConcurrent bounds how many tenants are worked on at a time, below
 	// what fleet.yaml says; 0 leaves it at that.
@@ -51,12 +53,16 @@ type Config struct {
 	AcceptRewrite bool
 }
 
-// Reconciler carries a fleet. Its methods must not overlap.
+// Reconciler carries a fleet. Its methods must not overlap, but for Notice.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
 	cache    *bundle.Cache
 	retries  retries
+
+	noticed chan struct{} // has an element when Run is to make a pass
+	reading sync.Mutex
+	holds   atomic.Pointer[[]state.Hold] // as they were read last
 }
 
 // New returns a Reconciler.
@@ -72,9 +78,10 @@ func New(c Config) *Reconciler {
 	}
 	return &Reconciler{
 		Config:   c,
-		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, Snapshots: c.Snapshots, Now: c.Now, Log: c.Log}),
+		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, By: c.By, Snapshots: c.Snapshots, Now: c.Now, Log: c.Log}),
 		cache:    bundle.NewCache(),
 		retries:  retries{now: c.Now},
+		noticed:  make(chan struct{}, 1),
 	}
 }
 
@@ -163,6 +170,9 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 			f.tags, err = r.Store.Tags(ctx)
 		}
 		if err != nil {
+			return f, err
+		}
+		if err := r.readHolds(ctx); err != nil {
 			return f, err
 		}
 	}
@@ -261,7 +271,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		report.Tenants = append(report.Tenants, r.removed(f, id))
 	}
 	report.finish()
-	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report))
+	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
 	if err != nil {
 		report.Status = state.Failed
 	}

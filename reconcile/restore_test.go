@@ -20,13 +20,13 @@ func (w *world) restore(s deploy.Snapshot, now time.Time) deploy.Restoration {
 		w.t.Fatal(err)
 	}
 	defer store.Close()
-	d := deploy.New(deploy.Config{Store: store, Snapshots: w.snapshots(), Now: func() time.Time { return now }})
-	done, err := d.Restore(w.t.Context(), deploy.RestoreRequest{Snapshot: s, Path: w.tenantFile("acme"), Actor: "ada", Via: "cli"})
+	d := deploy.New(deploy.Config{Store: store, Snapshots: w.snapshots(), Now: func() time.Time { return now }, By: deploy.Doer{Actor: "ada", Via: "cli"}})
+	done, err := d.Restore(w.t.Context(), deploy.RestoreRequest{Snapshot: s, Path: w.tenantFile("acme"), Author: "ada"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	events, err := store.Events(w.t.Context(), "acme", 1)
-	if err != nil || len(events) != 1 || events[0].Kind != "restore" || events[0].Actor != "ada" || !strings.Contains(events[0].Detail, s.ID) {
+	events, err := store.Events(w.t.Context(), state.EventQuery{Tenant: "acme", Limit: 1})
+	if err != nil || len(events) != 1 || events[0].Kind != state.EventRestored || events[0].Actor != "ada" || !strings.Contains(events[0].Detail, s.ID) {
 		w.t.Errorf("got the events %+v and error %v, want one of the restore", events, err)
 	}
 	return done

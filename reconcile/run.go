@@ -11,8 +11,8 @@ import (
 )
 
 // Run carries the fleet until ctx ends: a pass at once, then one at each
-// movement of a watched repository, each poll, and each time a failing tenant
-// is due again. It returns after the work under way has ended, with nil when
+// movement of a watched repository, each poll, each Notice, each time a failing
+// tenant is due again and each time a hold ends. It returns after the work under way has ended, with nil when
 // ctx was cancelled. A pass that fails as a whole changes nothing and is
 // tried again at the next wake.
 func (r *Reconciler) Run(ctx context.Context) error {
@@ -34,6 +34,8 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			if !open {
 				moved = nil // the repository is closing; the context ends next
 			}
+		case <-r.noticed:
+			r.retries.hurry()
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -63,10 +65,14 @@ func (r *Reconciler) tick(ctx context.Context) (Report, error) {
 }
 
 func (r *Reconciler) untilNext() time.Duration {
+	wait := r.Poll
 	if next, ok := r.retries.next(); ok {
-		return min(r.Poll, max(0, next.Sub(r.Now())))
+		wait = min(wait, max(0, next.Sub(r.Now())))
 	}
-	return r.Poll
+	if next, ok := r.nextExpiry(); ok {
+		wait = min(wait, max(0, next.Sub(r.Now())))
+	}
+	return wait
 }
 
 // Names of what the log has.
@@ -127,6 +133,15 @@ func (r *retries) update(report Report) {
 		wait := min(lastRetry, firstRetry<<min(w.failures, 20))
 		wait += time.Duration(rand.Int64N(int64(wait)/5 + 1))
 		r.waiting[t.ID] = retry{failures: w.failures + 1, at: r.now().Add(wait), bundle: t.bundle}
+	}
+}
+
+// hurry makes every tenant due now: somebody has done something about one, and
+// nobody knows here which.
+func (r *retries) hurry() {
+	for id, w := range r.waiting {
+		w.at = r.now()
+		r.waiting[id] = w
 	}
 }
 

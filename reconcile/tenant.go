@@ -37,7 +37,7 @@ func (r *Reconciler) planTenant(ctx context.Context, f fleet, t *bundle.Tenant) 
 	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		a := r.deployer.Assess(ctx, conn, q)
 		if a.Plan != nil {
-			takes = estimate(ctx, conn, a.Plan)
+			takes = deploy.Estimate(ctx, conn, a.Plan)
 		}
 		return deploy.Result{Assessment: a}
 	}, r.openToLook)
@@ -72,19 +72,22 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	case t.Spec.ProvisioningStatus == protocol.TenantSuspended:
 		return done.suspended()
 	}
+	observed, known := f.observed[t.ID]
+	if hold, held := r.hold(t); held {
+		return done.held(hold, observed)
+	}
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
 		return done.failed(err)
 	}
 	request := r.request(f, t)
-	observed, known := f.observed[t.ID]
 	stamp, err := r.Router.Stamp(at)
 	if err != nil {
 		return done.failed(err)
 	}
 	input := inputDigest(request, at, stamp)
 	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
-	if known && !due && observed.Sync == state.Synced && observed.InputDigest == input {
+	if known && !due && observed.Sync == state.Synced && observed.InputDigest == input && observed.Reason != reasonHeld {
 		done.Sync, done.Health = state.Synced, state.Healthy
 		done.Result.Action = deploy.None
 		done.unchanged = true
@@ -112,10 +115,10 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         policyOf(c),
+		Policy:         policyOf(c, t.Spec.Policy),
 		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
 		LastDeployment: f.observed[t.ID].Deployment,
-		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject,
+		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
 }
 

@@ -24,6 +24,7 @@ type OwnedTable struct {
 	Indexes []string        `json:"indexes,omitempty"`
 	Adopted []Adopted       `json:"adopted,omitempty"`
 	Retired []RetiredColumn `json:"retired,omitempty"` // in the order in which they were retired
+	Found   []string        `json:"found,omitempty"`   // the columns that were there before us
 	// From is the object that this one was renamed from, Renames the columns
 	// that were renamed: taking the rename back gives the old names again.
 	From    string         `json:"from,omitempty"`
@@ -108,6 +109,7 @@ func (o Owned) ByObject(object string) (OwnedTable, bool) {
 func (t OwnedTable) sort() {
 	slices.Sort(t.Columns)
 	slices.Sort(t.Indexes)
+	slices.Sort(t.Found)
 	slices.SortFunc(t.Adopted, func(a, b Adopted) int { return strings.Compare(a.Column, b.Column) })
 	slices.SortFunc(t.Renames, func(a, b ColumnRename) int { return strings.Compare(a.Column, b.Column) })
 }

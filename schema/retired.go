@@ -27,6 +27,7 @@ type RetiredColumn struct {
 	Column  string   `json:"column"`            // the name it had
 	Form    Form     `json:"form"`              // as it was declared
 	Indexes []string `json:"indexes,omitempty"` // text of its indexes, which are gone
+	Found   bool     `json:"found,omitempty"`   // it was there before us
 }
 
 // RetiredTable is a table that no definition has any more. Its record is the
@@ -129,6 +130,10 @@ func (o Owned) RetiredNames() []string {
 	slices.Sort(names)
 	return names
 }
+
+// HasRetired tells whether anything is retired by the text of a record, which
+// is most of the time not worth reading for that.
+func HasRetired(record string) bool { return strings.Contains(record, retiredPrefix) }
 
 // RetiredDefinition is the definition that a column has once it is retired: the
 // one it had without its NOT NULL, so that inserts which do not know the column

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
 )
 
 // tenants is the size of the fleet in the benchmarks.
@@ -37,6 +38,19 @@ func BenchmarkSaveDeployment(b *testing.B) {
 	for b.Loop() {
 		n++
 		must(b, s.SaveDeployment(b.Context(), deployment("acme", n, protocol.DeployReady)))
+	}
+}
+
+func BenchmarkSaveDeploymentWithEvent(b *testing.B) {
+	s := open(b, filepath.Join(b.TempDir(), "state.db"))
+	n := 0
+	for b.Loop() {
+		n++
+		d := deployment("acme", n, protocol.DeployReady)
+		must(b, s.SaveDeployment(b.Context(), d, state.Event{
+			Kind: state.EventDeployed, Actor: "reconciler", Via: "daemon", Tenant: d.Tenant, Revision: d.Revision,
+			Author: "Ada <ada@example.com>", Plan: d.PlanDigest, Deployment: d.ID, Detail: d.Subject,
+		}))
 	}
 }
 

@@ -17,6 +17,7 @@ type Deployment struct {
 	Tenant protocol.TenantID
 
 	Revision, Author, AuthorEmail, Subject string // the commit
+	Reverts                                string // the commit that it takes back, if it says so
 
 	BundleDigest, PreviousBundle   string // wanted, and applied before
 	PlanDigest                     string
@@ -52,6 +53,7 @@ func (d *Deployment) columns() []column {
 		{"author", &d.Author},
 		{"author_email", &d.AuthorEmail},
 		{"subject", &d.Subject},
+		{"reverts", &d.Reverts},
 		{"bundle_digest", &d.BundleDigest},
 		{"previous_bundle", &d.PreviousBundle},
 		{"plan_digest", &d.PlanDigest},
@@ -71,10 +73,23 @@ func (d *Deployment) columns() []column {
 }
 
 // SaveDeployment records d, or overwrites what was recorded of it before: a
-// deployment is known by its id and is never there twice.
-func (s *Store) SaveDeployment(ctx context.Context, d Deployment) error {
-	return s.save(ctx, fmt.Sprintf("save deployment %q of tenant %q", d.ID, d.Tenant),
-		"REPLACE INTO deployments", d.columns())
+// deployment is known by its id and is never there twice. The events are
+// recorded with it, or it is not recorded either.
+func (s *Store) SaveDeployment(ctx context.Context, d Deployment, events ...Event) error {
+	doing := fmt.Sprintf("save deployment %q of tenant %q", d.ID, d.Tenant)
+	row, err := insertion("REPLACE INTO deployments", d.columns())
+	if err != nil {
+		return explain(s.path, doing, err)
+	}
+	statements := []database.Statement{row}
+	for _, e := range events {
+		statement, err := s.insertion(e)
+		if err != nil {
+			return explain(s.path, doing, err)
+		}
+		statements = append(statements, statement)
+	}
+	return s.write(ctx, doing, statements...)
 }
 
 // Deployments returns the tenant's newest deployments, newest first: at most

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,6 +84,13 @@ func work(ctx context.Context, s *state.Store) error {
 		},
 		func() error { return s.SaveTags(ctx, map[string]string{"crm/v1": "aaaa", "crm/v2": "bbbb"}) },
 		func() error { return s.SavePass(ctx, state.Pass{Kind: "sync", Status: state.Succeeded, Tenants: 2}) },
+		func() error { return s.Approve(ctx, state.Approval{Plan: "plan", Actor: "ada", At: began}) },
+		func() error { return s.SetHold(ctx, hold("acme")) },
+		func() error { return s.SetHold(ctx, hold("globex")) },
+		func() error {
+			_, err := s.EndHold(ctx, hold("acme"), state.Event{Kind: state.EventReleased, At: began})
+			return err
+		},
 	} {
 		if err := call(); err != nil {
 			return err
@@ -112,6 +120,16 @@ func atomic(t *testing.T, n int, s *state.Store) {
 	if (plan == nil) != (class == nil) {
 		t.Errorf("after a failure at statement %d: plan %v, class %v", n, plan, class)
 	}
+	for _, tenant := range []protocol.TenantID{"acme", "globex"} {
+		events, err := s.Events(t.Context(), state.EventQuery{Tenant: tenant, Limit: 1})
+		must(t, err)
+		holds, err := s.Holds(t.Context())
+		must(t, err)
+		held := slices.ContainsFunc(holds, func(h state.Hold) bool { return h.Tenant == tenant })
+		if told := len(events) > 0 && events[0].Kind == state.EventHeld; held != told {
+			t.Errorf("after a failure at statement %d: held %v, and the last event is %v", n, held, events)
+		}
+	}
 }
 
 // contents is all that work has saved.
@@ -128,7 +146,15 @@ func contents(t *testing.T, s *state.Store) []any {
 	must(t, err)
 	pass, _, err := s.LastPass(ctx)
 	must(t, err)
-	return []any{list, observed, plan, bundle, pass}
+	holds, err := s.Holds(ctx)
+	must(t, err)
+	approvals, err := s.Approvals(ctx, "")
+	must(t, err)
+	return []any{list, observed, plan, bundle, pass, holds, approvals}
+}
+
+func hold(tenant protocol.TenantID) state.Hold {
+	return state.Hold{Tenant: tenant, Owner: "ada", Reason: "why", SetAt: began}
 }
 
 var errFault = errors.New("fault")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/state"
 )
@@ -81,4 +83,28 @@ func TestReadOnlyStoreDoesNotMigrate(t *testing.T) {
 	s, err := state.Open(t.Context(), path, state.Options{ReadOnly: true})
 	must(t, err)
 	must(t, s.Close())
+}
+
+// What a file of the first version knows of events is read as before.
+func TestOldEventsAreRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	conn := connect(t, path)
+	text, err := os.ReadFile("migrations/0001_history.sql")
+	must(t, err)
+	statements, err := database.Split(string(text))
+	must(t, err)
+	for _, sql := range append(statements, "PRAGMA user_version = 1",
+		"INSERT INTO events (at, actor, via, kind, tenant, revision, author, reason, detail)"+
+			" VALUES ('2026-03-04T05:06:07.000Z', 'ada', 'cli', 'held', 'acme', '', '', 'why', '')") {
+		_, err := conn.Exec(t.Context(), sql)
+		must(t, err)
+	}
+	must(t, conn.Close())
+
+	got, err := open(t, path).Events(t.Context(), state.EventQuery{})
+	must(t, err)
+	want := []state.Event{{At: began, Actor: "ada", Via: "cli", Kind: state.EventHeld, Tenant: "acme", Reason: "why"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
 }

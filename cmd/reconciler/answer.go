@@ -55,6 +55,9 @@ func (s stamp) MarshalText() ([]byte, error) {
 	return []byte(time.Time(s).UTC().Format("2006-01-02T15:04:05.000Z07:00")), nil
 }
 
+// UnmarshalText reads what MarshalText wrote.
+func (s *stamp) UnmarshalText(text []byte) error { return (*time.Time)(s).UnmarshalText(text) }
+
 // stampOf returns nil for the zero time.
 func stampOf(t time.Time) *stamp {
 	if t.IsZero() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,8 @@ type cli struct {
 
 	acceptRewrite bool
 	patient       bool // a remote that cannot be reached now is asked again later
+
+	patience time.Duration // for tests; default patience
 
 	settings config.Settings
 }
@@ -56,17 +59,24 @@ are blocked, 64 wrong usage.`,
 	flags.TextVar(&c.logLevel, "log-level", &c.logLevel, "log this `level` and above: debug, info, warn, error")
 	root.AddCommand(
 		runCommand(c), syncCommand(c), planCommand(c), validateCommand(c), renderCommand(c),
-		statusCommand(c), historyCommand(c), showCommand(c), exportCommand(c),
+		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
+		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
 		snapshotsCommand(c), restoreCommand(c),
 		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root
 }
 
+// listing marks a command whose answer is a list.
+const listing = "listing"
+
 // start makes a command's RunE from what it does.
 func (c *cli) start(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(command *cobra.Command, args []string) error {
 		c.started = true
+		if c.output == asJSONL && command.Annotations[listing] == "" {
+			return usagef("-o jsonl is for audit; %s has table, json and yaml", command.Name())
+		}
 		if err := c.loadSettings(command.Flags()); err != nil {
 			return err
 		}

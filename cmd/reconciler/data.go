@@ -55,7 +55,7 @@ func (c *cli) claimData() (*lock, error) {
 	if err := os.MkdirAll(c.settings.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	return acquire(c.settings.Data)
+	return acquireSoon(c.settings.Data)
 }
 
 // claimExisting locks a data directory that is there.

@@ -56,6 +56,7 @@ type deploymentAnswer struct {
 	Author          string                `json:"author"`
 	AuthorEmail     string                `json:"authorEmail"`
 	Subject         string                `json:"subject"`
+	Reverts         *string               `json:"reverts"` // the commit that Revision takes back
 	BundleDigest    string                `json:"bundleDigest"`
 	PreviousBundle  *string               `json:"previousBundle"`
 	PlanDigest      *string               `json:"planDigest"`
@@ -74,7 +75,7 @@ type deploymentAnswer struct {
 func deploymentAnswerOf(d state.Deployment) deploymentAnswer {
 	return deploymentAnswer{
 		ID: d.ID, Tenant: d.Tenant, Status: d.Status,
-		Revision: d.Revision, Author: d.Author, AuthorEmail: d.AuthorEmail, Subject: d.Subject,
+		Revision: d.Revision, Author: d.Author, AuthorEmail: d.AuthorEmail, Subject: d.Subject, Reverts: optional(d.Reverts),
 		BundleDigest: d.BundleDigest, PreviousBundle: optional(d.PreviousBundle), PlanDigest: optional(d.PlanDigest),
 		FromFingerprint: d.FromFingerprint, ToFingerprint: optional(d.ToFingerprint),
 		Statements: d.Statements, DurationMs: milliseconds(d.Duration),
@@ -82,6 +83,14 @@ func deploymentAnswerOf(d state.Deployment) deploymentAnswer {
 		Transitions: d.Transitions, Error: problemOf(d.Reason, d.Error, d.Next),
 		duration: d.Duration,
 	}
+}
+
+// commit is the subject of the commit and what it takes back.
+func (d deploymentAnswer) commit() string {
+	if d.Reverts == nil {
+		return d.Subject
+	}
+	return d.Subject + " (reverts " + short(*d.Reverts) + ")"
 }
 
 func historyOf(ctx context.Context, store *state.Store, tenant protocol.TenantID, limit int) (historyAnswer, error) {
@@ -114,7 +123,7 @@ func (a historyAnswer) people(p *page) {
 	for _, d := range a.Deployments {
 		rows = append(rows, []string{
 			d.StartedAt.String(), d.ID, string(d.Status), short(d.Revision), d.Author,
-			fmt.Sprint(d.Statements), elapsed(d.duration), d.Subject,
+			fmt.Sprint(d.Statements), elapsed(d.duration), d.commit(),
 		})
 	}
 	p.table([]string{"STARTED", "DEPLOYMENT", "STATUS", "REVISION", "AUTHOR", "STATEMENTS", "TIME", "COMMIT"}, rows)

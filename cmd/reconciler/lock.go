@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // lock is the hold of one process on a data directory: flock(2) on DIR/lock,
@@ -17,14 +18,18 @@ type lock struct{ file *os.File }
 
 // heldError says that another process works on the data directory.
 type heldError struct {
-	dir string
-	pid int // 0 when the file does not say
+	dir  string
+	pid  int  // 0 when the file does not say
+	deaf bool // it takes no commands
 }
 
 func (e *heldError) Error() string {
 	holder := "another process"
 	if e.pid > 0 {
 		holder = fmt.Sprintf("process %d", e.pid)
+	}
+	if e.deaf {
+		return fmt.Sprintf("data directory %s is in use by %s, which takes no commands: wait until it has ended", e.dir, holder)
 	}
 	return fmt.Sprintf("data directory %s is in use by %s: stop it, or give another --data", e.dir, holder)
 }
@@ -46,6 +51,18 @@ func acquire(dir string) (*lock, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return &lock{file}, nil
+}
+
+// acquireSoon locks a data directory, waiting for a command that holds it for
+// some milliseconds, such as a hold while the daemon is started.
+func acquireSoon(dir string) (*lock, error) {
+	for giveUp := time.Now().Add(time.Second); ; time.Sleep(20 * time.Millisecond) {
+		l, err := acquire(dir)
+		var held *heldError
+		if !errors.As(err, &held) || time.Now().After(giveUp) {
+			return l, err
+		}
+	}
 }
 
 // sign writes this process's id into the lock file.

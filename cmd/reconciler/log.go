@@ -27,6 +27,7 @@ const (
 	attrFailed     = "failed"
 	attrElapsed    = "elapsed_ms"
 	attrErr        = "err"
+	attrRequest    = "request" // on the control socket
 )
 
 // logger writes to stderr in the form that the settings ask for.

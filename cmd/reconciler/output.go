@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ const (
 	asTable format = "table"
 	asJSON  format = "json"
 	asYAML  format = "yaml"
+	asJSONL format = "jsonl" // a line for each record of a list; only some commands have one
 )
 
 func (f *format) String() string { return string(*f) }
@@ -27,11 +29,11 @@ func (f *format) Type() string { return "table|json|yaml" }
 // Set refuses every other word.
 func (f *format) Set(text string) error {
 	switch format(text) {
-	case asTable, asJSON, asYAML:
+	case asTable, asJSON, asYAML, asJSONL:
 		*f = format(text)
 		return nil
 	}
-	return fmt.Errorf("it is table, json or yaml")
+	return fmt.Errorf("it is table, json or yaml, or jsonl for audit")
 }
 
 // print writes the answer of a command to stdout: answer as JSON or YAML, or
@@ -51,10 +53,28 @@ func (c *cli) encode(answer any, people func(*page)) ([]byte, error) {
 		return indented(answer)
 	case asYAML:
 		return yaml.Marshal(answer)
+	case asJSONL:
+		return answer.(listed).lines()
 	}
 	p := &page{color: colored(c.stdout)}
 	people(p)
 	return p.Bytes(), nil
+}
+
+// listed is an answer of records, each of which can be a line.
+type listed interface{ lines() ([]byte, error) }
+
+// jsonLines is a line of JSON for each record.
+func jsonLines[T any](records []T) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	for _, r := range records {
+		if err := encoder.Encode(r); err != nil {
+			return nil, err
+		}
+	}
+	return text.Bytes(), nil
 }
 
 // printDocument writes an answer that has no table, as YAML for people.

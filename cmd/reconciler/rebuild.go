@@ -75,6 +75,8 @@ func (a rebuildAnswer) people(p *page) {
 		rows = append(rows, []string{string(t.Tenant), fmt.Sprint(t.Deployments)})
 	}
 	p.table([]string{"TENANT", "DEPLOYMENTS"}, rows)
+	p.line("")
+	p.line("the fleet is paused: look at \"reconciler plan\", then \"reconciler release --all\"")
 	for _, t := range a.Tenants {
 		if t.Error != nil {
 			p.line("")
@@ -101,6 +103,13 @@ func (c *cli) rebuild(ctx context.Context) (rebuildAnswer, error) {
 	store, err := state.Open(ctx, c.statePath(), state.Options{})
 	if err != nil {
 		return answer, err
+	}
+	pause := state.Hold{
+		Owner: "reconciler", Via: viaCLI,
+		Reason: "state was rebuilt: holds and approvals that only it knew are gone; look at \"reconciler plan\", then \"reconciler release --all\"",
+	}
+	if err := store.SetHold(ctx, pause); err != nil {
+		return answer, errors.Join(err, store.Close())
 	}
 	for _, f := range files {
 		rebuilt := rebuiltTenant{Tenant: f.tenant}
@@ -153,6 +162,15 @@ func restore(ctx context.Context, store *state.Store, f tenantFile) (int, error)
 	var committed []state.Deployment
 	for _, e := range heard.journal {
 		committed = append(committed, deploy.FromJournal(f.tenant, e))
+	}
+	for _, bundle := range deploy.LeftBehind(heard.journal) {
+		h := state.Hold{
+			Tenant: f.tenant, Bundle: bundle, Owner: heard.Record.Last.Author, Via: viaCLI, SetAt: heard.Record.Last.At,
+			Reason: "it was rolled back, as the tenant's journal tells",
+		}
+		if err := store.SetHold(ctx, h); err != nil {
+			return 0, err
+		}
 	}
 	last := heard.Record.Last
 	return len(committed), store.Replace(ctx, f.tenant, committed, state.Observed{

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 
@@ -47,7 +46,7 @@ The database is that of DIR/tenants, or, with --repo, where git says.`,
 			return c.restore(ctx, protocol.TenantID(args[0]), args[1], yes)
 		}),
 	}
-	setting(command, "repo", "ref", "data", "secrets-dir", "file-root")
+	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "actor")
 	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return command
 }
@@ -66,8 +65,10 @@ func (c *cli) restore(ctx context.Context, tenant protocol.TenantID, id string, 
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	deployer := deploy.New(deploy.Config{Store: store, Snapshots: c.snapshots(), Log: c.logger()})
-	request := deploy.RestoreRequest{Snapshot: snapshot, Path: path, Actor: actor(), Via: "cli"}
+	deployer := deploy.New(deploy.Config{
+		Store: store, Snapshots: c.snapshots(), By: deploy.Doer{Actor: c.actor(), Via: viaCLI},
+	})
+	request := deploy.RestoreRequest{Snapshot: snapshot, Path: path, Author: c.actor()}
 	if !yes {
 		found, err := deployer.AssessRestore(ctx, request)
 		if err != nil {
@@ -113,14 +114,6 @@ func (c *cli) databaseOf(ctx context.Context, tenant protocol.TenantID) (string,
 			database.ErrMissing, tenant, filepath.Dir(path))
 	}
 	return path, nil
-}
-
-// actor is who calls the program.
-func actor() string {
-	if current, err := user.Current(); err == nil {
-		return current.Username
-	}
-	return fmt.Sprintf("uid %d", os.Getuid())
 }
 
 // errDeclined says that somebody was asked and did not agree.
@@ -223,5 +216,5 @@ func (a restoreAnswer) people(p *page) {
 		p.line("the database before is snapshot %s", *a.Undo)
 		p.line("  to take this back: reconciler restore %s %s", a.Tenant, *a.Undo)
 	}
-	p.line("the next pass deploys what git has now: revert in git first what must not come again")
+	p.line("the next pass deploys what git has now: \"reconciler hold %s\" keeps the tenant as it is", a.Tenant)
 }

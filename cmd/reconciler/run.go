@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
@@ -25,6 +28,9 @@ and run "reconciler sync --accept-rewrite", or start it anew with
 --accept-rewrite, which holds for the branch as it is found then. A later force
 push is refused again, so leave the flag out of what starts the daemon by itself.
 
+"reconciler approve", "hold" and "release" reach it through the socket
+DIR/reconciler.sock, and what they change counts at once.
+
 The first SIGINT or SIGTERM lets what is under way finish, the second one ends
 the process at once; both are safe at any moment.`,
 		Example: `  reconciler run --repo /srv/git/company.git --data /var/lib/reconciler
@@ -33,12 +39,12 @@ the process at once; both are safe at any moment.`,
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
 	}
-	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "log-format")
+	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "log-format")
 	c.acceptFlag(command, "begin on a branch that has left the commit deployed last behind, as after a force push")
 	return command
 }
 
-func (c *cli) run(ctx context.Context) error {
+func (c *cli) run(ctx context.Context) (err error) {
 	c.patient = true // it may be started before the network is
 	w, err := c.openFleet(ctx)
 	if err != nil {
@@ -46,11 +52,20 @@ func (c *cli) run(ctx context.Context) error {
 	}
 	defer w.close()
 	log := w.config.Log
+	w.config.By = deploy.Doer{Actor: cmp.Or(c.settings.Actor, "reconciler"), Via: viaDaemon}
 	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
 	w.config.AcceptRewrite = c.acceptRewrite
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
+	loop := reconcile.New(w.config)
+	commands, err := serve(c.settings.Data, &control{
+		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice,
+	}, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, commands.close()) }()
 	log.Info("daemon started", attrRepo, w.config.Repo.String(), attrData, c.settings.Data, attrPoll, string(c.settings.Poll))
-	err = reconcile.New(w.config).Run(ctx)
+	err = loop.Run(ctx)
 	log.Info("daemon stopped")
 	return err
 }
@@ -66,6 +81,8 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 		attrs = append(attrs, slog.String(attrDeployment, t.Result.DeploymentID))
 	}
 	switch {
+	case t.Result.Action == reconcile.Held:
+		log.Debug("tenant held", append(attrs, slog.String(attrReason, t.Result.Message))...)
 	case t.Waiting(), t.Health == state.Suspended:
 		log.Debug("tenant waits", append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason))...)
 	case t.Result.Reason != "":

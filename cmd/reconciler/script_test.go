@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	                     times and durations, which differ each time, masked
 //	masked FILE hashes   masks commits and digests as well, where the content
 //	                     may change without the story
+//	capture NAME PATTERN sets a variable to what the pattern's group matched in stdout
 //	exits CODE ARG...    runs reconciler ARG..., which must end with CODE
 //	sql DB STATEMENT     runs a statement on a database file and prints its rows
 //	daemon ARG...        starts reconciler run in the background
@@ -62,7 +63,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"commit": commit, "masked": masked, "exits": exits, "sql": sql,
+			"commit": commit, "masked": masked, "capture": capture, "exits": exits, "sql": sql,
 			"daemon": startDaemon, "expect": expect, "interrupt": interrupt,
 		},
 	})
@@ -79,6 +80,18 @@ func commit(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(ts.Exec("git", "-C", dir, "add", "-A"))
 	ts.Check(ts.Exec("git", "-C", dir, "commit", "-q", "--allow-empty", "-m", args[1]))
+}
+
+// capture keeps a digest or an id for the rest of the script.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME PATTERN")
+	}
+	found := regexp.MustCompile(args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("stdout has nothing that matches %s", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // exits runs the program and checks its exit code.
@@ -128,6 +141,7 @@ var masks = []struct {
 	{regexp.MustCompile(`("?[a-zA-Z]*(Ms|_ms)"?: )[0-9.]+`), "${1}MS"},
 	{regexp.MustCompile(`"statementMs": \[[^\]]*\]`), `"statementMs": MS`},
 	{regexp.MustCompile(`\b[0-9.]+(µs|ms|s)\b`), "DURATION"},
+	{regexp.MustCompile(`\b[0-9]+ KiB\b|("sizeBytes": )[0-9]+`), "${1}SIZE"},
 }
 
 // masked copies a file with everything masked that differs from run to run.
@@ -137,11 +151,11 @@ func masked(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: masked FILE [hashes]")
 	}
 	text := ts.ReadFile(args[0])
-	if hashes {
-		text = regexp.MustCompile(`\b[0-9a-f]{12}\b`).ReplaceAllString(text, "HASH")
-	}
 	for _, m := range masks {
 		text = m.pattern.ReplaceAllString(text, m.mask)
+	}
+	if hashes { // after ids, which end like one
+		text = regexp.MustCompile(`\b([0-9a-f]{12}|[0-9a-f]{40}|[0-9a-f]{64})\b`).ReplaceAllString(text, "HASH")
 	}
 	text = strings.ReplaceAll(text, ts.MkAbs("."), "WORK")
 	text = regexp.MustCompile(` *\b(ID|TIME|DURATION)\b *`).ReplaceAllString(text, " $1 ") // columns are as wide as their values

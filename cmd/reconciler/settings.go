@@ -26,6 +26,7 @@ var settingFlags = map[string]struct{ key, usage string }{
 	"poll":        {"poll", "`time` between looks at the repository (default 60s)"},
 	"secrets-dir": {"secretsDir", "`directory` of the files that $file: names"},
 	"file-root":   {"fileRoot", "`directory` that file: URLs of tenants may lead to, beside the data directory"},
+	"actor":       {"actor", "`name` of who does this, for the record (default: the user of the operating system)"},
 	"log-format":  {"logFormat", "`form` of the log: text, json, or auto (default) for text on a terminal"},
 }
 

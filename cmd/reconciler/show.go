@@ -126,7 +126,7 @@ func showAnswerOf(d state.Deployment, ran *plan.Plan) showAnswer {
 func (a showAnswer) people(p *page) {
 	p.line("deployment  %s", a.ID)
 	p.line("tenant      %s", a.Tenant)
-	p.line("commit      %s %s", a.Revision, a.Subject)
+	p.line("commit      %s %s", a.Revision, a.commit())
 	p.line("author      %s", author(a.Author, a.AuthorEmail))
 	p.line("status      %s", p.word(string(a.Status)))
 	p.line("started     %s, took %s", a.StartedAt, elapsed(a.duration))
@@ -176,14 +176,18 @@ func (p *page) diff(d protocol.DeployDiff) {
 	if len(d.Changes) == 0 {
 		p.line("  none")
 	}
-	sign := map[protocol.ChangeType]string{protocol.ChangeAdded: "+", protocol.ChangeModified: "~", protocol.ChangeRemoved: "-"}
 	for _, c := range d.Changes {
-		name := c.EntityName
-		if c.ParentEntity != "" {
-			name = c.ParentEntity + "." + name
-		}
-		p.line("  %s %s %s", sign[c.ChangeType], c.EntityType, name)
+		p.line("  %s", changed(c.ChangeType, c.EntityType, c.ParentEntity, c.EntityName))
 	}
+}
+
+// changed is one change in a line: "+ field customer.phone".
+func changed(what protocol.ChangeType, kind protocol.EntityType, parent, name string) string {
+	sign := map[protocol.ChangeType]string{protocol.ChangeAdded: "+", protocol.ChangeModified: "~", protocol.ChangeRemoved: "-"}
+	if parent != "" {
+		name = parent + "." + name
+	}
+	return fmt.Sprintf("%s %s %s", sign[what], kind, name)
 }
 
 // statements adds numbered statements, with their times where they are known.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +45,7 @@ It reads DIR/state.db alone, and works while the daemon runs.`,
 type statusAnswer struct {
 	Pass    *passAnswer    `json:"pass"`
 	Tenants []tenantStatus `json:"tenants"`
+	Holds   []holdAnswer   `json:"holds"` // that last, on these tenants and on others with them
 }
 
 // tenantStatus is how one tenant was when it was looked at last.
@@ -62,7 +64,7 @@ type tenantStatus struct {
 
 // statusOf reads the status of all tenants, or of those named.
 func statusOf(ctx context.Context, store *state.Store, tenants []string) (statusAnswer, error) {
-	answer := statusAnswer{Tenants: []tenantStatus{}}
+	answer := statusAnswer{Tenants: []tenantStatus{}, Holds: []holdAnswer{}}
 	pass, ok, err := store.LastPass(ctx)
 	if err != nil {
 		return answer, err
@@ -85,7 +87,13 @@ func statusOf(ctx context.Context, store *state.Store, tenants []string) (status
 	for _, id := range slices.Sorted(maps.Keys(observed)) {
 		answer.Tenants = append(answer.Tenants, tenantStatusOf(observed[id]))
 	}
-	return answer, nil
+	holds, err := store.Holds(ctx)
+	for _, h := range holds {
+		if _, shown := observed[h.Tenant]; !h.Expired(time.Now()) && (shown || h.Tenant == "" || len(tenants) == 0) {
+			answer.Holds = append(answer.Holds, holdAnswerOf(h))
+		}
+	}
+	return answer, err
 }
 
 func tenantStatusOf(o state.Observed) tenantStatus {
@@ -114,6 +122,10 @@ func (a statusAnswer) people(p *page) {
 		})
 	}
 	p.table([]string{"TENANT", "SYNC", "HEALTH", "REVISION", "DEPLOYMENT", "SEEN"}, rows)
+	if len(a.Holds) > 0 {
+		p.line("")
+		p.holds(a.Holds)
+	}
 	for _, t := range a.Tenants {
 		if t.Error != nil {
 			p.line("")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
@@ -30,7 +31,7 @@ directory at a time. The first SIGINT or SIGTERM lets what is under way finish.`
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.sync(ctx) }),
 	}
-	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "log-format")
+	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "actor", "log-format")
 	c.revisionFlag(command)
 	c.tenantFlag(command)
 	c.acceptFlag(command, "deploy a branch that has left the commit deployed last behind, as after a force push")
@@ -84,6 +85,7 @@ func (c *cli) syncFleet(ctx context.Context) (reconcile.Report, error) {
 	progress := c.progress()
 	defer progress.clear()
 	w.config.OnTenant = progress.tenant
+	w.config.By = deploy.Doer{Actor: c.actor(), Via: viaCLI}
 	return reconcile.New(w.config).Sync(ctx, c.selection())
 }
 
@@ -99,7 +101,7 @@ type syncAnswer struct {
 // syncTenant is what a pass did to one tenant.
 type syncTenant struct {
 	Tenant       protocol.TenantID `json:"tenant"`
-	Status       string            `json:"status"`       // its health, or its sync when that is good
+	Status       string            `json:"status"`       // its health, or its sync when that is good, or Held
 	DeploymentID *string           `json:"deploymentId"` // null when there was nothing to try
 	PlanDigest   *string           `json:"planDigest"`
 	Statements   int               `json:"statements"`
@@ -129,6 +131,9 @@ func syncTenantOf(t reconcile.Tenant) syncTenant {
 	}
 	if t.Result.Plan != nil {
 		answer.PlanDigest = &t.Result.Plan.Digest
+	}
+	if t.Result.Action == reconcile.Held {
+		answer.Status = "Held"
 	}
 	return answer
 }

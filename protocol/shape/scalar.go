@@ -76,29 +76,35 @@ func (b bounds) check(r *run, in any) {
 	if b.min == nil && b.max == nil {
 		return
 	}
-	var length int
-	switch in := in.(type) {
-	case string:
-		for _, c := range in {
-			length += utf16.RuneLen(c)
-		}
-	case []any:
-		length = len(in)
-	case map[string]any:
-		n, ok := toFloat(in["length"])
-		if !ok {
-			return
-		}
-		length = int(n)
-	default:
+	length, ok := lengthOf(in)
+	if !ok {
 		return
 	}
-	if b.min != nil && length < *b.min {
+	if b.min != nil && length < float64(*b.min) {
 		r.exceed(TooSmall, "must have a length of at least %d", *b.min)
 	}
-	if b.max != nil && length > *b.max {
+	if b.max != nil && length > float64(*b.max) {
 		r.exceed(TooBig, "must have a length of at most %d", *b.max)
 	}
+}
+
+// lengthOf is JavaScript's in.length, and false where there is none.
+func lengthOf(in any) (float64, bool) {
+	switch in := in.(type) {
+	case string:
+		var units int
+		for _, c := range in {
+			units += utf16.RuneLen(c)
+		}
+		return float64(units), true
+	case []any:
+		return float64(len(in)), true
+	case map[string]any:
+		length, ok := in["length"]
+		number, _ := toFloat(length) // anything else counts as 0
+		return number, ok
+	}
+	return 0, false
 }
 
 // maxSafe is the greatest integer that JavaScript holds exactly, with all

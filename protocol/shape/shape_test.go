@@ -102,6 +102,8 @@ func TestParseReportsIssues(t *testing.T) {
 		{"both bounds and format are reported", `"code":"É"`, `code too_small; code invalid_format`},
 		{"length counts UTF-16 code units", `"tags":["😀"],"code":"😀😀a"`, `code too_big; code invalid_format`},
 		{"a list has a length too", `"code":[]`, `code invalid_type; code too_small`},
+		{"a length may be a fraction", `"code":{"length":4.5}`, `code invalid_type; code too_big`},
+		{"a length that is null counts as 0", `"code":{"length":null}`, `code invalid_type; code too_small`},
 		{"an object with a length has one", `"code":{"length":9}`, `code invalid_type; code too_big`},
 		{"a trailing newline is no identifier", `"code":"ab\n"`, `code invalid_format`},
 		{"an enum of the wrong type is a wrong value", `"state":1`, `state invalid_value`},

@@ -80,12 +80,10 @@ func (f *fixture) equal(got, want any) {
 	}
 }
 
-// records are the tests of passes, tags and events.
+// records are the tests of passes and tags.
 var records = []exercise{
 	{"the last pass of each kind is kept", lastPass},
 	{"a tag keeps the commit that was recorded first", tags},
-	{"events are read newest first", events},
-	{"an event without a time happened now", eventNow},
 }
 
 func lastPass(f *fixture) {
@@ -117,40 +115,4 @@ func tags(f *fixture) {
 	got, err = f.reopened(s).Tags(ctx)
 	f.must(err)
 	f.equal(got, map[string]string{"crm/v1.0.0": "aaaa", "crm/v1.1.0": "bbbb", "shop/v1.0.0": "cccc"})
-}
-
-func events(f *fixture) {
-	ctx, s := f.Context(), f.store()
-	var all []state.Event
-	for n := range 4 {
-		e := filled[state.Event](n)
-		e.At = now // the order is that of adding, not of time
-		e.Tenant = protocol.TenantID([]string{"acme", "globex", "", "acme"}[n])
-		f.must(s.AddEvent(ctx, e))
-		all = append([]state.Event{e}, all...)
-	}
-	s = f.reopened(s)
-	for _, want := range []struct {
-		tenant protocol.TenantID
-		limit  int
-		events []state.Event
-	}{
-		{"", 0, all},
-		{"", 2, all[:2]},
-		{"acme", 0, []state.Event{all[0], all[3]}},
-		{"acme", 1, all[:1]},
-		{"initech", 0, nil},
-	} {
-		got, err := s.Events(ctx, want.tenant, want.limit)
-		f.must(err)
-		f.equal(got, want.events)
-	}
-}
-
-func eventNow(f *fixture) {
-	ctx, s := f.Context(), f.store()
-	f.must(s.AddEvent(ctx, state.Event{Kind: "hold"}))
-	got, err := s.Events(ctx, "", 0)
-	f.must(err)
-	f.equal(got, []state.Event{{Kind: "hold", At: now}})
 }

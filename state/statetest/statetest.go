@@ -15,7 +15,7 @@ import (
 type Store interface {
 	Close() error
 
-	SaveDeployment(ctx context.Context, d state.Deployment) error
+	SaveDeployment(ctx context.Context, d state.Deployment, events ...state.Event) error
 	Deployments(ctx context.Context, tenant protocol.TenantID, limit int) ([]state.Deployment, error)
 	Deployment(ctx context.Context, id string) (state.Deployment, error)
 	Unfinished(ctx context.Context) ([]state.Deployment, error)
@@ -39,7 +39,15 @@ type Store interface {
 	Tags(ctx context.Context) (map[string]string, error)
 
 	AddEvent(ctx context.Context, e state.Event) error
-	Events(ctx context.Context, tenant protocol.TenantID, limit int) ([]state.Event, error)
+	Events(ctx context.Context, q state.EventQuery) ([]state.Event, error)
+
+	Approve(ctx context.Context, a state.Approval) error
+	Approvals(ctx context.Context, plan string) ([]state.Approval, error)
+	PlanDigest(ctx context.Context, prefix string) (string, error)
+
+	SetHold(ctx context.Context, h state.Hold) error
+	Holds(ctx context.Context) ([]state.Hold, error)
+	EndHold(ctx context.Context, h state.Hold, e state.Event) (bool, error)
 }
 
 // Open opens the store that belongs to dir: an empty one the first time, the
@@ -49,7 +57,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {

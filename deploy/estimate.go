@@ -1,4 +1,4 @@
-package reconcile
+package deploy
 
 import (
 	"context"
@@ -21,11 +21,11 @@ const (
 	strippedRow  = 160 * time.Nanosecond
 )
 
-// estimate says how long the statements of a plan keep writers of a database
+// Estimate says how long the statements of a plan keep writers of a database
 // waiting. It takes the highest rowid for the number of rows, which costs one
 // page where counting costs all of them, and so errs upwards where rows were
 // deleted. Tables that are not there yet have none.
-func estimate(ctx context.Context, conn database.Conn, p *plan.Plan) time.Duration {
+func Estimate(ctx context.Context, conn database.Conn, p *plan.Plan) time.Duration {
 	rows := map[string]int64{}
 	var total time.Duration
 	for i, s := range p.Migration.Statements {

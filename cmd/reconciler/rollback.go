@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+func rollbackCommand(c *cli) *cobra.Command {
+	var q rollbackRequest
+	command := &cobra.Command{
+		Use:   "rollback TENANT [DEPLOYMENT]",
+		Short: "bring a tenant back to an earlier deployment, without git",
+		Long: `Bring a tenant back to what it was after DEPLOYMENT, or after the one before the
+newest. All that came since is taken back in one transaction: fields and objects
+that were added are retired with their values, those that were removed come back
+with theirs, and seeded rows go where nobody has touched them.
+
+What git asks for now is held back for this tenant until git asks for something
+else, or until "reconciler release". The usual way to go back is git revert; this
+is for when that takes too long. It needs neither git nor the reconciler's
+history, only the tenant's database; --repo is for a tenant whose database is
+not below the data directory.`,
+		Example: `  reconciler rollback acme --reason "orders fail" --data ./data
+  reconciler history acme --data ./data
+  reconciler rollback acme 0193a1b2 --reason "orders fail" --data ./data`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: c.start(func(ctx context.Context, args []string) error {
+			q.Tenant, q.Actor = protocol.TenantID(args[0]), c.actor()
+			if len(args) > 1 {
+				q.To = args[1]
+			}
+			if q.Reason == "" {
+				return usagef("--reason is missing: say why, for those who find the tenant held")
+			}
+			var err error
+			if q.Path, err = c.tenantPath(ctx, q.Tenant); err != nil {
+				return err
+			}
+			answer, err := change(ctx, c, rollbackPath, q, (*control).rollback)
+			if err != nil {
+				return err
+			}
+			if err := c.print(answer, answer.people); err != nil {
+				return err
+			}
+			if answer.Error != nil {
+				return outcome(exitFailed)
+			}
+			return nil
+		}),
+	}
+	setting(command, "data", "repo", "file-root", "actor")
+	command.Flags().StringVar(&q.Reason, "reason", "", "why; needed")
+	return command
+}
+
+// tenantPath finds the database file of a tenant that has been deployed.
+func (c *cli) tenantPath(ctx context.Context, id protocol.TenantID) (string, error) {
+	fleet, err := c.fleetIfAny(ctx)
+	if err != nil {
+		return "", err
+	}
+	files, err := c.tenantFiles(fleet)
+	if err != nil {
+		return "", err
+	}
+	at := slices.IndexFunc(files, func(f tenantFile) bool { return f.tenant == id })
+	if at < 0 {
+		return "", fmt.Errorf("tenant %q has no database below the data directory: check the name, or give --repo when its tenant.yaml has a URL", id)
+	}
+	return files[at].path, nil
+}
+
+// rollbackRequest asks for a tenant to be what it was.
+type rollbackRequest struct {
+	Tenant protocol.TenantID `json:"tenant"`
+	To     string            `json:"to,omitempty"` // a deployment, or the beginning of its id
+	Path   string            `json:"path"`         // of its database
+	Actor  string            `json:"actor"`
+	Reason string            `json:"reason"`
+}
+
+// rollbackAnswer is what a rollback did.
+type rollbackAnswer struct {
+	Tenant       protocol.TenantID `json:"tenant"`
+	DeploymentID *string           `json:"deploymentId"` // of the rollback; null when nothing was tried
+	Revision     *string           `json:"revision"`     // that the tenant is at now
+	Changes      []string          `json:"changes"`      // "retire column account.fax"
+	Statements   int               `json:"statements"`
+	DurationMs   float64           `json:"durationMs"`
+	Held         []holdAnswer      `json:"held"` // what git cannot bring back by itself
+	Error        *problem          `json:"error"`
+}
+
+func (a rollbackAnswer) people(p *page) {
+	if a.Error != nil {
+		p.problem(string(a.Tenant), a.Error)
+		return
+	}
+	p.line("%s is back at %s, in %s (deployment %s)", a.Tenant, short(text(a.Revision)), plural(a.Statements, "statement"), text(a.DeploymentID))
+	for _, change := range a.Changes {
+		p.line("  %s", change)
+	}
+	p.line("")
+	p.holds(a.Held)
+	p.line("")
+	p.line("It stays so until git asks for something else, or \"reconciler release %s\".", a.Tenant)
+}
+
+// rollback holds what would come back by itself, and then goes back.
+func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollbackAnswer, err error) {
+	answer = rollbackAnswer{Tenant: q.Tenant, Changes: []string{}, Held: []holdAnswer{}}
+	if err := needActor(q.Actor); err != nil {
+		return answer, err
+	}
+	conn, err := libsql.Open(ctx, q.Path, libsql.Options{})
+	if err != nil {
+		return answer, fmt.Errorf("open tenant %q: %w", q.Tenant, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	var holds []state.Hold
+	d := deploy.New(deploy.Config{Store: k.store, Now: k.now, Snapshots: k.snapshots, By: deploy.Doer{Actor: q.Actor, Via: viaCLI}})
+	result := d.Rollback(ctx, conn, deploy.RollbackRequest{
+		Tenant: q.Tenant, To: q.To, Author: q.Actor,
+		// What fleet.yaml says is not known here. The next deployment prunes.
+		Snapshots: deploy.SnapshotPolicy{Keep: math.MaxInt, MaxBytes: math.MaxInt64},
+		Before: func(bundles []string) error {
+			holds, err = k.holdBack(ctx, q, bundles)
+			return err
+		},
+	})
+	if !result.Changed {
+		for _, h := range holds { // nothing was taken back, so nothing has to be held back
+			e := state.Event{Actor: q.Actor, Via: viaCLI, Kind: state.EventReleased, Reason: "the rollback failed"}
+			if _, ended := k.store.EndHold(context.WithoutCancel(ctx), h, e); ended != nil {
+				err = errors.Join(err, ended)
+			}
+		}
+		answer.Error = problemOf(result.Reason, result.Message, result.Next)
+		if result.Err == nil {
+			answer.Error = problemOf("NothingToDo", "the tenant is what it was at that deployment", "name an earlier one; see reconciler history")
+		}
+		answer.DeploymentID = optional(result.DeploymentID)
+		return answer, err
+	}
+	answer.DeploymentID, answer.Revision = optional(result.DeploymentID), optional(result.Revision)
+	answer.Statements, answer.DurationMs = result.Statements, milliseconds(result.Duration)
+	for _, s := range result.Plan.Steps {
+		if !slices.Contains(answer.Changes, s.Change) {
+			answer.Changes = append(answer.Changes, s.Change)
+		}
+	}
+	for _, h := range holds {
+		answer.Held = append(answer.Held, holdAnswerOf(h))
+	}
+	return answer, errors.Join(k.wentBack(context.WithoutCancel(ctx), q, result), k.changed(ctx))
+}
+
+// holdBack keeps the bundles that a rollback leaves from being deployed to the
+// tenant again: those of the journal, and the one that git asks for.
+func (k *control) holdBack(ctx context.Context, q rollbackRequest, bundles []string) ([]state.Hold, error) {
+	seen, _, err := k.store.ObservedOf(ctx, q.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	if seen.DesiredDigest != "" && !slices.Contains(bundles, seen.DesiredDigest) {
+		bundles = append(bundles, seen.DesiredDigest)
+	}
+	var holds []state.Hold
+	for _, bundle := range bundles {
+		h := state.Hold{Tenant: q.Tenant, Bundle: bundle, Owner: q.Actor, Via: viaCLI, Reason: q.Reason, SetAt: k.now()}
+		if err := k.store.SetHold(ctx, h); err != nil {
+			return holds, err
+		}
+		holds = append(holds, h)
+	}
+	return holds, nil
+}
+
+// wentBack makes status tell of the rollback before the next pass does.
+func (k *control) wentBack(ctx context.Context, q rollbackRequest, result deploy.Result) error {
+	row, _, err := k.store.ObservedOf(ctx, q.Tenant)
+	if err != nil {
+		return err
+	}
+	row.Tenant, row.Sync, row.Health = q.Tenant, state.OutOfSync, state.Healthy
+	row.Reason, row.Message, row.Next = "RolledBack", q.Actor+" rolled it back: "+q.Reason, "reconciler release "+string(q.Tenant)+", or a commit that changes what it should be"
+	row.AppliedRevision, row.BundleDigest, row.Fingerprint = result.Revision, result.Plan.Bundle, result.Fingerprint
+	row.SchemaDigest, row.AppliedDigest, row.InputDigest = result.Plan.ToSchema, result.Plan.Applied, ""
+	row.Deployment, row.PurgeAt, row.ObservedAt = result.DeploymentID, result.PurgeAt, k.now()
+	return k.store.SaveObserved(ctx, row)
+}

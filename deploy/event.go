@@ -1,0 +1,50 @@
+package deploy
+
+import (
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+// Doer is who deploys, and through what: the words of an event.
+type Doer struct{ Actor, Via string }
+
+// event is what the record of who changed what says of a deployment that has
+// ended.
+func (by Doer) event(d state.Deployment, a Action, undone bool) state.Event {
+	e := eventOf(d)
+	e.At, e.Actor, e.Via = d.CompletedAt, by.Actor, by.Via
+	switch {
+	case d.Status != protocol.DeployReady && a == Blocked:
+		e.Kind = state.EventBlocked
+	case d.Status != protocol.DeployReady:
+		e.Kind = state.EventFailed
+	case undone:
+		e.Kind = state.EventRolledBack
+	}
+	if d.Error != "" {
+		e.Reason, e.Detail = d.Reason, d.Error
+	}
+	return e
+}
+
+// foundEvent tells of a deployment that only the tenant's journal knew: who
+// ran it was lost with the process that did.
+func foundEvent(d state.Deployment) state.Event {
+	e := eventOf(d)
+	e.At, e.Detail = d.CompletedAt, "found in the tenant's journal"
+	return e
+}
+
+func eventOf(d state.Deployment) state.Event {
+	return state.Event{
+		Kind: state.EventDeployed, Tenant: d.Tenant, Revision: d.Revision, Author: author(d.Author, d.AuthorEmail),
+		Plan: d.PlanDigest, Deployment: d.ID, Detail: d.Subject,
+	}
+}
+
+func author(name, email string) string {
+	if email == "" {
+		return name
+	}
+	return name + " <" + email + ">"
+}

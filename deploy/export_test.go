@@ -1,0 +1,4 @@
+package deploy
+
+// IsAuthor is tested by a table of its own.
+var IsAuthor = isAuthor

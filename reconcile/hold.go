@@ -1,0 +1,163 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/state"
+)
+
+// Held is the action of a pass on a tenant that a hold keeps as it is.
+const Held deploy.Action = "held"
+
+// reasonHeld is why such a tenant may differ from git.
+const reasonHeld = "Held"
+
+// Notice makes what somebody changed in the store count: holds apply to every
+// tenant that the pass under way has not come to, and Run makes another pass
+// at once, in which failing and blocked tenants do not wait for their turn. It
+// may be called at any time, by any goroutine.
+func (r *Reconciler) Notice(ctx context.Context) error {
+	if err := r.readHolds(ctx); err != nil {
+		return err
+	}
+	select {
+	case r.noticed <- struct{}{}:
+	default: // a pass is due already
+	}
+	return nil
+}
+
+// readHolds reads all holds: once a pass, however many tenants there are.
+func (r *Reconciler) readHolds(ctx context.Context) error {
+	if r.Store == nil {
+		return nil
+	}
+	// Only one at a time, or an older answer could replace a newer one.
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	holds, err := r.Store.Holds(ctx)
+	if err == nil {
+		r.holds.Store(&holds)
+	}
+	return err
+}
+
+// currentHolds are the holds as they were read last.
+func (r *Reconciler) currentHolds() []state.Hold {
+	if holds := r.holds.Load(); holds != nil {
+		return *holds
+	}
+	return nil
+}
+
+// hold finds the hold that keeps a tenant from its desired bundle, the one
+// that lasts longest among several.
+func (r *Reconciler) hold(t *bundle.Tenant) (hold state.Hold, held bool) {
+	for _, h := range r.currentHolds() {
+		if h.Expired(r.Now()) || !h.Covers(t.ID, t.Spec.Labels, t.Desired.Digest) {
+			continue
+		}
+		if !held || !hold.Until.IsZero() && (h.Until.IsZero() || h.Until.After(hold.Until)) {
+			hold, held = h, true
+		}
+	}
+	return hold, held
+}
+
+// held is a tenant that a hold keeps as it is. Its database is not opened:
+// what is known of it is what was seen last.
+func (t Tenant) held(h state.Hold, row state.Observed) Tenant {
+	t.Sync, t.Health = state.OutOfSync, state.Healthy
+	if row.BundleDigest == t.bundle {
+		t.Sync = row.Sync
+		if row.Reason == reasonHeld {
+			t.Sync = state.Synced // it was held back from a bundle that git has left again
+		}
+	}
+	t.Result.Action, t.Result.Reason = Held, reasonHeld
+	t.Result.Message = holdMessage(h)
+	t.Result.Next = fmt.Sprintf("run \"reconciler release %s\" to let it go on", ReleaseArgument(h))
+	t.unchanged = row.Reason == reasonHeld && row.Message == t.Result.Message && row.Sync == t.Sync && row.Health == t.Health
+	return t
+}
+
+func holdMessage(h state.Hold) string {
+	text := fmt.Sprintf("%s holds %s since %s", h.Owner, h.Target(), h.SetAt.UTC().Format(time.RFC3339))
+	if h.Bundle != "" {
+		text = fmt.Sprintf("%s holds bundle %.12s back from %s since %s", h.Owner, h.Bundle, h.Target(), h.SetAt.UTC().Format(time.RFC3339))
+	}
+	if !h.Until.IsZero() {
+		text += " until " + h.Until.UTC().Format(time.RFC3339)
+	}
+	if h.Reason != "" {
+		text += ": " + h.Reason
+	}
+	return text
+}
+
+// ReleaseArgument is what "reconciler release" is called with to end a hold.
+func ReleaseArgument(h state.Hold) string {
+	switch {
+	case h.Tenant != "":
+		return string(h.Tenant)
+	case h.Labels != "":
+		return "--match " + h.Labels
+	}
+	return "--all"
+}
+
+// endHolds ends the holds that are over: those that have expired, and those
+// that held back one bundle from a tenant that has got another.
+func (r *Reconciler) endHolds(ctx context.Context, report Report) error {
+	ctx = context.WithoutCancel(ctx)
+	for _, h := range r.currentHolds() {
+		e := state.Event{Actor: "reconciler", Via: r.By.Via}
+		switch {
+		case h.Expired(r.Now()):
+			e.Kind, e.Reason = state.EventHoldExpired, h.Reason
+		case h.Bundle != "" && overtaken(h, report):
+			e.Kind, e.Reason = state.EventReleased, "git asks for another bundle, which the tenant has now"
+		default:
+			continue
+		}
+		if _, err := r.Store.EndHold(ctx, h, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overtaken tells that the tenant of a hold has, after this pass, what git asks
+// for, and that it is another bundle than the one held back.
+func overtaken(h state.Hold, report Report) bool {
+	for _, t := range report.Tenants {
+		if t.ID == h.Tenant {
+			return t.Sync == state.Synced && t.bundle != "" && t.bundle != h.Bundle
+		}
+	}
+	return false
+}
+
+// nextExpiry is when a pass is due because a hold has ended by itself. One that
+// ended in the pass before is due for another: it was still in the way of the
+// tenants that came early.
+func (r *Reconciler) nextExpiry() (next time.Time, ok bool) {
+	soon := r.Now().Add(time.Second) // no faster, should the store be full or away
+	for _, h := range r.currentHolds() {
+		at := h.Until
+		if at.IsZero() {
+			continue
+		}
+		if at.Before(soon) {
+			at = soon
+		}
+		if !ok || at.Before(next) {
+			next, ok = at, true
+		}
+	}
+	return next, ok
+}
