@@ -33,6 +33,10 @@ type Deployment struct {
 	// Seen is what the plan was made for, as Read found it on this connection.
 	// While nobody has committed since, it is not read again. May be nil.
 	Seen *Reading
+	// Snapshot is the file to copy the database to before the first statement;
+	// empty for none. Where the copy cannot be made nothing is run, and one
+	// whose deployment fails is removed.
+	Snapshot string
 	// OnStatus is told each step of the protocol's deploy status. May be nil.
 	OnStatus func(protocol.DeployStatus)
 }
@@ -51,30 +55,22 @@ type Outcome struct {
 // The connection must be outside a transaction. After an error it must be
 // closed, not used again. It is closed already when everything was committed
 // and enforcing foreign keys again failed. An error of COMMIT itself may hide
-// that it succeeded: the journal knows. Errors to match: ErrStale, ErrOwnedElsewhere,
-// ErrNewerJournal, *BlockedError, *SeedError, *StatementError and the
-// sentinels of package database.
+// that it succeeded: the journal knows. Errors to match: ErrStale,
+// ErrOwnedElsewhere, ErrNewerJournal, ErrSnapshot, ErrRestless, *BlockedError,
+// *SeedError, *StatementError and the sentinels of package database.
 func Run(ctx context.Context, conn database.Conn, p *plan.Plan, d Deployment) (Outcome, error) {
 	r := runner{conn: conn, plan: p, deployment: d}
 	if err := r.foreignKeys(ctx, false); err != nil {
 		return Outcome{}, err
 	}
-	if _, err := conn.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return Outcome{}, fmt.Errorf("begin: %w", err)
-	}
-	if err := r.transaction(ctx); err != nil {
-		if _, rollback := conn.Exec(context.WithoutCancel(ctx), "ROLLBACK"); rollback != nil {
-			return Outcome{}, fmt.Errorf("%w (and rolling back: %w)", err, rollback)
-		}
+	if err := r.begin(ctx); err != nil {
 		return Outcome{}, err
 	}
-	if err := ctx.Err(); err != nil {
-		_, rollback := conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
-		return Outcome{}, errorsJoin(fmt.Errorf("before commit: %w", err), rollback)
-	}
-	if _, err := conn.Exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
-		_, _ = conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
-		return Outcome{}, fmt.Errorf("commit: %w", err)
+	if err := r.commit(ctx); err != nil {
+		if d.Snapshot != "" && !r.uncertain {
+			err = errorsJoin(err, discard(d.Snapshot))
+		}
+		return Outcome{}, err
 	}
 	if err := r.foreignKeys(context.WithoutCancel(ctx), true); err != nil {
 		_ = conn.Close() // the deployment is there all the same; nobody may write without enforcement
@@ -82,11 +78,32 @@ func Run(ctx context.Context, conn database.Conn, p *plan.Plan, d Deployment) (O
 	return r.outcome, nil
 }
 
+// commit runs the transaction that is open, and ends it.
+func (r *runner) commit(ctx context.Context) error {
+	if err := r.transaction(ctx); err != nil {
+		if _, rollback := r.conn.Exec(context.WithoutCancel(ctx), "ROLLBACK"); rollback != nil {
+			return fmt.Errorf("%w (and rolling back: %w)", err, rollback)
+		}
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		_, rollback := r.conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		return errorsJoin(fmt.Errorf("before commit: %w", err), rollback)
+	}
+	if _, err := r.conn.Exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		r.uncertain = true
+		_, _ = r.conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
 // runner runs one plan.
 type runner struct {
 	conn       database.Conn
 	plan       *plan.Plan
 	deployment Deployment
+	uncertain  bool // COMMIT gave an error, which may hide that it succeeded
 	outcome    Outcome
 	violations int // of foreign keys, before the plan
 	counts     []int64

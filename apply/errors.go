@@ -26,6 +26,12 @@ var (
 	// ErrProof says that a plan does not do in a scratch database what it
 	// should. It is not run anywhere.
 	ErrProof = errors.New("plan failed its proof")
+	// ErrSnapshot says that the copy which a deployment wanted first could not
+	// be made. Nothing was run.
+	ErrSnapshot = errors.New("snapshot could not be taken")
+	// ErrRestless says that another writer kept committing between the copy
+	// and the lock. It comes with ErrSnapshot.
+	ErrRestless = errors.New("another writer kept changing the database")
 )
 
 // StatementError reports the statement at which a deployment stopped. Nothing

@@ -120,7 +120,7 @@ type Entry struct {
 	Plan           string
 	From, To       string // fingerprints
 	SchemaDigest   string
-	BackTo         string // of a rollback: the deployment that it went back to
+	BackTo         string // of a rollback: the deployment that it went back to; see Restored
 	Statements     []string
 	WayBack        []string
 	Undo           []plan.Undo // the definitions that it changed, as they were
@@ -304,11 +304,21 @@ func (r *runner) writeMeta(ctx context.Context) error {
 
 // journal adds the row that says that this deployment committed.
 func (r *runner) journal(ctx context.Context) error {
-	d, text := r.deployment, r.plan.Text()
-	_, err := r.conn.Exec(ctx, `INSERT INTO _reconciler_journal (deployment, at, revision, author, bundle, previous_bundle, plan,
+	d := r.deployment
+	return writeEntry(ctx, r.conn, Entry{
+		Deployment: d.ID, At: d.At, Revision: d.Revision, Author: d.Author, Bundle: r.plan.Bundle, PreviousBundle: d.PreviousBundle,
+		Plan: r.plan.Digest, From: r.plan.From, To: r.plan.To, SchemaDigest: r.plan.ToSchema, BackTo: d.BackTo,
+		images: r.images,
+	}, r.plan.Text(), r.plan.Retired)
+}
+
+// writeEntry adds a row to the journal, with the text of its plan in place of
+// the lists of e; retired are the names that it gave, or gave anew.
+func writeEntry(ctx context.Context, conn database.Conn, e Entry, text plan.Text, retired []string) error {
+	_, err := conn.Exec(ctx, `INSERT INTO _reconciler_journal (deployment, at, revision, author, bundle, previous_bundle, plan,
  from_fingerprint, to_fingerprint, schema_digest, retired, back_to, statements, way_back, undo, images) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		d.ID, d.At.UTC().Format("2006-01-02T15:04:05.000Z"), d.Revision, d.Author, r.plan.Bundle, d.PreviousBundle, r.plan.Digest,
-		r.plan.From, r.plan.To, r.plan.ToSchema, list(r.plan.Retired), d.BackTo, text.Statements, text.WayBack, text.Undo, list(r.images))
+		e.Deployment, e.At.UTC().Format("2006-01-02T15:04:05.000Z"), e.Revision, e.Author, e.Bundle, e.PreviousBundle, e.Plan,
+		e.From, e.To, e.SchemaDigest, list(retired), e.BackTo, text.Statements, text.WayBack, text.Undo, list(e.images))
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}

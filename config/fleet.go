@@ -22,7 +22,7 @@ type Fleet struct {
 	Drift            Drift                           `json:"drift" default:"report" doc:"What is done about a database that differs from its last deployment."`
 	DeletionGuard    Limit                           `json:"deletionGuard" default:"{\"tenants\":1,\"percent\":5}" doc:"Removals beyond which nothing is removed until confirmed."`
 	GraceHours       int                             `json:"graceHours" default:"72" shape:"min=0" doc:"Hours until a removed tenant is destroyed."`
-	Snapshots        Snapshots                       `json:"snapshots" default:"{}" doc:"Copies kept of a tenant database."`
+	Snapshots        Snapshots                       `json:"snapshots" default:"{}" doc:"Copies made of a tenant database before its rows are put at stake."`
 	MaxLock          MaxLock                         `json:"maxLock" default:"{}" doc:"How long a deployment may keep writers waiting."`
 	Plans            map[string]protocol.TenantQuota `json:"plans" default:"{}" doc:"Quotas by plan."`
 	Databases        Databases                       `json:"databases" default:"{}" doc:"How tenant databases are provided."`
@@ -118,8 +118,8 @@ type Limit struct {
 
 // Snapshots says which copies of a tenant database are kept.
 type Snapshots struct {
-	Keep     int   `json:"keep" default:"3" shape:"min=0" doc:"Number of copies kept."`
-	MaxBytes int64 `json:"maxBytes" default:"10737418240" shape:"min=0" doc:"Size of all copies together, in bytes."`
+	Keep     int   `json:"keep" default:"3" shape:"min=0" doc:"Copies kept of each tenant; 0 makes none."`
+	MaxBytes int64 `json:"maxBytes" default:"10737418240" shape:"min=0" doc:"Size of all tenants' copies together, in bytes."`
 }
 
 // MaxLock is how long a deployment may keep writers waiting.

@@ -106,7 +106,6 @@ func (c *fleetCheck) pending() {
 	for _, path := range [][]any{
 		{"deletionGuard"},
 		{"graceHours"},
-		{"snapshots"},
 		{"maxLock"},
 		{"plans"},
 		{"databases"},

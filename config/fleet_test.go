@@ -50,6 +50,7 @@ func TestFleetFaults(t *testing.T) {
 		"windows":       {"windows:\n  - {cron: at night, duration: 4h, timezone: Europe/Berlyn}\n", []string{"1:1 no_effect_yet", "2:12 bad_window", "2:46 bad_window"}},
 		"databases":     {"databases: {urlTemplate: 'libsql://x', groupAuthToken: ey}\n", []string{"1:1 no_effect_yet", "1:26 bad_template", "1:56 plain_secret"}},
 		"two documents": {"fleet: a\n---\nfleet: b\n", []string{"3:1 one_document"}},
+		"snapshots":     {"snapshots: {keep: 0, maxBytes: -1}\n", []string{"1:32 too_small"}},
 		"a good window": {"windows: [{cron: '0 2 * * mon-fri', duration: 4h, timezone: Europe/Berlin}]\n", []string{"1:1 no_effect_yet"}},
 	} {
 		t.Run(name, func(t *testing.T) {

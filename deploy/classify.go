@@ -106,6 +106,11 @@ func classify(err error) (Action, string, string) {
 		return Failed, "Busy", "another process holds the database; it is tried again"
 	case errors.Is(err, database.ErrCorrupt), errors.Is(err, database.ErrNotADB):
 		return Failed, "Corrupt", "restore the file from a backup"
+	case errors.Is(err, apply.ErrRestless):
+		return Failed, "SnapshotFailed", "let whoever writes to the database all the time pause; it is tried again"
+	case errors.Is(err, apply.ErrSnapshot):
+		return Failed, "SnapshotFailed",
+			"make room for it, and let the reconciler's user write to the snapshots directory; without a snapshot nothing is deployed"
 	case errors.Is(err, database.ErrPermission), errors.Is(err, database.ErrReadOnly):
 		return Failed, "PermissionDenied", "let the reconciler's user read and write the file and its directory"
 	case errors.Is(err, database.ErrFull):

@@ -22,11 +22,14 @@ import (
 
 // Config is what a Deployer works with.
 type Config struct {
-	Store    *state.Store     // nil: plans are kept in memory alone, and nothing is deployed
-	ReadOnly bool             // plans are read from Store and not added to it
-	By       Doer             // who the events of deployments name
-	Now      func() time.Time // default time.Now
-	Log      *slog.Logger     // default: nothing
+	Store    *state.Store // nil: plans are kept in memory alone, and nothing is deployed
+	ReadOnly bool         // plans are read from Store and not added to it
+	By       Doer         // who the events of deployments name
+	// Snapshots is where copies of databases are kept that a Request asks for;
+	// the zero value keeps none.
+	Snapshots Snapshots
+	Now       func() time.Time // default time.Now
+	Log       *slog.Logger     // default: nothing
 }
 
 // Deployer plans and runs deployments. It is used by many goroutines at once,
@@ -38,6 +41,7 @@ type Deployer struct {
 	log     *slog.Logger
 	planner planner
 	bundles bundles
+	keeper  keeper
 }
 
 // New returns a Deployer.
@@ -51,6 +55,7 @@ func New(c Config) *Deployer {
 	return &Deployer{
 		store: c.Store, by: c.By, now: c.Now, log: c.Log,
 		planner: planner{store: c.Store, readOnly: c.ReadOnly}, bundles: bundles{store: c.Store},
+		keeper: keeper{Snapshots: c.Snapshots, log: c.Log},
 	}
 }
 
@@ -67,6 +72,9 @@ type Request struct {
 	// LastDeployment is the tenant's newest deployment that state is known to
 	// have as ready; empty makes the Deployer ask.
 	LastDeployment string
+	// Snapshots says whether the database is copied before a plan that puts its
+	// rows at stake.
+	Snapshots SnapshotPolicy
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
@@ -263,10 +271,18 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 		result.Assessment = result.failed(err)
 		return result
 	}
+	snapshot, err := d.keeper.prepare(ctx, conn, r, result.Assessment, record.ID)
+	if err != nil {
+		result.Assessment = result.failed(err)
+		return result
+	}
+	defer func() {
+		d.keeper.release(snapshot, r.Snapshots, protocol.TenantID(r.Owner.Tenant), result.Changed)
+	}()
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Undo: r.back.entries(), BackTo: r.back.name(),
+		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot,
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)

@@ -18,13 +18,14 @@ import (
 )
 
 // PipelineConfig is what a Pipeline works with. All of it is required but
-// Policy.
+// Policy and Snapshots.
 type PipelineConfig struct {
 	Deployer    *Deployer // with a Store
 	Tenants     tenants
 	Fleet       string // that the tenants' databases belong to
 	Environment string // prod, dev or test: seed sets for others are left out
 	Policy      Policy // drift is always healed: the caller has seen the plan
+	Snapshots   SnapshotPolicy
 }
 
 // tenants opens the databases of tenants.
@@ -157,7 +158,7 @@ func (p *Pipeline) execution(done Result, start time.Time) protocol.DeployExecut
 func (p *Pipeline) request(tenant protocol.TenantID, desired *bundle.Desired) Request {
 	return Request{
 		Owner:   p.owner(tenant),
-		Desired: desired, Policy: p.config.Policy, Subject: "bundle " + desired.Bundle.Manifest.Version,
+		Desired: desired, Policy: p.config.Policy, Snapshots: p.config.Snapshots, Subject: "bundle " + desired.Bundle.Manifest.Version,
 	}
 }
 

@@ -25,6 +25,8 @@ type RollbackRequest struct {
 	Tenant protocol.TenantID
 	To     string // id of the deployment to go back to, or its beginning; empty for the one before the newest
 	Author string // who wants it
+	// Snapshots says whether the database is copied first, as for a Request.
+	Snapshots SnapshotPolicy
 	// Before is told which bundles the rollback leaves before it does so: they
 	// must not come back by themselves. May be nil.
 	Before func(bundles []string) error
@@ -65,7 +67,7 @@ func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackR
 			return fail(err)
 		}
 	}
-	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author})
+	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots})
 }
 
 // left lists the bundles of undone deployments, without the one that is there
@@ -86,6 +88,9 @@ func LeftBehind(journal []apply.Entry) []string {
 	last := len(journal) - 1
 	if last < 0 || journal[last].BackTo == "" {
 		return nil
+	}
+	if _, restored := journal[last].Restored(); restored {
+		return nil // what came after the snapshot is not in this journal
 	}
 	at := slices.IndexFunc(journal, func(e apply.Entry) bool { return e.Deployment == journal[last].BackTo })
 	return left(journal[last].Bundle, journal[at+1:last])
@@ -244,5 +249,7 @@ func (p *Pipeline) rollback(ctx context.Context, conn database.Conn, tenant prot
 	case at < last:
 		return fmt.Errorf("%w: roll back %s first, or deploy the earlier bundle", protocol.ErrNotNewest, journal[last].Deployment)
 	}
-	return p.config.Deployer.rollback(ctx, conn, journal, at-1, Request{Owner: p.owner(tenant), Policy: p.config.Policy}).Err
+	return p.config.Deployer.rollback(ctx, conn, journal, at-1, Request{
+		Owner: p.owner(tenant), Policy: p.config.Policy, Snapshots: p.config.Snapshots,
+	}).Err
 }

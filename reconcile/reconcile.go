@@ -35,8 +35,11 @@ type Config struct {
 	// MaxConcurrent bounds how many tenants are worked on at a time, below
 	// what fleet.yaml says; 0 leaves it at that.
 	MaxConcurrent int
-	Now           func() time.Time
-	Log           *slog.Logger
+	// Snapshots is where databases are copied to before rows are put at stake,
+	// as fleet.yaml says; the zero value keeps no copies.
+	Snapshots deploy.Snapshots
+	Now       func() time.Time
+	Log       *slog.Logger
 	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
 	// May be nil.
 	OnTenant func(Tenant)
@@ -75,7 +78,7 @@ func New(c Config) *Reconciler {
 	}
 	return &Reconciler{
 		Config:   c,
-		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, By: c.By, Now: c.Now, Log: c.Log}),
+		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, By: c.By, Snapshots: c.Snapshots, Now: c.Now, Log: c.Log}),
 		cache:    bundle.NewCache(),
 		retries:  retries{now: c.Now},
 		noticed:  make(chan struct{}, 1),

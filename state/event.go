@@ -36,6 +36,7 @@ const (
 	EventHeld        = "held"
 	EventReleased    = "released"
 	EventHoldExpired = "hold_expired"
+	EventRestored    = "restored" // a database, from a snapshot
 )
 
 func (e *Event) columns() []column {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -17,9 +18,10 @@ import (
 // the daemon, asked through the socket, and in a command that has the data
 // directory to itself.
 type control struct {
-	store  *state.Store
-	now    func() time.Time
-	notice func(context.Context) error // tells the daemon's loop; nil where there is none
+	store     *state.Store
+	now       func() time.Time
+	snapshots deploy.Snapshots
+	notice    func(context.Context) error // tells the daemon's loop; nil where there is none
 }
 
 // changed makes a change count at once, also when who asked for it has left.
@@ -83,5 +85,5 @@ func alone[Q, A any](ctx context.Context, c *cli, q Q, do func(*control, context
 		return answer, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return do(&control{store: store, now: time.Now}, ctx, q)
+	return do(&control{store: store, now: time.Now, snapshots: c.snapshots()}, ctx, q)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/state"
 )
@@ -17,6 +18,11 @@ func (c *cli) needData() error {
 		return usagef("--data is missing: give the data directory")
 	}
 	return nil
+}
+
+// snapshots are the copies of databases in a data directory.
+func (c *cli) snapshots() deploy.Snapshots {
+	return deploy.Snapshots{Dir: filepath.Join(c.settings.Data, "snapshots")}
 }
 
 func (c *cli) statePath() string { return filepath.Join(c.settings.Data, "state.db") }

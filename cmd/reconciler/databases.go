@@ -10,7 +10,6 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
-	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/tenantrouter"
@@ -86,7 +85,7 @@ func (f tenantFile) hear(ctx context.Context, check bool) (t testimony, err erro
 	}
 	defer conn.Close()
 	if check {
-		if err := quickCheck(ctx, conn); err != nil {
+		if err := libsql.QuickCheck(ctx, conn); err != nil {
 			return t, err
 		}
 	}
@@ -100,17 +99,4 @@ func (f tenantFile) hear(ctx context.Context, check bool) (t testimony, err erro
 		return t, fmt.Errorf("%w: it is tenant %q of fleet %q", apply.ErrOwnedElsewhere, owner, t.Record.Owner.Fleet)
 	}
 	return t, nil
-}
-
-// quickCheck reads every page of a database: PRAGMA quick_check, one finding
-// of which is enough. It gives an error matching database.ErrCorrupt.
-func quickCheck(ctx context.Context, conn database.Conn) error {
-	rows, err := conn.Query(ctx, "PRAGMA quick_check(1)")
-	if err != nil {
-		return err
-	}
-	if finding := rows.Values[0][0]; finding != "ok" {
-		return fmt.Errorf("%w: %v", database.ErrCorrupt, finding)
-	}
-	return nil
 }

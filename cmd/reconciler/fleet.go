@@ -61,6 +61,7 @@ func (c *cli) openFleetToLook(ctx context.Context) (*workplace, error) {
 
 // open opens what both need: the repository and the way to the databases.
 func (w *workplace) open(ctx context.Context, c *cli) (err error) {
+	w.config.Snapshots = c.snapshots()
 	w.config.Log, w.config.Poll = c.logger(), c.settings.Poll.Duration()
 	if c.settings.MaxConcurrent != nil {
 		w.config.MaxConcurrent = *c.settings.MaxConcurrent

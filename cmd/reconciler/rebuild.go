@@ -141,7 +141,7 @@ func (c *cli) fleetIfAny(ctx context.Context) (*bundle.Fleet, error) {
 func setAsideBroken(ctx context.Context, path string) (string, error) {
 	conn, err := libsql.Open(ctx, path, libsql.Options{ReadOnly: true})
 	if err == nil {
-		err = errors.Join(quickCheck(ctx, conn), conn.Close())
+		err = errors.Join(libsql.QuickCheck(ctx, conn), conn.Close())
 	}
 	switch {
 	case err == nil, errors.Is(err, database.ErrMissing):

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
@@ -122,27 +125,24 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 	if err := needActor(q.Actor); err != nil {
 		return answer, err
 	}
-	conn, err := libsql.Open(ctx, q.Path, libsql.Options{})
-	if err != nil {
-		return answer, fmt.Errorf("open tenant %q: %w", q.Tenant, err)
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
 	var holds []state.Hold
-	d := deploy.New(deploy.Config{Store: k.store, Now: k.now, By: deploy.Doer{Actor: q.Actor, Via: viaCLI}})
-	result := d.Rollback(ctx, conn, deploy.RollbackRequest{
-		Tenant: q.Tenant, To: q.To, Author: q.Actor,
-		Before: func(bundles []string) error {
-			holds, err = k.holdBack(ctx, q, bundles)
-			return err
-		},
+	d := deploy.New(deploy.Config{Store: k.store, Now: k.now, Snapshots: k.snapshots, By: deploy.Doer{Actor: q.Actor, Via: viaCLI}})
+	result, err := onTenant(ctx, q.Path, func(conn database.Conn) deploy.Result {
+		return d.Rollback(ctx, conn, deploy.RollbackRequest{
+			Tenant: q.Tenant, To: q.To, Author: q.Actor,
+			// What fleet.yaml says is not known here. The next deployment prunes.
+			Snapshots: deploy.SnapshotPolicy{Keep: math.MaxInt, MaxBytes: math.MaxInt64},
+			Before: func(bundles []string) (err error) {
+				holds, err = k.holdBack(ctx, q, bundles)
+				return err
+			},
+		})
 	})
+	if err != nil {
+		return answer, fmt.Errorf("tenant %q: %w", q.Tenant, err)
+	}
 	if !result.Changed {
-		for _, h := range holds { // nothing was taken back, so nothing has to be held back
-			e := state.Event{Actor: q.Actor, Via: viaCLI, Kind: state.EventReleased, Reason: "the rollback failed"}
-			if _, ended := k.store.EndHold(context.WithoutCancel(ctx), h, e); ended != nil {
-				err = errors.Join(err, ended)
-			}
-		}
+		err = k.letGo(context.WithoutCancel(ctx), q, holds)
 		answer.Error = problemOf(result.Reason, result.Message, result.Next)
 		if result.Err == nil {
 			answer.Error = problemOf("NothingToDo", "the tenant is what it was at that deployment", "name an earlier one; see reconciler history")
@@ -161,6 +161,44 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 		answer.Held = append(answer.Held, holdAnswerOf(h))
 	}
 	return answer, errors.Join(k.wentBack(context.WithoutCancel(ctx), q, result), k.changed(ctx))
+}
+
+// onTenant gives f a tenant's database.
+func onTenant[T any](ctx context.Context, path string, f func(database.Conn) T) (result T, err error) {
+	conn, err := libsql.Open(ctx, path, libsql.Options{})
+	if err != nil {
+		return result, err
+	}
+	result = f(conn)
+	return result, conn.Close()
+}
+
+// letGo ends the holds of a rollback that took nothing back. The tenant's
+// journal decides that, because an error can come after the commit: what was
+// rolled back in truth stays held.
+func (k *control) letGo(ctx context.Context, q rollbackRequest, holds []state.Hold) error {
+	type answer struct {
+		journal []apply.Entry
+		err     error
+	}
+	told, err := onTenant(ctx, q.Path, func(conn database.Conn) (a answer) {
+		a.journal, a.err = apply.Journal(ctx, conn)
+		return a
+	})
+	if err := errors.Join(err, told.err); err != nil {
+		return fmt.Errorf("the holds stay, because the tenant's journal cannot be read: %w", err)
+	}
+	left := deploy.LeftBehind(told.journal)
+	for _, h := range holds {
+		if slices.Contains(left, h.Bundle) {
+			continue
+		}
+		e := state.Event{Actor: q.Actor, Via: viaCLI, Kind: state.EventReleased, Reason: "the rollback took nothing back"}
+		if _, ended := k.store.EndHold(ctx, h, e); ended != nil {
+			err = errors.Join(err, ended)
+		}
+	}
+	return err
 }
 
 // holdBack keeps the bundles that a rollback leaves from being deployed to the

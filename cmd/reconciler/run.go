@@ -57,7 +57,9 @@ func (c *cli) run(ctx context.Context) (err error) {
 	w.config.AcceptRewrite = c.acceptRewrite
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
 	loop := reconcile.New(w.config)
-	commands, err := serve(c.settings.Data, &control{store: w.config.Store, now: time.Now, notice: loop.Notice}, log)
+	commands, err := serve(c.settings.Data, &control{
+		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice,
+	}, log)
 	if err != nil {
 		return err
 	}

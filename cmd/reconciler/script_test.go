@@ -141,6 +141,7 @@ var masks = []struct {
 	{regexp.MustCompile(`("?[a-zA-Z]*(Ms|_ms)"?: )[0-9.]+`), "${1}MS"},
 	{regexp.MustCompile(`"statementMs": \[[^\]]*\]`), `"statementMs": MS`},
 	{regexp.MustCompile(`\b[0-9.]+(µs|ms|s)\b`), "DURATION"},
+	{regexp.MustCompile(`\b[0-9]+ KiB\b|("sizeBytes": )[0-9]+`), "${1}SIZE"},
 }
 
 // masked copies a file with everything masked that differs from run to run.

@@ -8,6 +8,7 @@
 
 typedef struct sqlite3 sqlite3;
 typedef struct sqlite3_stmt sqlite3_stmt;
+typedef struct sqlite3_backup sqlite3_backup;
 typedef int64_t sqlite3_int64;
 typedef uint64_t sqlite3_uint64;
 
@@ -21,7 +22,15 @@ ENGINE int sqlite3_get_autocommit(sqlite3 *db);
 ENGINE sqlite3_int64 sqlite3_changes64(sqlite3 *db);
 ENGINE sqlite3_int64 sqlite3_total_changes64(sqlite3 *db);
 
+ENGINE int sqlite3_file_control(sqlite3 *db, const char *schema, int op, void *arg);
+
+ENGINE sqlite3_backup *sqlite3_backup_init(sqlite3 *to, const char *schema, sqlite3 *from, const char *from_schema);
+ENGINE int sqlite3_backup_step(sqlite3_backup *backup, int pages);
+ENGINE int sqlite3_backup_finish(sqlite3_backup *backup);
+
+ENGINE int sqlite3_errcode(sqlite3 *db);
 ENGINE const char *sqlite3_errmsg(sqlite3 *db);
+ENGINE const char *sqlite3_errstr(int code);
 ENGINE int sqlite3_system_errno(sqlite3 *db);
 
 ENGINE int sqlite3_prepare_v2(sqlite3 *db, const char *sql, int size, sqlite3_stmt **stmt, const char **tail);
@@ -53,6 +62,17 @@ static inline int engine_prepare(sqlite3 *db, const char *sql, int size, sqlite3
 	int result = sqlite3_prepare_v2(db, sql, size, stmt, &tail);
 	*end = (int)(tail - sql);
 	return result;
+}
+
+// engine_overwrite begins to give one database the content of another.
+static inline sqlite3_backup *engine_overwrite(sqlite3 *to, sqlite3 *from) {
+	return sqlite3_backup_init(to, "main", from, "main");
+}
+
+// engine_data_version counts the changes that a connection has seen; 35 is
+// SQLITE_FCNTL_DATA_VERSION.
+static inline int engine_data_version(sqlite3 *db, unsigned int *version) {
+	return sqlite3_file_control(db, "main", 35, version);
 }
 
 // The database copies what is bound here before these return; -1 is

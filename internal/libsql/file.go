@@ -57,7 +57,7 @@ func tryClaim(path string, create bool) (claim, <-chan struct{}, error) {
 	defer claimed.Unlock()
 	c, err := identify(path)
 	if create && errors.Is(err, database.ErrMissing) {
-		if err := makeFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := makeFile(path, 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
 			return claim{}, nil, systemFault(err)
 		}
 		c, err = identify(path)
@@ -100,8 +100,8 @@ func kind(info fs.FileInfo) string {
 	return "special file"
 }
 
-func makeFile(path string) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+func makeFile(path string, mode fs.FileMode) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ const (
 	holderPath = "LIBSQL_HOLDER_PATH"
 	holderSQL  = "LIBSQL_HOLDER_SQL" // one statement a line
 	holderWAL  = "LIBSQL_HOLDER_WAL"
+	holderThen = "LIBSQL_HOLDER_THEN" // the same, before it ends
 )
 
 // TestMain lets this binary be another process that holds a database.
@@ -93,6 +94,11 @@ func hold(path string) error {
 	}
 	fmt.Println("holding")
 	_, _ = os.Stdin.Read(make([]byte, 1)) // the end of input is what it waits for
+	for sql := range strings.Lines(os.Getenv(holderThen)) {
+		if _, err := c.Exec(context.Background(), sql); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
 	return c.Close()
 }
 

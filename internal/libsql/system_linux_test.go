@@ -113,6 +113,33 @@ func TestFileSystems(t *testing.T) {
 	}
 }
 
+// TestCopyToAFullDisk needs the right to mount, as TestFileSystems does.
+func TestCopyToAFullDisk(t *testing.T) {
+	if !inChild(t, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}, func(*testing.T) {}) {
+		return
+	}
+	dir := t.TempDir()
+	private := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
+	if err := errors.Join(private, syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m")); err != nil {
+		t.Skipf("mount a file system: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	c := open(t, file(t), created)
+	exec1(t, c, "CREATE TABLE t (a)")
+	exec1(t, c, "INSERT INTO t VALUES (randomblob(2000000))")
+	if err := libsql.Copy(t.Context(), c, filepath.Join(dir, "copy"), 0o600); !errors.Is(err, database.ErrFull) {
+		t.Errorf("got %v, want ErrFull", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("got %v and error %v, want nothing left behind", left, err)
+	}
+	answers(t, c, "SELECT length(a) FROM t", []any{int64(2000000)})
+}
+
 // TestFileSizeLimit is a full disk to which the system gives another number.
 func TestFileSizeLimit(t *testing.T) {
 	limit := func(t *testing.T) {
