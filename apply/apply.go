@@ -91,8 +91,8 @@ func (r *runner) commit(ctx context.Context) error {
 		return errorsJoin(fmt.Errorf("before commit: %w", err), rollback)
 	}
 	if _, err := r.conn.Exec(context.WithoutCancel(ctx), "COMMIT"); err != nil {
-		r.uncertain = true
-		_, _ = r.conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		_, rollback := r.conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+		r.uncertain = rollback != nil // there is nothing to roll back, or no answer
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
