@@ -234,3 +234,25 @@ func (x *tenant) record() apply.Record {
 	}
 	return seen.Record
 }
+
+func TestKeepsSaysWhatIsRetired(t *testing.T) {
+	x := newTenant(t)
+	x.mustDeploy(`{"account": {"fields": {"name": {"type": "text"}, "code": {"type": "text"}}}, "old": {"fields": {"name": {"type": "text"}}}}`)
+	x.exec(`INSERT INTO account (id, name, code) VALUES ('a1', 'Acme', 'ÄB'), ('a2', 'Beta', NULL)`, `INSERT INTO old (id, name) VALUES ('o1', 'one')`)
+	x.mustDeploy(`{"account": {"fields": {"name": {"type": "text"}}}}`)
+	conn := x.open()
+	defer conn.Close()
+	kept, err := apply.Keeps(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(kept) != 2 {
+		t.Fatalf("got %+v, want a column and a table", kept)
+	}
+	if c := kept[0]; c.Name != "_retired_1_code" || c.Was != "account.code" || c.Rows != 1 || c.Bytes != 3 || c.Deployment != "d002" {
+		t.Errorf("got %+v for the column", c)
+	}
+	if o := kept[1]; o.Name != "_retired_2_old" || o.Was != "old" || o.Rows != 1 || o.Bytes < int64(len("o1one")) {
+		t.Errorf("got %+v for the table", o)
+	}
+}

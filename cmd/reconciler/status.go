@@ -19,7 +19,8 @@ func statusCommand(c *cli) *cobra.Command {
 		Long: `Say how every tenant was at the last pass: whether it equals git (sync), how it
 is (health), and for each word that is not good the reason and the next step.
 
-It reads DIR/state.db alone, and works while the daemon runs.`,
+It reads DIR/state.db alone, and for one tenant also what is retired in its
+database. It works while the daemon runs.`,
 		Example: `  reconciler status --data ./data
   reconciler status --data ./data acme
   reconciler status --data ./data -o json | jq -r '.tenants[] | select(.error) | .tenant'`,
@@ -33,6 +34,10 @@ It reads DIR/state.db alone, and works while the daemon runs.`,
 			answer, err := statusOf(ctx, store, args)
 			if err != nil {
 				return err
+			}
+			if len(args) > 0 {
+				one := &answer.Tenants[0]
+				one.Retired = c.retiredOf(ctx, one.Tenant, one.purgeAt)
 			}
 			return c.print(answer, answer.people)
 		}),
@@ -59,7 +64,11 @@ type tenantStatus struct {
 	BundleDigest    *string           `json:"bundleDigest"` // of the bundle that is applied
 	DeploymentID    *string           `json:"deploymentId"`
 	ObservedAt      *stamp            `json:"observedAt"`
+	PurgeAt         *stamp            `json:"purgeAt"` // when the first thing that is retired is due
+	Retired         []retiredAnswer   `json:"retired"` // of the tenant that was asked for; null for others
 	Error           *problem          `json:"error"`
+
+	purgeAt time.Time
 }
 
 // statusOf reads the status of all tenants, or of those named.
@@ -101,7 +110,7 @@ func tenantStatusOf(o state.Observed) tenantStatus {
 		Tenant: o.Tenant, Plan: optional(o.Plan), Sync: o.Sync, Health: o.Health,
 		Revision: optional(o.Revision), AppliedRevision: optional(o.AppliedRevision),
 		BundleDigest: optional(o.BundleDigest), DeploymentID: optional(o.Deployment),
-		ObservedAt: stampOf(o.ObservedAt), Error: problemOf(o.Reason, o.Message, o.Next),
+		ObservedAt: stampOf(o.ObservedAt), PurgeAt: stampOf(o.PurgeAt), purgeAt: o.PurgeAt, Error: problemOf(o.Reason, o.Message, o.Next),
 	}
 }
 
@@ -127,6 +136,10 @@ func (a statusAnswer) people(p *page) {
 		p.holds(a.Holds)
 	}
 	for _, t := range a.Tenants {
+		if len(t.Retired) > 0 {
+			p.line("")
+			p.retired(t.Retired)
+		}
 		if t.Error != nil {
 			p.line("")
 			p.problem(string(t.Tenant), t.Error)
