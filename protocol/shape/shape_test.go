@@ -274,6 +274,10 @@ func TestNumbersOfGo(t *testing.T) {
 		if got, report := shape.Parse[line](value, shape.Strict); report.Err() != nil || got.Low != 2 {
 			t.Errorf("%T: got %v, %v", number, got.Low, report.Err())
 		}
+		_, report := shape.Parse[line](map[string]any{"low": 1, "high": 1, "lines": number}, shape.Strict)
+		if got, want := report.Err().Error(), "lines: must be a list, not a number"; got != want {
+			t.Errorf("%T: got %q, want %q", number, got, want)
+		}
 	}
 }
 
