@@ -1,8 +1,10 @@
 package protocol_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -71,6 +73,29 @@ func TestVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log("\n" + table.String())
+}
+
+// TestPublished parses cases that come with the project, one a line. They were
+// generated at random and run through the published schemas: version 4.0.1,
+// without the keys that it adds to 3.0.9, under zod 4.3.6.
+func TestPublished(t *testing.T) {
+	data, err := os.ReadFile("testdata/published.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, line := range bytes.Split(bytes.TrimSpace(data), []byte("\n")) {
+		var v vector
+		if err := json.Unmarshal(line, &v); err != nil {
+			t.Fatalf("line %d: %v", n+1, err)
+		}
+		s, ok := protocol.ShapeOf(v.Schema)
+		if !ok {
+			t.Fatalf("line %d: there is no shape %s", n+1, v.Schema)
+		}
+		if err := check(t, s, v); err != "" {
+			t.Errorf("line %d, %s: %s", n+1, v.Schema, err)
+		}
+	}
 }
 
 // check runs one case and says what differs.

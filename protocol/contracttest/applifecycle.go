@@ -32,10 +32,12 @@ func AppLifecycle(t *testing.T, open func(testing.TB) AppLifecycleFixture) {
 	}{
 		{"an app that fits is compatible", compatible},
 		{"each kind of obstacle has its category", incompatible},
+		{"all obstacles are named at once", allObstacles},
 		{"checking changes nothing", checkingChangesNothing},
 		{"an installed app has its tables and seed records", install},
 		{"an app that does not fit is not installed", installIncompatible},
 		{"an upgrade adds and keeps rows", upgrade},
+		{"an upgrade that does not fit changes nothing", upgradeIncompatible},
 		{"an app that is not installed is not upgraded", upgradeUnknown},
 		{"uninstalling keeps the tables", uninstall},
 		{"uninstalling drops the tables when told to", uninstallDropping},
@@ -77,19 +79,28 @@ func (f AppLifecycleFixture) wantTable(t testing.TB, object string, want bool) {
 }
 
 func compatible(t *testing.T, f AppLifecycleFixture) {
-	if got := f.check(t, app("crm", "account")); !got.Compatible || len(got.Issues) > 0 {
+	f.install(t, app("crm", "account"))
+	fits := app("sales", objects(f.MaxObjects-1)...)
+	fits.MinKernelVersion, fits.Dependencies = "0.0.1", []string{"crm"}
+	if got := f.check(t, fits); !got.Compatible || len(got.Issues) > 0 {
 		t.Errorf("got %+v, want a compatible app without issues", got)
 	}
 }
 
+// objects are the names of n objects.
+func objects(n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprintf("object_%d", i))
+	}
+	return names
+}
+
 func incompatible(t *testing.T, f AppLifecycleFixture) {
 	f.install(t, app("crm", "account"))
-	tooNew, dependent, large := app("a", "one"), app("c", "one"), app("d")
+	tooNew, dependent := app("a", "one"), app("c", "one")
 	tooNew.MinKernelVersion = "999.0.0"
-	dependent.Dependencies = []string{"nobody"}
-	for i := range f.MaxObjects + 1 {
-		large.Objects = append(large.Objects, fmt.Sprintf("object_%d", i))
-	}
+	dependent.Dependencies = []string{"crm", "nobody"}
+	large := app("d", objects(f.MaxObjects)...) // beside the account of crm
 	for category, app := range map[protocol.AppCategory]protocol.AppManifest{
 		protocol.CategoryKernelVersion:     tooNew,
 		protocol.CategoryObjectConflict:    app("b", "account"),
@@ -103,6 +114,22 @@ func incompatible(t *testing.T, f AppLifecycleFixture) {
 		if got.Compatible || !found || len(got.Issues) != 1 {
 			t.Errorf("got %+v, want %s alone", got, category)
 		}
+	}
+}
+
+func allObstacles(t *testing.T, f AppLifecycleFixture) {
+	f.install(t, app("crm", "account"))
+	bad := app("bad", append(objects(f.MaxObjects), "account")...)
+	bad.MinKernelVersion, bad.Dependencies = "999.0.0", []string{"nobody"}
+	got := f.check(t, bad)
+	var categories []string
+	for _, issue := range got.Issues {
+		categories = append(categories, string(issue.Category))
+	}
+	slices.Sort(categories)
+	wantList(t, "categories", slices.Compact(categories), "dependency_missing", "kernel_version", "object_conflict", "quota_exceeded")
+	if got.Compatible {
+		t.Error("the app is compatible all the same")
 	}
 }
 
@@ -154,6 +181,24 @@ func upgrade(t *testing.T, f AppLifecycleFixture) {
 	}
 	wantList(t, "rows", f.Names(t, "account"), "mine")
 	f.wantTable(t, "contact", true)
+	if !must(f.Service.UninstallApp(t.Context(), f.Tenant, "crm", true))(t) {
+		t.Error("the app was not uninstalled")
+	}
+	f.wantTable(t, "contact", false) // it is the newer manifest that is installed
+}
+
+func upgradeIncompatible(t *testing.T, f AppLifecycleFixture) {
+	f.install(t, app("crm", "account"))
+	f.Insert(t, "account", "mine")
+	next := app("crm", "account", "contact")
+	next.Version, next.MinKernelVersion = "1.1.0", "999.0.0"
+	f.Publish(t, next)
+	got := must(f.Service.UpgradeApp(t.Context(), f.Tenant, next))(t)
+	if got.Success || got.Error == "" || got.AppID != "crm" {
+		t.Errorf("got %+v, want crm refused with an error", got)
+	}
+	wantList(t, "rows", f.Names(t, "account"), "mine")
+	f.wantTable(t, "contact", false)
 }
 
 func upgradeUnknown(t *testing.T, f AppLifecycleFixture) {

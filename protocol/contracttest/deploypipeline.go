@@ -47,11 +47,13 @@ func DeployPipeline(t *testing.T, open func(testing.TB) DeployPipelineFixture) {
 		{"a plan may travel as JSON", planAsJSON},
 		{"a plan that was not made here is refused", unknownPlan},
 		{"a stale plan is refused and changes nothing", stalePlan},
+		{"a plan from before a rollback is stale", stalePlanOfRollback},
 		{"a plan is run once", planRunOnce},
 		{"a failing statement undoes the ones before it", failingStatement},
 		{"rollback brings back the metadata and keeps older rows", rollback},
 		{"rollback of the first deployment leaves nothing", rollbackFirst},
 		{"what was rolled back can be deployed again", deployAgain},
+		{"a deployment is rolled back once", rollbackOnce},
 		{"a deployment that is not the newest stays", rollbackOlder},
 		{"a deployment that never was cannot be rolled back", rollbackUnknown},
 	} {
@@ -274,6 +276,18 @@ func stalePlan(t *testing.T, p pipeline) {
 	p.deploy(t, firstBundle)
 }
 
+func stalePlanOfRollback(t *testing.T, p pipeline) {
+	p.deploy(t, firstBundle)
+	second := p.deploy(t, secondBundle)
+	plan := p.plan(t, thirdBundle) // metadata alone, beside what the second has
+	if err := p.Service.RollbackDeployment(t.Context(), p.Tenant, second); err != nil {
+		t.Fatal(err)
+	}
+	_, err := p.Service.ExecuteDeployment(t.Context(), p.Tenant, plan)
+	wantError(t, err, protocol.ErrStalePlan)
+	p.wantFirst(t)
+}
+
 func planRunOnce(t *testing.T, p pipeline) {
 	plan := p.plan(t, firstBundle)
 	p.execute(t, plan)
@@ -287,7 +301,7 @@ func failingStatement(t *testing.T, p pipeline) {
 	for i, statement := range plan.Statements {
 		p.Fail(t, statement.SQL)
 		got := p.execute(t, plan)
-		if got.Status != protocol.DeployFailed || got.Error == "" {
+		if got.Status != protocol.DeployFailed || got.Error == "" || got.StatementsExecuted > i {
 			t.Errorf("statement %d: got %+v, want a deployment that failed", i, got)
 		}
 		p.wantUntouched(t)
@@ -325,6 +339,18 @@ func deployAgain(t *testing.T, p pipeline) {
 	p.deploy(t, secondBundle)
 	wantList(t, "rows", p.Values(t, "task", "title"), "seeded")
 	wantList(t, "metadata", p.Registered(t), "object label", "object task", "permission reader")
+}
+
+func rollbackOnce(t *testing.T, p pipeline) {
+	p.deploy(t, firstBundle)
+	second := p.deploy(t, secondBundle)
+	if err := p.Service.RollbackDeployment(t.Context(), p.Tenant, second); err != nil {
+		t.Fatal(err)
+	}
+	if p.Service.RollbackDeployment(t.Context(), p.Tenant, second) == nil {
+		t.Error("the deployment was rolled back twice")
+	}
+	p.wantFirst(t)
 }
 
 func rollbackOlder(t *testing.T, p pipeline) {

@@ -30,16 +30,21 @@ func Provisioning(t *testing.T, open func(testing.TB) ProvisioningFixture) {
 		{"a suspended tenant cannot be written to", suspend},
 		{"a resumed tenant works again", resume},
 		{"a destroyed tenant is gone, or on its way", destroy},
+		{"a request for a suspended tenant leaves it suspended", provisionSuspended},
 		{"another plan brings its quotas", migratePlan},
+		{"another plan leaves a suspended tenant suspended", migrateSuspended},
 		{"a tenant that is not known is an error", provisionUnknown},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
 }
 
-var acme = protocol.TenantProvisioningRequest{
-	OrgID: "acme", Plan: protocol.PlanPro, Region: protocol.RegionEUWest, DisplayName: "Acme", AdminEmail: "ada@acme.example",
-}
+var (
+	acme = protocol.TenantProvisioningRequest{
+		OrgID: "acme", Plan: protocol.PlanPro, Region: protocol.RegionEUWest, DisplayName: "Acme", AdminEmail: "ada@acme.example",
+	}
+	beta = protocol.TenantProvisioningRequest{OrgID: "beta"}
+)
 
 func (f ProvisioningFixture) provision(t testing.TB, r protocol.TenantProvisioningRequest) protocol.TenantProvisioningResult {
 	t.Helper()
@@ -91,8 +96,20 @@ func provisionAgain(t *testing.T, f ProvisioningFixture) {
 	if again.TenantID != first.TenantID || again.ConnectionURL != first.ConnectionURL || again.Status != protocol.TenantActive {
 		t.Errorf("got %+v, want the tenant of before, %+v", again, first)
 	}
-	if other := f.provision(t, protocol.TenantProvisioningRequest{OrgID: "beta"}); other.TenantID == first.TenantID {
-		t.Error("two organisations share a tenant")
+	if other := f.provision(t, beta); other.TenantID == first.TenantID || other.ConnectionURL == first.ConnectionURL {
+		t.Errorf("got %+v for another organisation, want another tenant and database", other)
+	}
+}
+
+func provisionSuspended(t *testing.T, f ProvisioningFixture) {
+	tenant := f.provision(t, acme).TenantID
+	f.want(t, f.Service.SuspendTenant(t.Context(), tenant), tenant, protocol.TenantSuspended)
+	if again := f.provision(t, acme); again.TenantID != tenant || again.Status != protocol.TenantSuspended {
+		t.Errorf("got %+v, want the suspended tenant %q", again, tenant)
+	}
+	f.want(t, nil, tenant, protocol.TenantSuspended)
+	if f.Write(t, tenant) == nil {
+		t.Error("the tenant can be written to again")
 	}
 }
 
@@ -103,7 +120,7 @@ func provisionNobody(t *testing.T, f ProvisioningFixture) {
 }
 
 func suspend(t *testing.T, f ProvisioningFixture) {
-	tenant, other := f.provision(t, acme).TenantID, f.provision(t, protocol.TenantProvisioningRequest{OrgID: "beta"}).TenantID
+	tenant, other := f.provision(t, acme).TenantID, f.provision(t, beta).TenantID
 	for range 2 { // a second time changes nothing
 		f.want(t, f.Service.SuspendTenant(t.Context(), tenant), tenant, protocol.TenantSuspended)
 	}
@@ -127,9 +144,12 @@ func resume(t *testing.T, f ProvisioningFixture) {
 }
 
 func destroy(t *testing.T, f ProvisioningFixture) {
-	tenant := f.provision(t, acme).TenantID
+	tenant, other := f.provision(t, acme).TenantID, f.provision(t, beta).TenantID
 	if err := f.Service.DestroyTenant(t.Context(), tenant); err != nil {
 		t.Fatal(err)
+	}
+	if err := f.Service.DestroyTenant(t.Context(), tenant); err != nil { // so is the second time
+		wantError(t, err, protocol.ErrUnknownTenant)
 	}
 	if status, err := f.Service.TenantStatus(t.Context(), tenant); err != nil {
 		wantError(t, err, protocol.ErrUnknownTenant)
@@ -139,16 +159,35 @@ func destroy(t *testing.T, f ProvisioningFixture) {
 	if f.Write(t, tenant) == nil {
 		t.Error("the tenant can still be written to")
 	}
+	f.want(t, nil, other, protocol.TenantActive)
+	if err := f.Write(t, other); err != nil {
+		t.Errorf("another tenant was destroyed with it: %v", err)
+	}
+}
+
+func migrateSuspended(t *testing.T, f ProvisioningFixture) {
+	tenant := f.provision(t, acme).TenantID
+	f.want(t, f.Service.SuspendTenant(t.Context(), tenant), tenant, protocol.TenantSuspended)
+	f.want(t, f.Service.MigrateTenantPlan(t.Context(), tenant, protocol.PlanFree), tenant, protocol.TenantSuspended)
+	if got := f.Plan(t, tenant); got != protocol.PlanFree {
+		t.Errorf("got plan %q, want free", got)
+	}
 }
 
 func migratePlan(t *testing.T, f ProvisioningFixture) {
-	tenant := f.provision(t, acme).TenantID
+	tenant, other := f.provision(t, acme).TenantID, f.provision(t, beta).TenantID
 	f.want(t, f.Service.MigrateTenantPlan(t.Context(), tenant, protocol.PlanEnterprise), tenant, protocol.TenantActive)
 	if got := f.Plan(t, tenant); got != protocol.PlanEnterprise {
 		t.Errorf("got plan %q, want enterprise", got)
 	}
+	if got := f.Plan(t, other); got != protocol.PlanFree {
+		t.Errorf("got plan %q of another tenant, want free", got)
+	}
 	if err := f.Service.MigrateTenantPlan(t.Context(), tenant, "gold"); err == nil {
 		t.Error("a plan that does not exist was accepted")
+	}
+	if got := f.Plan(t, tenant); got != protocol.PlanEnterprise {
+		t.Errorf("got plan %q, want enterprise still", got)
 	}
 }
 

@@ -25,6 +25,7 @@ func SchemaDiff(t *testing.T, open func(testing.TB) SchemaDiffFixture) {
 		{"a new object is one change and breaks nothing", diffNewObject},
 		{"applied migrations leave no difference", diffApplied},
 		{"a field that goes is a breaking change", diffRemovedField},
+		{"a broken definition is an error", diffBroken},
 		{"a failing statement undoes the ones before it", applyFailing},
 		{"a dialect that is not served is an error", unknownDialect},
 	} {
@@ -39,12 +40,31 @@ func (f SchemaDiffFixture) introspect(t testing.TB) protocol.IntrospectedSchema 
 
 func (f SchemaDiffFixture) diff(t testing.TB, objects ...map[string]any) protocol.DeployDiff {
 	t.Helper()
-	return must(f.Service.Diff(f.introspect(t), objects))(t)
+	diff := must(f.Service.Diff(f.introspect(t), objects))(t)
+	var counted protocol.DeployDiffSummary
+	for _, change := range diff.Changes {
+		switch change.ChangeType {
+		case protocol.ChangeAdded:
+			counted.Added++
+		case protocol.ChangeModified:
+			counted.Modified++
+		case protocol.ChangeRemoved:
+			counted.Removed++
+		}
+	}
+	if diff.Summary != counted {
+		t.Errorf("got summary %+v, want %+v", diff.Summary, counted)
+	}
+	return diff
 }
 
 func (f SchemaDiffFixture) plan(t testing.TB, objects ...map[string]any) protocol.MigrationPlan {
 	t.Helper()
-	return must(f.Service.GenerateMigrations(f.diff(t, objects...), f.Dialect))(t)
+	plan := must(f.Service.GenerateMigrations(f.diff(t, objects...), f.Dialect))(t)
+	if plan.Dialect != f.Dialect {
+		t.Errorf("got a plan of dialect %q, want %q", plan.Dialect, f.Dialect)
+	}
+	return plan
 }
 
 // migrate brings the database to objects.
@@ -81,11 +101,7 @@ func diffApplied(t *testing.T, f SchemaDiffFixture) {
 	f.migrate(t, object("task", "title"))
 	f.migrate(t, object("label", "word"), object("task", "due", "title"))
 	schema := f.introspect(t)
-	var names []string
-	for _, c := range schema.Tables["task"].Columns {
-		names = append(names, c.Name)
-	}
-	if !slices.Contains(names, "title") || !slices.Contains(names, "due") || schema.Tables["label"].Name != "label" {
+	if !hasColumn(schema, "task", "title") || !hasColumn(schema, "task", "due") || schema.Tables["label"].Name != "label" {
 		t.Errorf("got %+v, want label, and task with title and due", schema)
 	}
 	again := f.diff(t, object("label", "word"), object("task", "due", "title"))
@@ -94,11 +110,28 @@ func diffApplied(t *testing.T, f SchemaDiffFixture) {
 	}
 }
 
+// hasColumn reports whether a table has a column of some type.
+func hasColumn(schema protocol.IntrospectedSchema, table, column string) bool {
+	return slices.ContainsFunc(schema.Tables[table].Columns, func(c protocol.IntrospectedColumn) bool {
+		return c.Name == column && c.Type != ""
+	})
+}
+
 func diffRemovedField(t *testing.T, f SchemaDiffFixture) {
 	f.migrate(t, object("task", "due", "title"))
 	got := f.diff(t, object("task", "title"))
 	if !got.HasBreakingChanges || got.Summary.Removed != 1 {
 		t.Errorf("got %+v, want one breaking removal", got)
+	}
+	f.migrate(t, object("task", "title"))
+	if schema := f.introspect(t); hasColumn(schema, "task", "due") || !hasColumn(schema, "task", "title") {
+		t.Errorf("got %+v, want task with title alone", schema)
+	}
+}
+
+func diffBroken(t *testing.T, f SchemaDiffFixture) {
+	if got, err := f.Service.Diff(f.introspect(t), broken().Objects); err == nil {
+		t.Errorf("got %+v, want an error", got)
 	}
 }
 
@@ -107,7 +140,7 @@ func applyFailing(t *testing.T, f SchemaDiffFixture) {
 	last := len(plan.Statements)
 	plan.Statements = append(slices.Clone(plan.Statements), protocol.MigrationStatement{SQL: "this is no statement", Order: last})
 	got := must(f.Service.ApplyMigrations(t.Context(), f.Driver, plan))(t)
-	if got.Success || got.Error == "" || got.FailedAtIndex == nil || *got.FailedAtIndex != last {
+	if got.Success || got.Error == "" || got.FailedAtIndex == nil || *got.FailedAtIndex != last || got.StatementsExecuted > last {
 		t.Errorf("got %+v, want a failure at %d", got, last)
 	}
 	if tables := f.introspect(t).Tables; len(tables) > 0 {

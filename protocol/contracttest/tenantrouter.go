@@ -68,15 +68,18 @@ func knownSession(t *testing.T, f TenantRouterFixture) {
 	if !slices.Contains(got.Region.Values(), string(got.Region)) {
 		t.Errorf("got region %q, want one of the protocol's", got.Region)
 	}
-	if f.resolve(t, other).TenantID == tenant {
-		t.Error("two sessions lead to one tenant")
+	if beside := f.resolve(t, other); beside.TenantID == tenant || beside.DBURL == got.DBURL {
+		t.Errorf("got %+v for another session, want another tenant and database", beside)
 	}
 }
 
 func unknownSession(t *testing.T, f TenantRouterFixture) {
-	got, err := f.Service.ResolveTenant(t.Context(), f.Unknown)
-	if got != nil || err != nil {
-		t.Errorf("got %+v and error %v, want neither", got, err)
+	f.Add(t, protocol.PlanFree)
+	for _, session := range []any{f.Unknown, nil} {
+		got, err := f.Service.ResolveTenant(t.Context(), session)
+		if got != nil || err != nil {
+			t.Errorf("got %+v and error %v for session %v, want neither", got, err, session)
+		}
 	}
 }
 
@@ -132,8 +135,15 @@ func evictedClient(t *testing.T, f TenantRouterFixture) {
 }
 
 func unknownClient(t *testing.T, f TenantRouterFixture) {
-	_, err := f.Service.TenantClient(t.Context(), "nobody")
-	wantError(t, err, protocol.ErrUnknownTenant)
+	tenant, _ := f.Add(t, protocol.PlanFree)
+	client := f.client(t, tenant)
+	for range f.Capacity {
+		_, err := f.Service.TenantClient(t.Context(), "nobody")
+		wantError(t, err, protocol.ErrUnknownTenant)
+	}
+	if f.client(t, tenant) != client {
+		t.Error("the client of another tenant is gone")
+	}
 }
 
 func invalidation(t *testing.T, f TenantRouterFixture) {

@@ -60,6 +60,9 @@ func createDatabase(t *testing.T, f TursoPlatformFixture) {
 	wantList(t, "databases of the group", f.names(t, f.Group), "acme")
 	wantList(t, "databases", f.names(t, ""), "acme")
 	wantList(t, "databases of another group", f.names(t, "no-such-group"))
+	if other := f.create(t, "beta"); other.DBID == got.DBID || other.Hostname == got.Hostname {
+		t.Errorf("got %+v, want another id and host than those of acme", other)
+	}
 	if again, err := f.Service.CreateDatabase(t.Context(), protocol.TursoDatabaseOptions{Name: "acme", Group: f.Group}); err == nil {
 		t.Errorf("got %+v, want an error for a name that is taken", again)
 	}
@@ -75,15 +78,25 @@ func missingDatabase(t *testing.T, f TursoPlatformFixture) {
 	if token, err := f.Service.CreateToken(t.Context(), "nothing", protocol.TokenFullAccess, ""); err == nil {
 		t.Errorf("got token %+v, want an error", token)
 	}
+	if f.Service.RevokeTokens(t.Context(), "nothing") == nil {
+		t.Error("tokens of a database that does not exist were revoked")
+	}
 }
 
 func deleteDatabase(t *testing.T, f TursoPlatformFixture) {
 	f.create(t, "acme")
 	f.create(t, "beta")
+	token := f.token(t, "acme", protocol.TokenFullAccess)
 	if err := f.Service.DeleteDatabase(t.Context(), "acme"); err != nil {
 		t.Fatal(err)
 	}
 	wantList(t, "databases", f.names(t, ""), "beta")
+	if got := must(f.Service.Database(t.Context(), "acme"))(t); got != nil {
+		t.Errorf("got %+v, want nothing", got)
+	}
+	if f.Accepts(t, "acme", token) {
+		t.Error("the token of a deleted database lets in")
+	}
 }
 
 func revokeTokens(t *testing.T, f TursoPlatformFixture) {

@@ -49,6 +49,7 @@ func (m *memoryPlatform) DeleteDatabase(_ context.Context, name string) error {
 		return errNoDatabase
 	}
 	m.databases = slices.Delete(m.databases, at, at+1)
+	delete(m.tokens, name)
 	return nil
 }
 

@@ -24,9 +24,6 @@ type rules struct {
 	one             []string
 }
 
-// bounds is the least and greatest length; nil is no bound.
-type bounds struct{ min, max *int }
-
 func parseRules(tag reflect.StructTag) (r rules, err error) {
 	for _, rule := range strings.Split(tag.Get("shape"), ",") {
 		if rule == "" {
@@ -54,7 +51,7 @@ func (r *rules) set(name, text string) (err error) {
 		r.length.max, err = count(text)
 	case "len":
 		r.length.min, err = count(text)
-		r.length.max = r.length.min
+		r.length.max, r.length.exact = r.length.min, true
 	case "items":
 		r.items.min, err = count(text)
 	case "format":

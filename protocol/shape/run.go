@@ -127,7 +127,9 @@ func kindOf(value any) string {
 		return "a list"
 	case map[string]any:
 		return "an object"
-	default:
-		return fmt.Sprintf("a %T", value)
 	}
+	if v := reflect.ValueOf(value); v.CanInt() || v.CanUint() {
+		return "a number"
+	}
+	return fmt.Sprintf("a %T", value)
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 )
 
 // free is any value, null too.
@@ -68,43 +67,6 @@ func (t *textual) parse(r *run, in any, out reflect.Value) any {
 	}
 	out.SetString(s)
 	return in
-}
-
-// check bounds the length of a text or list. It looks at whatever has a length,
-// even at an object with that key, as zod does beside the wrong type.
-func (b bounds) check(r *run, in any) {
-	if b.min == nil && b.max == nil {
-		return
-	}
-	length, ok := lengthOf(in)
-	if !ok {
-		return
-	}
-	if b.min != nil && length < float64(*b.min) {
-		r.exceed(TooSmall, "must have a length of at least %d", *b.min)
-	}
-	if b.max != nil && length > float64(*b.max) {
-		r.exceed(TooBig, "must have a length of at most %d", *b.max)
-	}
-}
-
-// lengthOf is JavaScript's in.length, and false where there is none.
-func lengthOf(in any) (float64, bool) {
-	switch in := in.(type) {
-	case string:
-		var units int
-		for _, c := range in {
-			units += utf16.RuneLen(c)
-		}
-		return float64(units), true
-	case []any:
-		return float64(len(in)), true
-	case map[string]any:
-		length, ok := in["length"]
-		number, _ := toFloat(length) // anything else counts as 0
-		return number, ok
-	}
-	return 0, false
 }
 
 // maxSafe is the greatest integer that JavaScript holds exactly, with all

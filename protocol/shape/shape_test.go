@@ -25,6 +25,7 @@ type order struct {
 	Shipping *shipping         `json:"shipping,omitempty"`
 	Target   *target           `json:"target,omitempty"`
 	Source   *source           `json:"source,omitempty"`
+	Exact    string            `json:"exact,omitempty" shape:"len=3"`
 	Size     size              `json:"size" default:"1"`
 	Lines    []line            `json:"lines,omitzero" shape:"items=1"`
 	Names    map[string]string `json:"names,omitzero"`
@@ -104,6 +105,15 @@ func TestParseReportsIssues(t *testing.T) {
 		{"a list has a length too", `"code":[]`, `code invalid_type; code too_small`},
 		{"a length may be a fraction", `"code":{"length":4.5}`, `code invalid_type; code too_big`},
 		{"a length that is null counts as 0", `"code":{"length":null}`, `code invalid_type; code too_small`},
+		{"a length that is no number is within no bound", `"code":{"length":"x"}`, `code invalid_type; code too_small; code too_big`},
+		{"a length may be text", `"code":{"length":" 3 "}`, `code invalid_type`},
+		{"a length may be true", `"code":{"length":true}`, `code invalid_type; code too_small`},
+		{"a length may be a list of one", `"code":{"length":[["0x9"]]}`, `code invalid_type; code too_big`},
+		{"a length may be infinite", `"code":{"length":"Infinity"}`, `code invalid_type; code too_big`},
+		{"an exact length is one", `"exact":{"length":3.0}`, `exact invalid_type`},
+		{"an exact length is no text", `"exact":{"length":"3"}`, `exact invalid_type; exact too_small`},
+		{"an exact length is not missed twice", `"exact":{"length":{}}`, `exact invalid_type; exact too_small`},
+		{"an exact length may be passed", `"exact":"😀😀"`, `exact too_big`},
 		{"an object with a length has one", `"code":{"length":9}`, `code invalid_type; code too_big`},
 		{"a trailing newline is no identifier", `"code":"ab\n"`, `code invalid_format`},
 		{"an enum of the wrong type is a wrong value", `"state":1`, `state invalid_value`},
@@ -263,6 +273,10 @@ func TestNumbersOfGo(t *testing.T) {
 		value := map[string]any{"low": number, "high": number}
 		if got, report := shape.Parse[line](value, shape.Strict); report.Err() != nil || got.Low != 2 {
 			t.Errorf("%T: got %v, %v", number, got.Low, report.Err())
+		}
+		_, report := shape.Parse[line](map[string]any{"low": 1, "high": 1, "lines": number}, shape.Strict)
+		if got, want := report.Err().Error(), "lines: must be a list, not a number"; got != want {
+			t.Errorf("%T: got %q, want %q", number, got, want)
 		}
 	}
 }
