@@ -59,6 +59,8 @@ test-runtime: $(RUNTIME)/installed ## run the published ObjectStack runtime, fro
 $(RUNTIME)/installed: reconcile/testdata/runtime/package.json reconcile/testdata/runtime/package-lock.json
 	mkdir -p $(RUNTIME)
 	cp $^ $(RUNTIME)/
+	node=$$(dirname "$$(dirname "$$(readlink -f "$$(command -v node)")")"); \
+	if [ -e "$$node/include/node/node.h" ]; then export npm_config_nodedir="$$node"; fi; \
 	cd $(RUNTIME) && npm ci --no-audit --no-fund
 	touch $@
 

@@ -50,6 +50,47 @@ func TestJSONSchema(t *testing.T) {
 	}
 }
 
+// TestJSONSchemaNeedsItsExceptions has a value for each exception that Parse
+// rejects for it alone and the JSON Schema accepts.
+func TestJSONSchemaNeedsItsExceptions(t *testing.T) {
+	needed := map[string]bool{}
+	for _, test := range []struct{ exception, shape, text string }{
+		{
+			"cross-field rules", "Object",
+			`{"name":"a","fields":{},"partitioning":{"enabled":true,"strategy":"range","key":"a"}}`,
+		},
+		{
+			"cross-field rules", "Field",
+			`{"type":"file","fileAttachmentConfig":{"minSize":2,"maxSize":1}}`,
+		},
+		{
+			"cross-field rules", "Field",
+			`{"type":"file","fileAttachmentConfig":{"virusScanProvider":"clamav"}}`,
+		},
+		{
+			"cross-field rules", "PermissionSet",
+			`{"name":"ab","objects":{},"rowLevelSecurity":[{"name":"a","object":"a","operation":"all"}]}`,
+		},
+		{"UTF-16 lengths", "Object", `{"name":"a","fields":{},"keyPrefix":"😀😀😀"}`},
+	} {
+		s, _ := protocol.ShapeOf(test.shape)
+		value := decode(t, test.text)
+		report := s.Parse(value, shape.Strict)
+		if len(report.Issues) != 1 || !exceptions[test.exception](value, report.Issues[0]) {
+			t.Errorf("%s: got %v, want one issue that %s explain", test.text, report.Err(), test.exception)
+		}
+		if err := compile(t, s).Validate(value); err != nil {
+			t.Errorf("%s is no exception: %v", test.text, err)
+		}
+		needed[test.exception] = true
+	}
+	for name := range exceptions {
+		if !needed[name] {
+			t.Errorf("nothing needs the exception %q", name)
+		}
+	}
+}
+
 // TestJSONSchemaCompiles compiles the schema of every type, those without
 // cases too.
 func TestJSONSchemaCompiles(t *testing.T) {
