@@ -163,22 +163,24 @@ func TestRebuildKeepsForeignThings(t *testing.T) {
 			t.Errorf("the table lost %q: %s", part, text)
 		}
 	}
-	if !p.Migration.Reversible && len(p.WayBack) == 0 {
-		t.Logf("warnings: %v", p.Warnings)
+	if len(p.WayBack) == 0 {
+		t.Errorf("there is no way back: %v", p.Warnings)
 	}
 }
 
 func TestForeignDependent(t *testing.T) {
 	cases := []struct{ name, foreign, objects string }{
 		{
-			"a view reads a removed column", `CREATE VIEW v AS SELECT size FROM account`,
+			"a view reads a removed column", `CREATE VIEW tr AS SELECT size FROM account`,
 			`{"account": {"fields": {"name": {"type": "text", "required": true}, "code": {"type": "text", "unique": true}, "since": {"type": "date"}}}}`,
 		},
 		{
-			"a view reads a renamed column", `CREATE VIEW v AS SELECT size FROM account`,
+			"a view reads a renamed column", `CREATE VIEW tr AS SELECT size FROM account`,
 			strings.Replace(account, `"size": {"type": "text"}`, `"extent": {"type": "text", "renamedFrom": "size"}`, 1),
 		},
-		{"a trigger on a dropped table", `CREATE TRIGGER tr AFTER INSERT ON account BEGIN SELECT 1; END`, `{"other": {"fields": {}}}`},
+		{"a trigger names a removed column", `CREATE TRIGGER tr AFTER UPDATE OF code ON account BEGIN SELECT 1; END`, withoutCode},
+		{"a view reads a removed table", `CREATE VIEW tr AS SELECT id FROM account`, nothing},
+		{"a trigger on a removed table", `CREATE TRIGGER tr AFTER INSERT ON account BEGIN SELECT 1; END`, `{"other": {"fields": {}}}`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -190,6 +192,9 @@ func TestForeignDependent(t *testing.T) {
 			var conflict *plan.ConflictError
 			if !errors.As(err, &conflict) || conflict.Reason() != "ForeignDependent" {
 				t.Fatalf("got error %v, want ForeignDependent", err)
+			}
+			if !strings.Contains(err.Error(), `"tr"`) {
+				t.Errorf("got error %v, want it to name what depends", err)
 			}
 			if after := x.dump(); after != before {
 				t.Errorf("the database changed:\n%s", after)

@@ -82,7 +82,8 @@ func TestKilledInChild(t *testing.T) {
 	t.Fatalf("the process lives on: %v", err)
 }
 
-// wait is longer than a signal takes to arrive.
+// wait ends with the process: there is no condition but the signal, which is
+// on its way, and the time only bounds a test that is broken.
 func wait() { time.Sleep(10 * time.Second) }
 
 // kill tries a process that is killed.

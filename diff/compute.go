@@ -264,7 +264,7 @@ func (m *matcher) column(p pairing) {
 	}
 	to := p.want
 	to.Name = live.Name
-	if !p.owned.HasColumn(live.Name) || containsFold(p.owned.Found, live.Name) {
+	if !p.owned.HasColumn(live.Name) || schema.ContainsFold(p.owned.Found, live.Name) {
 		p.record.Found = append(p.record.Found, p.want.Name)
 	}
 	before := *live
@@ -338,10 +338,6 @@ func (m *matcher) conflict(table, column, format string, args ...any) {
 		Message: fmt.Sprintf("table %q was not made by the reconciler and ", table) + fmt.Sprintf(format, args...),
 		Next:    "change the table by hand, or the object so that it fits the table",
 	})
-}
-
-func containsFold(names []string, name string) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 func renamed(names []string, before, after string) []string {

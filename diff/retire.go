@@ -68,7 +68,7 @@ func (m *matcher) keepRetired(retired schema.RetiredTable, have schema.Table) {
 }
 
 func (m *matcher) due(name string) bool {
-	return containsFold(m.live.Due, name)
+	return schema.ContainsFold(m.live.Due, name)
 }
 
 // retire turns what Atlas would drop into what is kept under another name, and
@@ -126,7 +126,7 @@ func (m *matcher) retireColumn(c *Change, names *schema.Retirement) {
 	before, _ := m.live.Owned.Table(m.tableBefore(c.Table))
 	record := schema.RetiredColumn{
 		Name: c.Kept, Column: c.From.Name, Form: c.From.Form(),
-		Found: containsFold(before.Found, m.nameBefore(c.Table, c.From.Name)),
+		Found: schema.ContainsFold(before.Found, m.nameBefore(c.Table, c.From.Name)),
 	}
 	for _, i := range from.Indexes {
 		if slices.ContainsFunc(i.Columns, func(column string) bool { return strings.EqualFold(column, c.From.Name) }) {

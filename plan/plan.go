@@ -195,6 +195,16 @@ type Input struct {
 // A difference with conflicts gives a ConflictError. The plan is not sealed:
 // its To fingerprint and way back come from the proof.
 func Build(in Input) (*Plan, error) {
+	p, err := build(in)
+	if err != nil {
+		return nil, err
+	}
+	p.Warnings, err = analyze(in)
+	return p, err
+}
+
+// build is Build without warnings, for a plan that nobody sees as such.
+func build(in Input) (*Plan, error) {
 	if len(in.Diff.Conflicts) > 0 {
 		return nil, &ConflictError{Conflicts: in.Diff.Conflicts}
 	}
@@ -207,6 +217,5 @@ func Build(in Input) (*Plan, error) {
 		return nil, err
 	}
 	b.plan.Registry = registry
-	b.plan.Warnings, err = analyze(in)
-	return b.plan, err
+	return b.plan, nil
 }

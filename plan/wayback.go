@@ -20,7 +20,7 @@ func WayBack(in Input, after schema.Master, tables []schema.Table) ([]string, er
 	if err != nil {
 		return nil, fmt.Errorf("plan the way back: %w", err)
 	}
-	p, err := Build(Input{Diff: back, Master: after, Live: tables, Retire: in.Retire})
+	p, err := build(Input{Diff: back, Master: after, Live: tables, Retire: in.Retire})
 	if err != nil {
 		return nil, fmt.Errorf("plan the way back: %w", err)
 	}

@@ -115,10 +115,10 @@ func (t OwnedTable) sort() {
 }
 
 // HasColumn tells whether a column is ours.
-func (t OwnedTable) HasColumn(name string) bool { return containsFold(t.Columns, name) }
+func (t OwnedTable) HasColumn(name string) bool { return ContainsFold(t.Columns, name) }
 
 // HasIndex tells whether an index is ours.
-func (t OwnedTable) HasIndex(name string) bool { return containsFold(t.Indexes, name) }
+func (t OwnedTable) HasIndex(name string) bool { return ContainsFold(t.Indexes, name) }
 
 // Adoption returns the forms under which a column was adopted.
 func (t OwnedTable) Adoption(column string) (Adopted, bool) {
@@ -140,6 +140,7 @@ func (t OwnedTable) RenamedFrom(name string) (string, bool) {
 	return "", false
 }
 
-func containsFold(names []string, name string) bool {
+// ContainsFold tells whether a name is among others, in any case.
+func ContainsFold(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
