@@ -45,6 +45,8 @@ type Config struct {
 	OnTenant func(Tenant)
 	// OnPass is told of each pass of Run. May be nil.
 	OnPass func(Report, error)
+	// OnFetch is told by Run of each look at the repository. May be nil.
+	OnFetch func(state.Source)
 	// ReadOnly keeps state as it is: for Plan beside a running daemon.
 	ReadOnly bool
 	// AcceptRewrite lets Run begin on a branch that has left the commit of the
@@ -53,7 +55,8 @@ type Config struct {
 	AcceptRewrite bool
 }
 
-// Reconciler carries a fleet. Its methods must not overlap, but for Notice.
+// Reconciler carries a fleet. Its methods must not overlap, but for Notice and
+// Wake.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
@@ -62,6 +65,7 @@ type Reconciler struct {
 	recorded string // revision whose tenants are all recorded
 
 	noticed chan struct{} // has an element when Run is to make a pass
+	woken   chan struct{} // the same, with nothing to hurry for
 	reading sync.Mutex
 	holds   atomic.Pointer[[]state.Hold] // as they were read last
 }
@@ -83,6 +87,7 @@ func New(c Config) *Reconciler {
 		cache:    bundle.NewCache(),
 		retries:  retries{now: c.Now},
 		noticed:  make(chan struct{}, 1),
+		woken:    make(chan struct{}, 1),
 	}
 }
 

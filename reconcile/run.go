@@ -11,7 +11,7 @@ import (
 )
 
 // Run carries the fleet until ctx ends: a pass at once, then one at each
-// movement of a watched repository, each poll, each Notice, each time a failing
+// movement of a watched repository, each poll, each Notice and Wake, each time a failing
 // tenant is due again and each time a hold ends. It returns after the work under way has ended, with nil when
 // ctx was cancelled. A pass that fails as a whole changes nothing and is
 // tried again at the next wake.
@@ -36,6 +36,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			}
 		case <-r.noticed:
 			r.retries.hurry()
+		case <-r.woken:
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -46,7 +47,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 // unless git has moved on.
 func (r *Reconciler) tick(ctx context.Context) (Report, error) {
 	started := r.Now()
-	if _, err := r.Repo.Fetch(ctx); err != nil {
+	if err := r.fetch(ctx); err != nil {
 		if ctx.Err() != nil {
 			return Report{}, err
 		}
@@ -65,7 +66,7 @@ func (r *Reconciler) tick(ctx context.Context) (Report, error) {
 }
 
 func (r *Reconciler) untilNext() time.Duration {
-	wait := r.Poll
+	wait := jittered(r.Poll)
 	if next, ok := r.retries.next(); ok {
 		wait = min(wait, max(0, next.Sub(r.Now())))
 	}
