@@ -26,12 +26,18 @@ type Settings struct {
 	LogFormat     LogFormat `json:"logFormat" default:"auto" doc:"Form of the log."`
 	Actor         string    `json:"actor,omitempty" doc:"Who the record of what was done names; the user of the operating system when absent."`
 	Server        Server    `json:"server" default:"{}" doc:"The HTTP API of the daemon."`
+
+	ShutdownTimeout Span     `json:"shutdownTimeout" default:"30s" doc:"Time that the daemon has to end after SIGTERM."`
+	Notify          []Notify `json:"notify,omitempty" doc:"Where to tell of what happens to the fleet."`
 }
 
 // Server says where the daemon serves its HTTP API, and to whom.
 type Server struct {
 	Listen string `json:"listen,omitempty" doc:"Address to serve the HTTP API on, such as 127.0.0.1:8080; none when absent."`
 	Token  Secret `json:"token,omitempty" doc:"Bearer token that requests have to show: a reference to a secret."`
+
+	Webhook Webhook `json:"webhook" default:"{}" doc:"How pushes are told of at /webhook."`
+	Metrics Metrics `json:"metrics" default:"{}" doc:"What /metrics has, and for whom."`
 }
 
 // Git says how a remote repository is asked for access.
@@ -85,6 +91,11 @@ var settingsKeys = []struct {
 	{path: []any{"actor"}},
 	{path: []any{"server", "listen"}},
 	{path: []any{"server", "token"}},
+	{path: []any{"server", "webhook", "secret"}},
+	{path: []any{"server", "webhook", "previousSecret"}},
+	{path: []any{"server", "metrics", "access"}},
+	{path: []any{"server", "metrics", "tenants"}},
+	{path: []any{"shutdownTimeout"}},
 }
 
 // Load merges flags over environment over file, applies defaults and reports
@@ -114,6 +125,7 @@ func Load(from Sources) (Settings, []Fault) {
 	m.secret([]any{"git", "token"}, s.Git.Token)
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
 	m.secret([]any{"server", "token"}, s.Server.Token)
+	m.operations(s)
 	return s, SortFaults(m.faults)
 }
 
@@ -144,7 +156,7 @@ func (m *merge) overlay(file map[string]any, from Sources) {
 	m.Value = merged
 }
 
-// set stores a value at a path of one or two keys.
+// set stores a value at a path of keys.
 func set(values map[string]any, path []any, value any) {
 	key := path[0].(string)
 	if len(path) == 1 {
