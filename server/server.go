@@ -23,6 +23,13 @@ type Config struct {
 	Token func() (string, error)
 	// Router answers /api/v1/router/resolve.
 	Router Router
+	// Webhook answers /webhook.
+	Webhook *Webhook
+	// Health answers /healthz and /readyz.
+	Health *Health
+	// Metrics answers /metrics, to anybody with OpenMetrics.
+	Metrics     http.Handler
+	OpenMetrics bool
 	// Log gets a line for each request that failed by no fault of its own.
 	Log *slog.Logger
 }
@@ -56,7 +63,7 @@ func (s *server) routes() []route {
 	if s.config.Router != nil {
 		all = append(all, route{pattern: "POST /api/v1/router/resolve", handler: asking(maxResolve, s.resolve)})
 	}
-	return all
+	return append(all, s.operations()...)
 }
 
 type server struct{ config Config }
