@@ -44,6 +44,8 @@ var rows = []struct {
 	{name: "deploy"},
 	{name: "fleet"},
 	{name: "reconcile"},
+	{name: "metrics"},
+	{name: "notify"},
 	{name: "server"},
 	{name: "cmd/reconciler"},
 }
