@@ -111,11 +111,12 @@ func HTTPURL(text string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
-// NotifyEvents are the kinds of events that are told of.
+// NotifyEvents are the kinds of events that are told of, those of package
+// notify.
 func NotifyEvents() []string {
 	return []string{
-		"rollout_started", "rollout_halted", "rollout_finished", "pass_failed", "tenants_failing", "tenants_recovered",
-		"drift_found", "deletion_waiting", "source_away", "source_back", "state_full",
+		"rollout_started", "rollout_halted", "rollout_finished", "pass_failed", "pass_recovered", "tenants_failing", "tenants_recovered",
+		"drift_found", "deletion_waiting", "source_away", "source_back",
 	}
 }
 
