@@ -62,10 +62,14 @@ func (c *cli) apiHandler(log *slog.Logger) (http.Handler, error) {
 	if _, err := token.Resolve(dir); err != nil {
 		return nil, fmt.Errorf("server.token: %w", err)
 	}
-	return server.New(server.Config{
+	served := server.Config{
 		Token: func() (string, error) { return token.Resolve(dir) },
 		Log:   log,
-	})
+	}
+	if err := c.serveOperations(&served); err != nil {
+		return nil, err
+	}
+	return server.New(served)
 }
 
 // close takes no more requests and lets those under way end.

@@ -29,6 +29,8 @@ type cli struct {
 	patience time.Duration // for tests; default patience
 
 	settings config.Settings
+
+	operations *operations // of run; nil for other commands
 }
 
 // root returns the tree of commands.
@@ -62,7 +64,7 @@ are blocked, 64 wrong usage.`,
 		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
 		snapshotsCommand(c), restoreCommand(c),
-		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
+		notifyCommand(c), schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root
 }

@@ -49,6 +49,7 @@ database. It works while the daemon runs.`,
 // statusAnswer is how the fleet is.
 type statusAnswer struct {
 	Pass    *passAnswer    `json:"pass"`
+	Source  *sourceAnswer  `json:"source"` // null before a daemon has looked at it
 	Tenants []tenantStatus `json:"tenants"`
 	Holds   []holdAnswer   `json:"holds"` // that last, on these tenants and on others with them
 }
@@ -82,6 +83,11 @@ func statusOf(ctx context.Context, store *state.Store, tenants []string) (status
 		last := passAnswerOf(pass)
 		answer.Pass = &last
 	}
+	source, err := store.Source(ctx)
+	if err != nil {
+		return answer, err
+	}
+	answer.Source = sourceAnswerOf(source, time.Now())
 	observed, err := store.Observed(ctx)
 	if err != nil {
 		return answer, err
@@ -123,6 +129,7 @@ func (a statusAnswer) people(p *page) {
 		}
 		p.line("")
 	}
+	p.source(a.Source)
 	var rows [][]string
 	for _, t := range a.Tenants {
 		rows = append(rows, []string{
