@@ -42,6 +42,7 @@ type Deployer struct {
 	planner planner
 	bundles bundles
 	keeper  keeper
+	backlog backlog
 }
 
 // New returns a Deployer.
@@ -55,7 +56,7 @@ func New(c Config) *Deployer {
 	return &Deployer{
 		store: c.Store, by: c.By, now: c.Now, log: c.Log,
 		planner: planner{store: c.Store, readOnly: c.ReadOnly}, bundles: bundles{store: c.Store},
-		keeper: keeper{Snapshots: c.Snapshots, log: c.Log},
+		keeper: keeper{Snapshots: c.Snapshots, log: c.Log}, backlog: backlog{store: c.Store},
 	}
 }
 
@@ -239,7 +240,11 @@ func (d *Deployer) attempt(ctx context.Context, conn database.Conn, r Request) R
 func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, a Assessment, start time.Time) Result {
 	result := Result{Assessment: a}
 	result.Fingerprint = result.seen.Master.Fingerprint()
-	if err := d.follow(ctx, conn, r, result.seen.Record); err != nil {
+	err := d.backlog.catchUp(context.WithoutCancel(ctx))
+	if err == nil {
+		err = d.follow(ctx, conn, r, result.seen.Record)
+	}
+	if err != nil {
 		result.Assessment = result.failed(err)
 		return result
 	}
@@ -256,7 +261,7 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
 	event := d.by.event(record.Deployment, result.Action, r.back != nil)
-	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
+	if err := d.backlog.save(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
 		result.Assessment = result.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
 	}
 	return result
