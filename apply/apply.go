@@ -37,6 +37,8 @@ type Deployment struct {
 	// empty for none. Where the copy cannot be made nothing is run, and one
 	// whose deployment fails is removed.
 	Snapshot string
+	// Unverified marks the deployment as one that is to be verified, see Verified.
+	Unverified bool
 	// OnStatus is told each step of the protocol's deploy status. May be nil.
 	OnStatus func(protocol.DeployStatus)
 }

@@ -84,6 +84,7 @@ type Record struct {
 	Registered  string             // the definitions that are ours, see plan.Registered
 	SeedDigests map[string]string  // by seed set
 	Policy      string             // plan policy of the last deployment
+	Verified    Verified           // see SaveVerified
 	Retired     map[string]Retired // by retired name
 	Last        *Entry             // newest journal row
 }
@@ -191,6 +192,7 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		Applied:     meta["applied"],
 		Registered:  meta["registered"],
 		Policy:      meta["policy"],
+		Verified:    parseVerified(meta["verified"]),
 		SeedDigests: map[string]string{},
 	}
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {
@@ -299,7 +301,10 @@ func (r *runner) writeMeta(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("record what is ours: %w", err)
 	}
-	return nil
+	if !r.deployment.Unverified {
+		return nil
+	}
+	return SaveVerified(ctx, r.conn, Verified{Deployment: r.deployment.ID})
 }
 
 // journal adds the row that says that this deployment committed.

@@ -75,7 +75,10 @@ func classify(err error) (Action, string, string) {
 		Reason() string
 		Next() string
 	}
+	var unverified *VerifyError
 	switch {
+	case errors.As(err, &unverified):
+		return Failed, ReasonVerifyFailed, unverified.Next()
 	case errors.As(err, &explained):
 		return Blocked, explained.Reason(), explained.Next()
 	case errors.As(err, &blocked):

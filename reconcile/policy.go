@@ -25,6 +25,7 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 			"narrowing": string(p.Narrowing), "destructive": string(p.Destructive),
 		},
 		Drift:       string(c.Drift),
+		RollBack:    c.OnFailedVerify == config.VerifyRollback,
 		NotByAuthor: c.Approval.NotByAuthor,
 	}
 }

@@ -86,8 +86,9 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		return done.failed(err)
 	}
 	input := inputDigest(request, at, stamp)
+	healthy := observed.Sync == state.Synced && observed.Health == state.Healthy && observed.Reason != reasonHeld
 	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
-	if known && !due && observed.Sync == state.Synced && observed.InputDigest == input && observed.Reason != reasonHeld {
+	if known && !due && healthy && observed.InputDigest == input {
 		done.Sync, done.Health = state.Synced, state.Healthy
 		done.Result.Action = deploy.None
 		done.unchanged = true
@@ -130,8 +131,8 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 // tenant's database: equal to the one after the last good pass, it means that
 // there is nothing to do.
 func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
-		q.Desired.Digest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
+		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -155,6 +156,10 @@ func (t Tenant) failed(err error) Tenant {
 func (t *Tenant) judge() {
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
+	case t.Result.Reason == deploy.ReasonVerifyFailed:
+		if t.Health = state.Degraded; t.Result.RolledBack {
+			t.Sync = state.OutOfSync
+		}
 	case t.Result.Reason == "Missing":
 		t.Sync, t.Health = state.Unknown, state.Missing
 	case t.Result.Action == deploy.Blocked:

@@ -132,9 +132,10 @@ static inline int engine_step(sqlite3_stmt *stmt, engine_cell *cells, int count)
 // Everything else is denied (1): writing, ATTACH, transactions, and pragmas,
 // those behind table-valued functions too.
 static inline int engine_may_read(void *arg, int action, const char *a, const char *b, const char *schema, const char *inner) {
-	(void)arg, (void)a, (void)schema, (void)inner;
+	(void)arg, (void)schema, (void)inner;
 	switch (action) {
-	case 20: case 21: case 33: return 0;
+	case 20: return a != 0 && strncasecmp(a, "pragma_", 7) == 0;
+	case 21: case 33: return 0;
 	case 31: return b == 0 || strcasecmp(b, "load_extension") == 0;
 	}
 	return 1;

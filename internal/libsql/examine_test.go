@@ -70,6 +70,9 @@ func TestExamineOnlyReads(t *testing.T) {
 			t.Errorf("%s: got %d rows and no error", sql, n)
 		}
 	}
+	if _, err := c.Examine(t.Context(), "SELECT count(*) FROM Pragma_table_info('a')", 0); err == nil {
+		t.Error("a pragma's function is only refused when it runs")
+	}
 	answers(t, c, "SELECT x FROM a", []any{int64(1)})
 	answers(t, c, "SELECT count(*) FROM sqlite_master", []any{int64(2)})
 	answers(t, c, "PRAGMA user_version", []any{int64(0)})
