@@ -4,8 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
-	"strings"
+	"slices"
 
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/database"
@@ -89,8 +88,6 @@ func (a *app) verifications(entries []verifyEntry) {
 	}
 }
 
-var reading = regexp.MustCompile(`(?i)\A(SELECT|WITH|VALUES)\z`)
-
 // misread says why a text is not one statement that may read. What the
 // statement does is for the database to say.
 func misread(sql string) string {
@@ -104,8 +101,8 @@ func misread(sql string) string {
 	case len(statements) != 1:
 		return fmt.Sprintf("the text holds %d statements, not one", len(statements))
 	}
-	word := strings.FieldsFunc(statements[0], func(r rune) bool { return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') })
-	if len(word) == 0 || !reading.MatchString(word[0]) {
+	tokens, err := database.Tokens(statements[0])
+	if err != nil || !slices.ContainsFunc([]string{"SELECT", "WITH", "VALUES"}, tokens[0].Is) {
 		return "the statement is not a SELECT"
 	}
 	return ""
