@@ -6,6 +6,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,9 @@ type Deployment struct {
 	// Seen is what the plan was made for, as Read found it on this connection.
 	// While nobody has committed since, it is not read again. May be nil.
 	Seen *Reading
+	// Waived says that somebody has agreed to lose what the pre-checks that can
+	// be waived ask for.
+	Waived bool
 	// Snapshot is the file to copy the database to before the first statement;
 	// empty for none. Where the copy cannot be made nothing is run, and one
 	// whose deployment fails is removed.
@@ -208,7 +212,11 @@ func (r *runner) read(ctx context.Context) (Reading, error) {
 }
 
 func (r *runner) preChecks(ctx context.Context) error {
-	findings, err := Check(ctx, r.conn, r.plan)
+	checks := r.plan.PreChecks
+	if r.deployment.Waived {
+		checks = slices.DeleteFunc(slices.Clone(checks), plan.PreCheck.Waivable)
+	}
+	findings, err := ask(ctx, r.conn, checks)
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,12 @@ const maxIDs = 20
 // Check asks a plan's pre-checks and returns those that found rows, in the
 // plan's order. It writes nothing.
 func Check(ctx context.Context, conn database.Conn, p *plan.Plan) ([]Finding, error) {
+	return ask(ctx, conn, p.PreChecks)
+}
+
+func ask(ctx context.Context, conn database.Conn, checks []plan.PreCheck) ([]Finding, error) {
 	var findings []Finding
-	for _, check := range p.PreChecks {
+	for _, check := range checks {
 		rows, err := conn.Query(ctx, fmt.Sprintf("SELECT * FROM (%s) LIMIT %d", check.SQL, maxIDs))
 		if err != nil {
 			return nil, fmt.Errorf("pre-check %s on %q: %w", check.Code, check.Table, err)

@@ -3,7 +3,12 @@ package deploy
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/plan"
 )
 
 // approved lifts the policy's refusal of a plan that somebody has approved.
@@ -24,6 +29,36 @@ func (r Request) approved(ctx context.Context, refused error) error {
 		policy.ByAuthor = a.Actor
 	}
 	return refused
+}
+
+// awaits tells that an approval would lift a refusal.
+func awaits(refused error) bool {
+	var policy *PolicyError
+	return errors.As(refused, &policy) && policy.Rule == "approve"
+}
+
+// parted parts what stands in the way of a plan from what it would lose.
+func parted(findings []apply.Finding) (losses, others []apply.Finding) {
+	for _, f := range findings {
+		if f.Waivable() {
+			losses = append(losses, f)
+		} else {
+			others = append(others, f)
+		}
+	}
+	return losses, others
+}
+
+// withLosses is the refusal of a plan that would lose values, with them. What
+// is refused already names the change that it is refused for.
+func withLosses(refused error, p *plan.Plan, losses []apply.Finding) error {
+	var policy *PolicyError
+	if !errors.As(refused, &policy) {
+		at := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Class == diff.Destructive })
+		policy = &PolicyError{Change: p.Steps[at].Change, Class: diff.Destructive, Rule: "approve", Digest: p.Digest}
+	}
+	policy.Losses = losses
+	return policy
 }
 
 // isAuthor tells whether the words for a person may mean the author of a

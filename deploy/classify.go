@@ -18,9 +18,18 @@ type PolicyError struct {
 	Rule     string // approve or deny
 	Digest   string // of the plan
 	ByAuthor string // who approved it and is the author, where that does not count
+	Losses   []apply.Finding
 }
 
 func (e *PolicyError) Error() string {
+	text := e.refusal()
+	if len(e.Losses) > 0 {
+		text += ": " + (&apply.BlockedError{Findings: e.Losses}).Error()
+	}
+	return text
+}
+
+func (e *PolicyError) refusal() string {
 	switch {
 	case e.Rule != "approve":
 		return fmt.Sprintf("%s is %s, which the policy denies", e.Change, e.Class)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
@@ -115,13 +116,15 @@ type Assessment struct {
 	Class    string     // plan class
 	Plan     *plan.Plan // nil when there is none
 	Findings []apply.Finding
+	Checked  bool // the plan's pre-checks were asked, and Findings are all that they found
 	Drift    bool
 	Reason   string // why Action is blocked or error, one CamelCase word
 	Message  string
 	Next     string
 	Err      error
 
-	seen apply.Reading
+	seen   apply.Reading
+	waived bool // what Findings would lose is approved
 }
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
@@ -164,19 +167,31 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 }
 
 // judge holds the plan against the policy and against the tenant's rows.
+//
+// Rows are looked at for a plan that waits for an approval as well, so that who
+// approves it knows what it would lose.
 func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) Assessment {
-	if err := r.approved(ctx, r.permit(a.Plan)); err != nil {
-		return a.failed(err)
-	}
-	if refused := plan.Refusals(a.Plan.SeedIssues); refused != nil && a.Plan.SeedMode != apply.SeedSkip {
-		return a.failed(&apply.SeedError{Issues: refused})
+	refused := r.permit(a.Plan)
+	if refused != nil && !awaits(refused) {
+		return a.failed(refused)
 	}
 	var err error
 	if a.Findings, err = apply.Check(ctx, conn, a.Plan); err != nil {
 		return a.failed(err)
 	}
-	if len(a.Findings) > 0 {
-		return a.failed(&apply.BlockedError{Findings: a.Findings})
+	a.Checked = true
+	losses, others := parted(a.Findings)
+	if r.Policy.Classes[diff.Destructive.String()] == "approve" && len(losses) > 0 {
+		refused, losses, a.waived = withLosses(refused, a.Plan, losses), nil, true
+	}
+	if err := r.approved(ctx, refused); err != nil {
+		return a.failed(err)
+	}
+	if issues := plan.Refusals(a.Plan.SeedIssues); issues != nil && a.Plan.SeedMode != apply.SeedSkip {
+		return a.failed(&apply.SeedError{Issues: issues})
+	}
+	if found := append(others, losses...); len(found) > 0 {
+		return a.failed(&apply.BlockedError{Findings: found})
 	}
 	a.Action = Update
 	if a.seen.Master.Empty() && a.seen.Record.Last == nil {
@@ -298,7 +313,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot, Unverified: r.back == nil && len(r.Desired.Verify) > 0,
+		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot, Waived: result.waived, Unverified: r.back == nil && len(r.Desired.Verify) > 0,
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)

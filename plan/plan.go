@@ -76,6 +76,16 @@ type PreCheck struct {
 	Next    string `json:"next"`
 }
 
+// Codes of the pre-checks that ask for what would be lost, see Input.KeepValues.
+const (
+	columnNotEmpty = "column_not_empty"
+	tableNotEmpty  = "table_not_empty"
+)
+
+// Waivable tells that the rows do not keep the plan from running, but are what
+// somebody may agree to lose.
+func (c PreCheck) Waivable() bool { return c.Code == columnNotEmpty || c.Code == tableNotEmpty }
+
 // Undo is a definition of the registry as it was before a plan. One that was
 // not there has no checksum; one whose row somebody had changed has no body.
 type Undo struct {

@@ -113,14 +113,18 @@ func (p *page) plan(tenants []planTenant) {
 }
 
 // preChecks adds a line for each pre-check: how many rows stand in the way,
-// and in which tenants.
+// and in which tenants. Rows that somebody may agree to lose are in the way of
+// nobody who has agreed, or who can be asked.
 func (p *page) preChecks(tenants []planTenant) {
 	for i, check := range tenants[0].made.PreChecks {
 		var in []string
-		asked := false
+		asked, word := false, "failed"
 		for _, t := range tenants {
 			count := t.PreChecks[i].Count
 			asked = asked || count != nil
+			if check.Waivable() && (t.Error == nil || t.Error.Reason == "AwaitingApproval") {
+				word = "waived by an approval"
+			}
 			if count != nil && *count > 0 {
 				in = append(in, fmt.Sprintf("%s (%s)", t.Tenant, plural(int(*count), "row")))
 			}
@@ -131,7 +135,7 @@ func (p *page) preChecks(tenants []planTenant) {
 		case len(in) == 0:
 			p.line("pre-check passed, 0 rows: %s", check.Message)
 		default:
-			p.line("pre-check failed in %s: %s", strings.Join(in, ", "), check.Message)
+			p.line("pre-check %s in %s: %s", word, strings.Join(in, ", "), check.Message)
 		}
 	}
 }
