@@ -34,9 +34,9 @@ type Deployment struct {
 	// Seen is what the plan was made for, as Read found it on this connection.
 	// While nobody has committed since, it is not read again. May be nil.
 	Seen *Reading
-	// Waived says that somebody has agreed to lose what the pre-checks that can
-	// be waived ask for.
-	Waived bool
+	// Waives tells the pre-checks that are not asked, because the policy or
+	// somebody allows what they ask for. Nil waives none.
+	Waives func(plan.PreCheck) bool
 	// Snapshot is the file to copy the database to before the first statement;
 	// empty for none. Where the copy cannot be made nothing is run, and one
 	// whose deployment fails is removed.
@@ -212,10 +212,9 @@ func (r *runner) read(ctx context.Context) (Reading, error) {
 }
 
 func (r *runner) preChecks(ctx context.Context) error {
-	checks := r.plan.PreChecks
-	if r.deployment.Waived {
-		checks = slices.DeleteFunc(slices.Clone(checks), plan.PreCheck.Waivable)
-	}
+	checks := slices.DeleteFunc(slices.Clone(r.plan.PreChecks), func(c plan.PreCheck) bool {
+		return c.Advisory || r.deployment.Waives != nil && r.deployment.Waives(c)
+	})
 	findings, err := ask(ctx, r.conn, checks)
 	if err != nil {
 		return err

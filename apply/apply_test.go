@@ -149,7 +149,8 @@ func TestWaived(t *testing.T) {
 		conn := x.open()
 		x.n++
 		_, err := apply.Run(t.Context(), conn, p, apply.Deployment{
-			ID: fmt.Sprint("w", x.n), Owner: apply.Owner{Fleet: "main", Environment: "prod", Tenant: "acme"}, Waived: waived,
+			ID: fmt.Sprint("w", x.n), Owner: apply.Owner{Fleet: "main", Environment: "prod", Tenant: "acme"},
+			Waives: func(c plan.PreCheck) bool { _, can := c.Waivable(); return can && waived },
 		})
 		return errors.Join(err, conn.Close())
 	}

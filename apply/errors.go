@@ -91,12 +91,14 @@ func (e *SeedError) Error() string {
 
 // shorten keeps a statement readable in a message.
 func shorten(sql string) string {
-	const most = 200
-	sql = strings.Join(strings.Fields(sql), " ")
-	if len(sql) > most {
-		return strings.ToValidUTF8(sql[:most], "") + " ..."
+	return shortenTo(strings.Join(strings.Fields(sql), " "), 200)
+}
+
+func shortenTo(text string, most int) string {
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + " ..."
 	}
-	return sql
+	return text
 }
 
 func errorsJoin(err, also error) error {

@@ -37,27 +37,49 @@ func awaits(refused error) bool {
 	return errors.As(refused, &policy) && policy.Rule == "approve"
 }
 
-// parted parts what stands in the way of a plan from what it would lose.
-func parted(findings []apply.Finding) (losses, others []apply.Finding) {
+// rule is what the policy says to the rows of a pre-check: allow, approve, or
+// nothing where they stand in the way whatever it says.
+func (r Request) rule(c plan.PreCheck) string {
+	class, ok := c.Waivable()
+	rule := r.Policy.Classes[class.String()]
+	switch {
+	case !ok || rule == "deny":
+		return ""
+	case rule != "approve" && class == diff.Destructive:
+		return "" // the plan has such a check because nothing may be lost
+	case rule == "":
+		return "allow"
+	}
+	return rule
+}
+
+// parted finds, in what pre-checks found, the rows that somebody may agree to,
+// and those that stand in the way.
+func (r Request) parted(findings []apply.Finding) (asking, others []apply.Finding) {
 	for _, f := range findings {
-		if f.Waivable() {
-			losses = append(losses, f)
-		} else {
+		switch rule := r.rule(f.PreCheck); {
+		case f.Advisory || rule == "allow":
+		case rule == "approve":
+			asking = append(asking, f)
+		default:
 			others = append(others, f)
 		}
 	}
-	return losses, others
+	return asking, others
 }
 
-// withLosses is the refusal of a plan that would lose values, with them. What
-// is refused already names the change that it is refused for.
-func withLosses(refused error, p *plan.Plan, losses []apply.Finding) error {
+// withFindings is the refusal of a plan with the rows that an approval agrees
+// to. One that refuses already names the change that it does so for.
+func withFindings(refused error, p *plan.Plan, asking []apply.Finding) error {
 	var policy *PolicyError
 	if !errors.As(refused, &policy) {
-		at := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Class == diff.Destructive })
-		policy = &PolicyError{Change: p.Steps[at].Change, Class: diff.Destructive, Rule: "approve", Digest: p.Digest}
+		class, _ := asking[0].Waivable()
+		policy = &PolicyError{Change: "the new limit of " + asking[0].Table + "." + asking[0].Column, Class: class, Rule: "approve", Digest: p.Digest}
+		if at := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Class == class }); at >= 0 {
+			policy.Change = p.Steps[at].Change
+		}
 	}
-	policy.Losses = losses
+	policy.Findings = asking
 	return policy
 }
 

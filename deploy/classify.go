@@ -15,16 +15,16 @@ import (
 type PolicyError struct {
 	Change   string
 	Class    diff.Class
-	Rule     string // approve or deny
-	Digest   string // of the plan
-	ByAuthor string // who approved it and is the author, where that does not count
-	Losses   []apply.Finding
+	Rule     string          // approve or deny
+	Digest   string          // of the plan
+	ByAuthor string          // who approved it and is the author, where that does not count
+	Findings []apply.Finding // the rows that an approval agrees to
 }
 
 func (e *PolicyError) Error() string {
 	text := e.refusal()
-	if len(e.Losses) > 0 {
-		text += ": " + (&apply.BlockedError{Findings: e.Losses}).Error()
+	if len(e.Findings) > 0 {
+		text += ": " + (&apply.BlockedError{Findings: e.Findings}).Error()
 	}
 	return text
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
-	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
@@ -124,7 +123,7 @@ type Assessment struct {
 	Err      error
 
 	seen   apply.Reading
-	waived bool // what Findings would lose is approved
+	waives func(plan.PreCheck) bool
 }
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
@@ -180,9 +179,9 @@ func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) As
 		return a.failed(err)
 	}
 	a.Checked = true
-	losses, others := parted(a.Findings)
-	if r.Policy.Classes[diff.Destructive.String()] == "approve" && len(losses) > 0 {
-		refused, losses, a.waived = withLosses(refused, a.Plan, losses), nil, true
+	asking, others := r.parted(a.Findings)
+	if len(asking) > 0 {
+		refused = withFindings(refused, a.Plan, asking)
 	}
 	if err := r.approved(ctx, refused); err != nil {
 		return a.failed(err)
@@ -190,8 +189,12 @@ func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) As
 	if issues := plan.Refusals(a.Plan.SeedIssues); issues != nil && a.Plan.SeedMode != apply.SeedSkip {
 		return a.failed(&apply.SeedError{Issues: issues})
 	}
-	if found := append(others, losses...); len(found) > 0 {
-		return a.failed(&apply.BlockedError{Findings: found})
+	if len(others) > 0 {
+		return a.failed(&apply.BlockedError{Findings: others})
+	}
+	a.waives = func(c plan.PreCheck) bool {
+		rule := r.rule(c)
+		return rule == "allow" || rule == "approve" && len(asking) > 0
 	}
 	a.Action = Update
 	if a.seen.Master.Empty() && a.seen.Record.Last == nil {
@@ -313,7 +316,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot, Waived: result.waived, Unverified: r.back == nil && len(r.Desired.Verify) > 0,
+		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot, Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0,
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)

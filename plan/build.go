@@ -94,6 +94,7 @@ func (b *builder) build() error {
 			}
 		}
 	}
+	b.checkLimits()
 	return nil
 }
 
