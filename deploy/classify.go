@@ -122,7 +122,7 @@ func classify(err error) (Action, string, string) {
 		return Failed, "SnapshotFailed", "let whoever writes to the database all the time pause; it is tried again"
 	case errors.Is(err, apply.ErrSnapshot):
 		return Failed, "SnapshotFailed",
-			"make room for it, and let the reconciler's user write to the snapshots directory; without a snapshot nothing is deployed"
+			"make room for it, and let the reconciler's user write to the snapshots directory; without a snapshot nothing is deployed; a rollback has --no-snapshot"
 	case errors.Is(err, database.ErrPermission), errors.Is(err, database.ErrReadOnly):
 		return Failed, "PermissionDenied", "let the reconciler's user read and write the file and its directory"
 	case errors.Is(err, database.ErrFull):

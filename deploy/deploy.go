@@ -79,7 +79,7 @@ type Request struct {
 	Fresh bool
 
 	back   *rollback    // set for a rollback
-	reason string       // of a rollback by itself: why
+	reason string       // of a rollback: why
 	store  *state.Store // that approvals are read from; set by Assess
 }
 

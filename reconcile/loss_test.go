@@ -3,9 +3,9 @@ package reconcile_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenantops/reconciler/deploy"
-	"github.com/tenantops/reconciler/reconcile"
 )
 
 const customerWithoutEmail = "name: customer\nlabel: Customer\nfields:\n  name: {type: text, required: true}\n"
@@ -23,19 +23,6 @@ func losing(t *testing.T, fleet string) *world {
 		"INSERT INTO note (id, text) VALUES ('n1', 'x')")
 	w.commit("no email, no notes", files{"apps/shop/objects/customer.yaml": customerWithoutEmail, "apps/shop/objects/note.yaml": ""})
 	return w
-}
-
-// syncWithSnapshots is a pass that keeps copies where the world's data is.
-func (w *world) syncWithSnapshots() (reconcile.Report, deploy.Snapshots) {
-	w.t.Helper()
-	kept := deploy.Snapshots{Dir: w.data + "/snapshots"}
-	r, closeAll := w.openWith(func(c *reconcile.Config) { c.Snapshots = kept })
-	defer closeAll()
-	report, err := r.Sync(w.t.Context(), reconcile.Selection{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return report, kept
 }
 
 // What would lose values waits for an approval that says how many; with it
@@ -66,12 +53,12 @@ func TestApprovalOfALoss(t *testing.T) {
 				t.Errorf("before the approval: got %s values", got)
 			}
 			w.approve(digest, "bo")
-			report, kept := w.syncWithSnapshots()
+			report := w.snapshotSync(time.Now())
 			if result := tenantOf(t, report, "acme").Result; !result.Changed || result.Plan.Digest != digest {
 				t.Fatalf("got %s: %s", result.Action, result.Message)
 			}
-			if found, err := kept.List("acme"); err != nil || len(found) != c.snapshots {
-				t.Errorf("got %d snapshots, error %v, want %d", len(found), err, c.snapshots)
+			if found := w.listSnapshots("acme"); len(found) != c.snapshots {
+				t.Errorf("got %d snapshots, want %d", len(found), c.snapshots)
 			}
 			if got := w.rows("acme", "SELECT name FROM customer ORDER BY name"); got != "Ada\nBo\nCy" {
 				t.Errorf("got rows %q", got)

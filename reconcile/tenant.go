@@ -122,7 +122,7 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 		Desired:        t.Desired,
 		Policy:         policyOf(c, t.Spec.Policy),
 		LastDeployment: last,
-		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
+		Snapshots:      SnapshotPolicy(c),
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
 }
