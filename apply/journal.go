@@ -87,6 +87,8 @@ type Record struct {
 	Verified    Verified           // see SaveVerified
 	Retired     map[string]Retired // by retired name
 	Last        *Entry             // newest journal row
+
+	hold string // see SaveHold
 }
 
 // Retired says when a column or table was retired, and by which deployment.
@@ -193,6 +195,7 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		Registered:  meta["registered"],
 		Policy:      meta["policy"],
 		Verified:    parseVerified(meta["verified"]),
+		hold:        meta["hold"],
 		SeedDigests: map[string]string{},
 	}
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {

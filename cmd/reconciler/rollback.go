@@ -53,6 +53,7 @@ not below the data directory.`,
 			if q.Path, err = c.tenantPath(fleet, q.Tenant); err != nil {
 				return err
 			}
+			q.Path = absolute(q.Path)
 			if fleet != nil {
 				policy := reconcile.SnapshotPolicy(fleet.Config)
 				q.Snapshots = &policy
