@@ -42,7 +42,9 @@ var rows = []struct {
 	{name: "state/statetest", testsOnly: true},
 	{name: "tenantrouter"},
 	{name: "deploy"},
+	{name: "fleet"},
 	{name: "reconcile"},
+	{name: "server"},
 	{name: "cmd/reconciler"},
 }
 

@@ -40,8 +40,10 @@ func TestApprovalOfALoss(t *testing.T) {
 			w := losing(t, "policy: {destructive: approve}\nretention: "+c.retention+"\n")
 			digest := w.awaiting("acme")
 			row := w.observed("acme")
-			for _, want := range []string{"needs approval (plan " + digest[:12], "customer.email holds values, and its field is removed (2 rows)",
-				`table "note" holds rows, and its object is removed (1 row)`} {
+			for _, want := range []string{
+				"needs approval (plan " + digest[:12], "customer.email holds values, and its field is removed (2 rows)",
+				`table "note" holds rows, and its object is removed (1 row)`,
+			} {
 				if !strings.Contains(row.Message, want) {
 					t.Errorf("got message %q, want %q", row.Message, want)
 				}
