@@ -27,11 +27,11 @@ const (
 // ReasonVerifyFailed is the reason of a VerifyError.
 const ReasonVerifyFailed = "VerifyFailed"
 
-// VerifyError says that a deployment was committed and that queries which must
-// give no row did, or could not be asked.
+// VerifyError says that queries which must give no row did, or could not be
+// asked, after a deployment that was committed.
 type VerifyError struct {
 	Tenant     protocol.TenantID
-	Deployment string
+	Deployment string // empty where they were asked apart from one
 	Queries    []FailedQuery
 	Back       string // the deployment that took it back, if one did
 	Why        error  // why it was not taken back, where it should have been
@@ -78,7 +78,10 @@ func (e *VerifyError) what() string {
 }
 
 func (e *VerifyError) Error() string {
-	text := fmt.Sprintf("after deployment %s %s", e.Deployment, e.what())
+	text := e.what()
+	if e.Deployment != "" {
+		text = fmt.Sprintf("after deployment %s %s", e.Deployment, text)
+	}
 	switch {
 	case e.Back != "":
 		text += "; it was rolled back by " + e.Back
