@@ -21,10 +21,15 @@ type PolicyError struct {
 	Findings []apply.Finding // the rows that an approval agrees to
 }
 
-func (e *PolicyError) Error() string {
+func (e *PolicyError) Error() string { return e.with((*apply.BlockedError).Error) }
+
+// Detail is the error with the ids of rows, see apply.BlockedError.
+func (e *PolicyError) Detail() string { return e.with((*apply.BlockedError).Detail) }
+
+func (e *PolicyError) with(rows func(*apply.BlockedError) string) string {
 	text := e.refusal()
 	if len(e.Findings) > 0 {
-		text += ": " + (&apply.BlockedError{Findings: e.Findings}).Error()
+		text += ": " + rows(&apply.BlockedError{Findings: e.Findings})
 	}
 	return text
 }

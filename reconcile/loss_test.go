@@ -41,8 +41,8 @@ func TestApprovalOfALoss(t *testing.T) {
 			digest := w.awaiting("acme")
 			row := w.observed("acme")
 			for _, want := range []string{
-				"needs approval (plan " + digest[:12], "customer.email holds values, and its field is removed (2 rows)",
-				`table "note" holds rows, and its object is removed (1 row)`,
+				"needs approval (plan " + digest[:12], "customer.email holds values, and its field is removed (2 rows: c1, c2)",
+				`table "note" holds rows, and its object is removed (1 row: n1)`,
 			} {
 				if !strings.Contains(row.Message, want) {
 					t.Errorf("got message %q, want %q", row.Message, want)

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -48,6 +49,10 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 	row := f.observed[t.ID]
 	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
 	row.Reason, row.Message, row.Next = t.Result.Reason, t.Result.Message, t.Result.Next
+	var detailed interface{ Detail() string }
+	if errors.As(t.Result.Err, &detailed) {
+		row.Message = detailed.Detail()
+	}
 	row.Revision, row.ObservedAt = f.commit.Hash, r.Now()
 	switch {
 	case t.Result.Action == Held:
