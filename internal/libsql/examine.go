@@ -81,14 +81,16 @@ func (s *statement) count(ctx context.Context, limit int) (rows int, err error) 
 		}
 	}()
 	for rows < limit {
-		more, err := s.step(nil)
-		if err != nil && ctx.Err() != nil {
+		switch code := C.sqlite3_step(s.stmt); {
+		case code == codeRow:
+			rows++
+		case code == codeDone:
+			return rows, nil
+		case ctx.Err() != nil:
 			return rows, ctx.Err()
+		default:
+			return rows, s.conn.fault(code)
 		}
-		if err != nil || !more {
-			return rows, err
-		}
-		rows++
 	}
 	return rows, nil
 }
