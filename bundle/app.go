@@ -158,6 +158,16 @@ func (l *loader) appsOf(t *Tenant) (set *appSet, all bool) {
 	return &w.set, all
 }
 
+// dropped finds apps that the tenant has, and whose tables it does not want.
+func (l *loader) dropped(t *Tenant, set *appSet) {
+	for i, name := range t.Spec.DropTables {
+		if slices.ContainsFunc(set.apps, func(a *app) bool { return a.name == name }) {
+			l.tell(t, t.document.Error([]any{"dropTables", i}, codeAppDropped,
+				fmt.Sprintf("the tenant has app %q, or an app that needs it, so its tables cannot go", name), "remove it here, or from apps"))
+		}
+	}
+}
+
 // walk follows dependencies, depth first.
 type walk struct {
 	*loader

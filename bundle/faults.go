@@ -11,6 +11,7 @@ import (
 // the protocol's own. docs/bundle-format.md explains each.
 const (
 	codeAppCycle          = "app_cycle"            // apps that depend on each other
+	codeAppDropped        = "app_dropped"          // an app in use whose tables are to be dropped
 	codeAppDirectory      = "app_directory"        // an app whose directory has another name
 	codeAppMissing        = "app_missing"          // an app that is not there
 	codeAppWithoutFile    = "app_without_file"     // an app's directory without app.yaml

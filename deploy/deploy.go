@@ -145,8 +145,9 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 	if err != nil {
 		return a.failed(err)
 	}
-	if a.seen.Record.Last != nil && a.seen.Record.Last.Bundle == r.Desired.Digest {
-		if a.Drift = len(a.Plan.Migration.Statements) > 0; a.Drift && r.Policy.Drift != "heal" {
+	if last := a.seen.Record.Last; last != nil && last.Bundle == r.Desired.Digest {
+		moved := last.To != a.seen.Master.Fingerprint() // else it is the policy that wants something
+		if a.Drift = moved && len(a.Plan.Migration.Statements) > 0; a.Drift && r.Policy.Drift != "heal" {
 			return a.drifted(r)
 		}
 		if a.Plan.Empty() && a.seen.Record.Policy == a.Plan.Policy {

@@ -116,10 +116,12 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	if seen := f.observed[t.ID]; seen.Sync == state.Synced {
 		last = seen.Deployment // of any other nobody knows whether it was recorded, and as what
 	}
+	policy := policyOf(c, t.Spec.Policy)
+	policy.Plan.DropTables = t.Spec.DropTables
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         policyOf(c, t.Spec.Policy),
+		Policy:         policy,
 		LastDeployment: last,
 		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,

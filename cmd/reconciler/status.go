@@ -20,7 +20,7 @@ func statusCommand(c *cli) *cobra.Command {
 is (health), and for each word that is not good the reason and the next step.
 
 It reads DIR/state.db alone, and for one tenant also what is retired in its
-database. It works while the daemon runs.`,
+database, and the tables that uninstalled apps left there. It works while the daemon runs.`,
 		Example: `  reconciler status --data ./data
   reconciler status --data ./data acme
   reconciler status --data ./data -o json | jq -r '.tenants[] | select(.error) | .tenant'`,
@@ -38,6 +38,7 @@ database. It works while the daemon runs.`,
 			if len(args) > 0 {
 				one := &answer.Tenants[0]
 				one.Retired = c.retiredOf(ctx, one.Tenant, one.purgeAt)
+				one.Kept = c.keptOf(ctx, one.Tenant)
 			}
 			return c.print(answer, answer.people)
 		}),
@@ -66,6 +67,7 @@ type tenantStatus struct {
 	ObservedAt      *stamp            `json:"observedAt"`
 	PurgeAt         *stamp            `json:"purgeAt"` // when the first thing that is retired is due
 	Retired         []retiredAnswer   `json:"retired"` // of the tenant that was asked for; null for others
+	Kept            []keptAnswer      `json:"kept"`    // likewise
 	Error           *problem          `json:"error"`
 
 	purgeAt time.Time
@@ -139,6 +141,10 @@ func (a statusAnswer) people(p *page) {
 		if len(t.Retired) > 0 {
 			p.line("")
 			p.retired(t.Retired)
+		}
+		if len(t.Kept) > 0 {
+			p.line("")
+			p.kept(t.Kept)
 		}
 		if t.Error != nil {
 			p.line("")
