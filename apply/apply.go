@@ -37,8 +37,17 @@ type Deployment struct {
 	// empty for none. Where the copy cannot be made nothing is run, and one
 	// whose deployment fails is removed.
 	Snapshot string
+	// Watch is asked inside the transaction: when it has begun, and before it
+	// commits. An error of it undoes everything. May be nil.
+	Watch Watch
 	// OnStatus is told each step of the protocol's deploy status. May be nil.
 	OnStatus func(protocol.DeployStatus)
+}
+
+// Watch looks at a deployment from inside its transaction.
+type Watch interface {
+	Begin(ctx context.Context, conn database.Conn) error
+	End(ctx context.Context, conn database.Conn) error
 }
 
 // Outcome is what a committed deployment did.
@@ -137,6 +146,7 @@ func (r *runner) transaction(ctx context.Context) error {
 	}{
 		{protocol.DeployValidating, r.verifyStart},
 		{protocol.DeployValidating, r.preChecks},
+		{protocol.DeployValidating, r.watchBegin},
 		{protocol.DeployMigrating, r.undoSeeds},
 		{protocol.DeployMigrating, r.migrate},
 		{protocol.DeployMigrating, r.verifyCounts},
@@ -144,6 +154,7 @@ func (r *runner) transaction(ctx context.Context) error {
 		{protocol.DeployRegistering, r.register},
 		{protocol.DeployRegistering, r.verifyEnd},
 		{protocol.DeployRegistering, r.journal},
+		{protocol.DeployRegistering, r.watchEnd},
 	}
 	last := protocol.DeployStatus("")
 	for _, step := range steps {
@@ -193,6 +204,20 @@ func (r *runner) verifyStart(ctx context.Context) error {
 		r.counts = append(r.counts, n)
 	}
 	return nil
+}
+
+func (r *runner) watchBegin(ctx context.Context) error {
+	if r.deployment.Watch == nil {
+		return nil
+	}
+	return r.deployment.Watch.Begin(ctx, r.conn)
+}
+
+func (r *runner) watchEnd(ctx context.Context) error {
+	if r.deployment.Watch == nil {
+		return nil
+	}
+	return r.deployment.Watch.End(ctx, r.conn)
 }
 
 // read returns what the database is now, under the write lock.

@@ -18,6 +18,7 @@ import (
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // Config is what a Deployer works with.
@@ -75,6 +76,9 @@ type Request struct {
 	// Snapshots says whether the database is copied before a plan that puts its
 	// rows at stake.
 	Snapshots SnapshotPolicy
+	// Quotas limit what the deployment may make of the tenant. They have no part
+	// in its plan.
+	Quotas tenantrouter.Quotas
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
@@ -111,6 +115,7 @@ type Assessment struct {
 	Class    string     // plan class
 	Plan     *plan.Plan // nil when there is none
 	Findings []apply.Finding
+	Quotas   []tenantrouter.Check // that the plan adds to
 	Drift    bool
 	Reason   string // why Action is blocked or error, one CamelCase word
 	Message  string
@@ -154,11 +159,15 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 			return a // only something foreign has changed
 		}
 	}
-	return a.judge(ctx, conn, r)
+	return d.judge(ctx, conn, r, a)
 }
 
-// judge holds the plan against the policy and against the tenant's rows.
-func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) Assessment {
+// judge holds the plan against the tenant's quotas, the policy and the
+// tenant's rows.
+func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a Assessment) Assessment {
+	if err := a.hold(ctx, conn, r, d.now()); err != nil {
+		return a.failed(err)
+	}
 	if err := r.approved(ctx, r.permit(a.Plan)); err != nil {
 		return a.failed(err)
 	}
@@ -283,7 +292,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot,
+		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot, Watch: r.watch(result.Assessment),
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)

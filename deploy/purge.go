@@ -23,7 +23,7 @@ func (d *Deployer) assessPurge(ctx context.Context, conn database.Conn, r Reques
 		conn: conn, master: a.seen.Master, record: a.seen.Record, desired: r.Desired, policy: r.Policy.Plan, due: due,
 	})
 	if err == nil {
-		purge = purge.judge(ctx, conn, r)
+		purge = d.judge(ctx, conn, r, purge)
 		err = purge.Err
 	}
 	if err != nil {

@@ -119,9 +119,12 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	policy := policyOf(c, t.Spec.Policy)
 	policy.Plan.DropTables = t.Spec.DropTables
 	return deploy.Request{
-		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
-		Desired:        t.Desired,
-		Policy:         policy,
+		Owner:   apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
+		Desired: t.Desired,
+		Policy:  policy,
+		Quotas: tenantrouter.Quotas{
+			Limits: tenantrouter.Limits(c.Plans, t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users,
+		},
 		LastDeployment: last,
 		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
