@@ -29,6 +29,7 @@ type Deployment struct {
 	// Undo are the journal rows that a rollback takes back, oldest first: rows
 	// that their seed data wrote go with them where nobody has touched them.
 	Undo   []Entry
+	Apps   string // Apps as JSON that the tenant has afterwards; empty for none
 	BackTo string // of a rollback: the deployment that it goes back to; "0" for none at all
 	// Seen is what the plan was made for, as Read found it on this connection.
 	// While nobody has committed since, it is not read again. May be nil.

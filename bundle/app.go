@@ -201,7 +201,7 @@ func (w *walk) visit(a *app) {
 	w.trail = w.trail[:len(w.trail)-1]
 	w.done[a.name] = true
 	w.set.apps = append(w.set.apps, a)
-	w.set.faults = append(w.set.faults, a.faults...)
+	w.set.faults = append(append(w.set.faults, a.faults...), w.kernel(a)...)
 }
 
 // cycle reports a cycle in the same words wherever the walk entered it.

@@ -23,6 +23,7 @@ const (
 	codeIndexField        = "index_field_missing"  // an index over a field that is not there
 	codeIndexEmpty        = "index_without_fields" // an index without fields
 	codeIndexType         = "index_type"           // an index type that becomes btree
+	codeKernelVersion     = "kernel_version"       // an app that wants a newer kernel
 	codeLookupTarget      = "lookup_without_target"
 	codeManifestLists     = "manifest_lists"  // names in app.yaml that are not there
 	codeName              = "invalid_name"    // not a name that tables and columns can have

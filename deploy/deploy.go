@@ -79,6 +79,7 @@ type Request struct {
 	// Quotas limit what the deployment may make of the tenant. They have no part
 	// in its plan.
 	Quotas tenantrouter.Quotas
+	Apps   AppRequest
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
@@ -138,6 +139,9 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 			return a.failed(fmt.Errorf("%w: it is tenant %q of fleet %q (%s)", apply.ErrOwnedElsewhere,
 				a.seen.Record.Owner.Tenant, a.seen.Record.Owner.Fleet, a.seen.Record.Owner.Environment))
 		}
+		if r.overtaken(a.seen.Record) {
+			return a.failed(fmt.Errorf("%w: another deployment came first", apply.ErrStale))
+		}
 		if a.settled(r) && r.back != nil {
 			return a // a rollback drops nothing: it has no retention to go by
 		}
@@ -155,7 +159,7 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 		if a.Drift = moved && len(a.Plan.Migration.Statements) > 0; a.Drift && r.Policy.Drift != "heal" {
 			return a.drifted(r)
 		}
-		if a.Plan.Empty() && a.seen.Record.Policy == a.Plan.Policy {
+		if a.Plan.Empty() && a.seen.Record.Policy == a.Plan.Policy && !r.appsDiffer(a.seen.Record) {
 			return a // only something foreign has changed
 		}
 	}
@@ -192,7 +196,8 @@ func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a A
 // bundle and policy, and the schema is the one that it left.
 func (a *Assessment) settled(r Request) bool {
 	last := a.seen.Record.Last
-	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.text()
+	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.text() &&
+		!r.appsDiffer(a.seen.Record)
 }
 
 func (a Assessment) drifted(r Request) Assessment {
@@ -286,13 +291,18 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 		result.Assessment = result.failed(err)
 		return result
 	}
+	apps, err := r.apps(result.seen.Record)
+	if err != nil {
+		result.Assessment = result.failed(err)
+		return result
+	}
 	defer func() {
 		d.keeper.release(snapshot, r.Snapshots, protocol.TenantID(r.Owner.Tenant), result.Changed)
 	}()
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot, Watch: r.watch(result.Assessment),
+		Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot, Watch: r.watch(result.Assessment),
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)
@@ -321,6 +331,16 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 	}
 	found := FromJournal(protocol.TenantID(r.Owner.Tenant), journal[len(journal)-1])
 	return d.store.SaveDeployment(ctx, found, foundEvent(found))
+}
+
+// Follow records the newest deployment of a tenant's journal in the history
+// that a process which died may have left without it. Every Deploy does so.
+func (d *Deployer) Follow(ctx context.Context, conn database.Conn) error {
+	seen, err := apply.Read(ctx, conn)
+	if err != nil {
+		return err
+	}
+	return d.follow(ctx, conn, Request{Owner: seen.Record.Owner}, seen.Record)
 }
 
 // newID returns a UUIDv7: ids of later deployments sort after earlier ones.

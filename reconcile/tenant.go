@@ -125,10 +125,20 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 		Quotas: tenantrouter.Quotas{
 			Limits: tenantrouter.Limits(c.Plans, t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users,
 		},
+		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: last,
 		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
+}
+
+// named are the names of a tenant's own list of apps.
+func named(refs []bundle.AppRef) []string {
+	names := []string{}
+	for _, ref := range refs {
+		names = append(names, ref.Name)
+	}
+	return names
 }
 
 // inputDigest stands for everything that a pass looks at before it opens a
