@@ -119,12 +119,10 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	policy := policyOf(c, t.Spec.Policy)
 	policy.Plan.DropTables = t.Spec.DropTables
 	return deploy.Request{
-		Owner:   apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
-		Desired: t.Desired,
-		Policy:  policy,
-		Quotas: tenantrouter.Quotas{
-			Limits: tenantrouter.Limits(c.Plans, t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users,
-		},
+		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
+		Desired:        t.Desired,
+		Policy:         policy,
+		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
 		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: last,
 		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},

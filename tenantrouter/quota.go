@@ -14,32 +14,6 @@ type Quotas struct {
 	Users  string // object whose rows are users; empty for none
 }
 
-// Limits are the quotas of a tenant: those of its plan, each replaced by the
-// tenant's own where it has one.
-func Limits(plans map[string]protocol.TenantQuota, plan protocol.TenantPlan, own *protocol.TenantQuota) protocol.TenantQuota {
-	limits := plans[string(plan)]
-	if own == nil {
-		return limits
-	}
-	for _, pair := range []struct{ limit, own **int64 }{
-		{&limits.MaxUsers, &own.MaxUsers},
-		{&limits.MaxStorage, &own.MaxStorage},
-		{&limits.APIRateLimit, &own.APIRateLimit},
-		{&limits.MaxObjects, &own.MaxObjects},
-		{&limits.MaxRecordsPerObject, &own.MaxRecordsPerObject},
-		{&limits.MaxDeploymentsPerDay, &own.MaxDeploymentsPerDay},
-		{&limits.MaxStorageBytes, &own.MaxStorageBytes},
-	} {
-		if *pair.own != nil {
-			*pair.limit = *pair.own
-		}
-	}
-	if own.MaxStorage != nil || own.MaxStorageBytes != nil { // two keys of one meaning: the tenant's own replace both
-		limits.MaxStorage, limits.MaxStorageBytes = own.MaxStorage, own.MaxStorageBytes
-	}
-	return limits
-}
-
 // StorageLimit is the quota of bytes, which has two keys of one meaning: the
 // smaller one holds. It is nil when neither is set.
 func StorageLimit(q protocol.TenantQuota) *int64 {

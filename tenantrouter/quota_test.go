@@ -4,34 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
-
-func TestLimitsOfATenantGoBeforeThoseOfItsPlan(t *testing.T) {
-	plans := map[string]protocol.TenantQuota{"free": {MaxObjects: new(int64(50)), MaxUsers: new(int64(5)), MaxStorageBytes: new(int64(1000))}}
-	for name, c := range map[string]struct {
-		plan protocol.TenantPlan
-		own  *protocol.TenantQuota
-		want protocol.TenantQuota
-	}{
-		"nothing of its own":       {"free", nil, plans["free"]},
-		"a plan without quotas":    {"pro", nil, protocol.TenantQuota{}},
-		"one of its own":           {"free", &protocol.TenantQuota{MaxUsers: new(int64(9))}, protocol.TenantQuota{MaxObjects: new(int64(50)), MaxUsers: new(int64(9)), MaxStorageBytes: new(int64(1000))}},
-		"the other key of storage": {"free", &protocol.TenantQuota{MaxStorage: new(int64(5000))}, protocol.TenantQuota{MaxObjects: new(int64(50)), MaxUsers: new(int64(5)), MaxStorage: new(int64(5000))}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tenantrouter.Limits(plans, c.plan, c.own), c.want); diff != "" {
-				t.Errorf("limits (-got +want)\n%s", diff)
-			}
-		})
-	}
-	if *plans["free"].MaxUsers != 5 {
-		t.Error("the plan was changed")
-	}
-}
 
 func TestTheSmallerStorageLimitHolds(t *testing.T) {
 	small, large := int64(1), int64(2)

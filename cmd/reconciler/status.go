@@ -20,8 +20,9 @@ func statusCommand(c *cli) *cobra.Command {
 is (health), and for each word that is not good the reason and the next step.
 
 It reads DIR/state.db alone, and for one tenant also what is retired in its
-database, the tables that uninstalled apps left there, and what the tenant uses.
-With a repository its quotas and users are read from there. It works while the daemon runs.`,
+database, the tables that uninstalled apps left there, and what the tenant uses
+and may use. Its users are counted with a repository, whose fleet.yaml says what
+they are. It works while the daemon runs.`,
 		Example: `  reconciler status --data ./data
   reconciler status --data ./data acme
   reconciler status --data ./data -o json | jq -r '.tenants[] | select(.error) | .tenant'`,
@@ -40,11 +41,8 @@ With a repository its quotas and users are read from there. It works while the d
 				one := &answer.Tenants[0]
 				one.Retired = c.retiredOf(ctx, one.Tenant, one.purgeAt)
 				one.Kept = c.keptOf(ctx, one.Tenant)
-				users := ""
-				if quotas := c.quotasOf(ctx, one.Tenant); quotas != nil {
-					one.Quotas, users = &quotas.Limits, quotas.Users
-				}
-				one.Usage = c.usageOf(ctx, one.Tenant, users)
+				one.Quotas = quotasOf(ctx, store, one.Tenant)
+				one.Usage = c.usageOf(ctx, one.Tenant, c.usersOf(ctx))
 			}
 			return c.print(answer, answer.people)
 		}),
@@ -75,7 +73,7 @@ type tenantStatus struct {
 	Retired         []retiredAnswer       `json:"retired"` // of the tenant that was asked for; null for others
 	Kept            []keptAnswer          `json:"kept"`    // likewise
 	Usage           *protocol.TenantUsage `json:"usage"`   // likewise
-	Quotas          *protocol.TenantQuota `json:"quotas"`  // likewise, and with a repository
+	Quotas          *protocol.TenantQuota `json:"quotas"`  // likewise
 	Error           *problem              `json:"error"`
 
 	purgeAt time.Time

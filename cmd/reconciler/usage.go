@@ -3,10 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
 
@@ -41,28 +40,32 @@ func (c *cli) usageOf(ctx context.Context, tenant protocol.TenantID, users strin
 	return &usage
 }
 
-// quotasOf reads a tenant's quotas, and which object its users are, from the
-// repository: nil without one, or where that cannot be read now.
-func (c *cli) quotasOf(ctx context.Context, tenant protocol.TenantID) *tenantrouter.Quotas {
-	if c.settings.Repo == "" {
+// quotasOf reads a tenant's quotas as the last pass knew them, nil for none.
+func quotasOf(ctx context.Context, store *state.Store, tenant protocol.TenantID) *protocol.TenantQuota {
+	known, err := store.Tenant(ctx, tenant)
+	if err != nil {
 		return nil
+	}
+	return &known.Quotas
+}
+
+// usersOf reads which object's records are users from the repository, empty
+// without one or where it cannot be read now.
+func (c *cli) usersOf(ctx context.Context) string {
+	if c.settings.Repo == "" {
+		return ""
 	}
 	c.patient = true
 	repo, err := c.openRepo(ctx)
 	if err != nil {
-		return nil
+		return ""
 	}
 	defer repo.Close()
 	_, loaded, err := load(ctx, repo.Repo)
 	if err != nil {
-		return nil
+		return ""
 	}
-	at := slices.IndexFunc(loaded.Tenants, func(t *bundle.Tenant) bool { return t.ID == tenant })
-	if at < 0 {
-		return nil
-	}
-	spec := loaded.Tenants[at].Spec
-	return &tenantrouter.Quotas{Limits: tenantrouter.Limits(loaded.Config.Plans, spec.Plan, spec.Quotas), Users: loaded.Config.Usage.Users}
+	return loaded.Config.Usage.Users
 }
 
 // usage adds a table of what a tenant uses and may use.
