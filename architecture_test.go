@@ -40,6 +40,7 @@ var rows = []struct {
 	{name: "apply"},
 	{name: "state"},
 	{name: "state/statetest", testsOnly: true},
+	{name: "tenantrouter/identity"},
 	{name: "tenantrouter"},
 	{name: "deploy"},
 	{name: "reconcile"},

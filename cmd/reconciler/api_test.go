@@ -44,7 +44,7 @@ func TestAPITokenIsReadAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		response.Body.Close()
+		defer response.Body.Close()
 		return response.StatusCode
 	}
 	if got := status("first"); got == http.StatusUnauthorized {
