@@ -43,6 +43,7 @@ var rows = []struct {
 	{name: "tenantrouter/identity"},
 	{name: "tenantrouter"},
 	{name: "deploy"},
+	{name: "fleet"},
 	{name: "reconcile"},
 	{name: "server"},
 	{name: "cmd/reconciler"},

@@ -59,6 +59,7 @@ type Reconciler struct {
 	deployer *deploy.Deployer
 	cache    *bundle.Cache
 	retries  retries
+	recorded string // revision whose tenants are all recorded
 
 	noticed chan struct{} // has an element when Run is to make a pass
 	reading sync.Mutex
@@ -149,12 +150,14 @@ type fleet struct {
 	tags     map[string]string // commits that tags were deployed from
 	tenants  []*bundle.Tenant  // those selected
 	shared   map[protocol.TenantID]*sharedError
+	records  map[protocol.TenantID]state.Tenant // see record
+	now      time.Time                          // when it was read
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
 // whole fleet, and nothing is done to any tenant.
 func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
-	var f fleet
+	f := fleet{now: r.Now()}
 	var err error
 	if f.commit, err = r.Repo.Resolve(ctx, s.Revision); err != nil {
 		return f, err
@@ -258,6 +261,9 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 	if err == nil && s.Revision == "" {
 		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}
+	if err == nil {
+		err = r.record(ctx, &f, s)
+	}
 	if err != nil {
 		return r.failedPass(ctx, started, last, err)
 	}
@@ -271,7 +277,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		report.Tenants = append(report.Tenants, r.removed(f, id))
 	}
 	report.finish()
-	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
+	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.settle(ctx, f, report), r.endHolds(ctx, report))
 	if err != nil {
 		report.Status = state.Failed
 	}

@@ -48,6 +48,13 @@ type Store interface {
 	SetHold(ctx context.Context, h state.Hold) error
 	Holds(ctx context.Context) ([]state.Hold, error)
 	EndHold(ctx context.Context, h state.Hold, e state.Event) (bool, error)
+
+	SaveTenants(ctx context.Context, tenants ...state.Tenant) error
+	SaveLifecycle(ctx context.Context, tenant protocol.TenantID, l state.Lifecycle, events ...state.Event) error
+	ForgetTenant(ctx context.Context, tenant protocol.TenantID, events ...state.Event) error
+	Tenants(ctx context.Context) ([]state.Tenant, error)
+	UnsettledTenants(ctx context.Context) ([]state.Tenant, error)
+	Tenant(ctx context.Context, id protocol.TenantID) (state.Tenant, error)
 }
 
 // Open opens the store that belongs to dir: an empty one the first time, the
@@ -57,7 +64,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {
