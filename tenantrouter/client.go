@@ -50,6 +50,19 @@ func (c *Client) Conn(ctx context.Context) (*Lease, error) {
 	if !c.enter() {
 		return nil, fmt.Errorf("tenant %q: %w", c.tenant, database.ErrClosed)
 	}
+	return c.lend(ctx)
+}
+
+// again lends a connection to who has entered and not left, which keeps the
+// client open though it may be retired.
+func (c *Client) again(ctx context.Context) (*Lease, error) {
+	c.mu.Lock()
+	c.users++
+	c.mu.Unlock()
+	return c.lend(ctx)
+}
+
+func (c *Client) lend(ctx context.Context) (*Lease, error) {
 	conn, err := c.take(ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("tenant %q: %w", c.tenant, err), c.leave())

@@ -268,6 +268,11 @@ func TestSuspendedMeanwhile(t *testing.T) {
 		must(t, err)
 		_, err = lease.Exec(r.Context(), "COMMIT")
 		must(t, err)
+		rows, err := tenant.Query(r.Context(), "SELECT count(*) FROM who") // a second connection
+		must(t, err)
+		if rows.Values[0][0] != int64(2) {
+			t.Errorf("got %v rows, want 2", rows.Values[0][0])
+		}
 		fmt.Fprint(w, "done")
 	})
 	if got.Body.String() != "done" {

@@ -36,7 +36,7 @@ func (t *Tenant) Conn(ctx context.Context) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	lease, err := client.Conn(ctx)
+	lease, err := client.again(ctx)
 	if err != nil {
 		return nil, err
 	}
