@@ -47,6 +47,7 @@ var rows = []struct {
 	{name: "reconcile"},
 	{name: "server"},
 	{name: "cmd/reconciler"},
+	{name: "examples/app"},
 }
 
 func TestPackagesImportOnlyRowsAbove(t *testing.T) {
