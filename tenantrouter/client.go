@@ -43,9 +43,10 @@ func (c *Client) Tenant() protocol.TenantID { return c.tenant }
 // ReadOnly reports whether every write is refused, as for a suspended tenant.
 func (c *Client) ReadOnly() bool { return c.readOnly }
 
-// Conn lends a connection until its Close. It waits while all are lent, and
-// fails with database.ErrClosed on a client that the gateway has replaced:
-// after an invalidation, or for others that were used more recently.
+// Conn lends a connection until its Close. It waits while all are lent, ten
+// seconds at most, then fails with ErrBusy. On a client that the gateway has
+// replaced, after an invalidation or for others that were used more recently,
+// it fails with ErrClosed.
 func (c *Client) Conn(ctx context.Context) (*Lease, error) {
 	if !c.enter() {
 		return nil, fmt.Errorf("tenant %q: %w", c.tenant, database.ErrClosed)
@@ -124,10 +125,19 @@ func closeAll(conns []*libsql.Conn) error {
 	return errors.Join(wrong...)
 }
 
+// lendTime is how long a connection is waited for: longer than a statement
+// waits for another process, and not for ever, since who waits may hold all of
+// them.
+const lendTime = 10 * time.Second
+
 // take takes a connection that is idle, or makes one.
 func (c *Client) take(ctx context.Context) (*libsql.Conn, error) {
+	late := time.NewTimer(lendTime)
+	defer late.Stop()
 	select {
 	case c.slots <- struct{}{}:
+	case <-late.C:
+		return nil, fmt.Errorf("%w: its %d connections are lent", database.ErrBusy, cap(c.slots))
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for a connection: %w", ctx.Err())
 	}

@@ -381,6 +381,25 @@ func TestLeasesEndWithTheRequest(t *testing.T) {
 	}
 }
 
+// Who holds all connections of a tenant and asks for one more does not wait
+// for ever.
+func TestAllConnectionsAreLent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, func(o *tenantrouter.Options) { o.PoolSize = 1 })
+		defer h.gateway.Close()
+		h.add("acme", nil)
+		got := h.get("acme", func(w http.ResponseWriter, r *http.Request) {
+			tenant, err := tenantrouter.FromContext(r.Context())
+			must(t, err)
+			_, err = tenant.Conn(r.Context())
+			must(t, err)
+			_, err = tenant.Conn(r.Context())
+			tenantrouter.WriteError(w, err)
+		})
+		wantError(t, got, http.StatusServiceUnavailable, "busy")
+	})
+}
+
 // A handler that panics gives everything back.
 func TestPanicGivesBack(t *testing.T) {
 	h := newHouse(t, func(o *tenantrouter.Options) { o.PoolSize = 1 })

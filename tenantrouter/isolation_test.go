@@ -100,14 +100,13 @@ func newFortress(t *testing.T, strategies ...protocol.TenantResolverStrategy) *f
 		Strategies: strategies, Domains: []string{"example.com"},
 		Token: identity.Token{KeyFile: f.issuer.file, Audience: "orders", Issuer: "https://id.example"},
 		Lookup: func(r *http.Request) (string, error) {
-			cookie, err := r.Cookie("s")
-			if err != nil {
-				return "", nil
+			for _, cookie := range r.CookiesNamed("s") {
+				if text, err := url.PathUnescape(cookie.Value); err == nil {
+					return text, nil
+				}
+				return cookie.Value, nil
 			}
-			if text, err := url.PathUnescape(cookie.Value); err == nil {
-				return text, nil
-			}
-			return cookie.Value, nil
+			return "", nil
 		},
 	})
 	must(t, err)
