@@ -100,13 +100,14 @@ func newFortress(t *testing.T, strategies ...protocol.TenantResolverStrategy) *f
 		Strategies: strategies, Domains: []string{"example.com"},
 		Token: identity.Token{KeyFile: f.issuer.file, Audience: "orders", Issuer: "https://id.example"},
 		Lookup: func(r *http.Request) (string, error) {
-			for _, cookie := range r.CookiesNamed("s") {
-				if text, err := url.PathUnescape(cookie.Value); err == nil {
-					return text, nil
-				}
-				return cookie.Value, nil
+			cookies := r.CookiesNamed("s")
+			if len(cookies) == 0 {
+				return "", nil
 			}
-			return "", nil
+			if text, err := url.PathUnescape(cookies[0].Value); err == nil {
+				return text, nil
+			}
+			return cookies[0].Value, nil
 		},
 	})
 	must(t, err)
