@@ -76,9 +76,9 @@ fuzz: ## run each fuzz target for FUZZTIME (10m)
 	done
 
 .PHONY: bench
-bench: ## benchmarks at full size; those of ./reconcile are ratios, medians of 9 pairs
-	BENCH_TENANTS=1000 BENCH_ROWS=10000,100000,1000000 go test -run '^$$' -bench . -timeout 60m $(filter-out ./reconcile,$(call packages,^func Benchmark))
-	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m -benchtime 9x ./reconcile
+bench: ## benchmarks at full size; those of ./reconcile and ./tenantrouter are ratios, medians of 9 pairs
+	BENCH_TENANTS=1000 BENCH_ROWS=10000,100000,1000000 go test -run '^$$' -bench . -timeout 60m $(filter-out ./reconcile ./tenantrouter,$(call packages,^func Benchmark))
+	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m -benchtime 9x ./reconcile ./tenantrouter
 
 .PHONY: lint
 lint: $(LINT) ## run the linters, which are built on first use

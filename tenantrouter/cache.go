@@ -34,11 +34,7 @@ type cache struct {
 // enter returns a tenant's client, opened for this record or one like it. The
 // caller leaves it. Callers at the same time share one opening, which does not
 // end with the request of the first.
-func (c *cache) enter(ctx context.Context, record Record, readOnly bool) (*Client, error) {
-	at, err := c.files.Locate(record.ID, record.Connection)
-	if err != nil {
-		return nil, err
-	}
+func (c *cache) enter(ctx context.Context, record Record, at Location, readOnly bool) (*Client, error) {
 	client, mine, err := c.find(record, at, readOnly)
 	if err != nil {
 		return nil, err

@@ -132,14 +132,8 @@ const lendTime = 10 * time.Second
 
 // take takes a connection that is idle, or makes one.
 func (c *Client) take(ctx context.Context) (*libsql.Conn, error) {
-	late := time.NewTimer(lendTime)
-	defer late.Stop()
-	select {
-	case c.slots <- struct{}{}:
-	case <-late.C:
-		return nil, fmt.Errorf("%w: its %d connections are lent", database.ErrBusy, cap(c.slots))
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for a connection: %w", ctx.Err())
+	if err := c.claim(ctx); err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	if n := len(c.idle); n > 0 {
@@ -154,6 +148,25 @@ func (c *Client) take(ctx context.Context) (*libsql.Conn, error) {
 		<-c.slots
 	}
 	return conn, err
+}
+
+// claim waits until a connection may be lent.
+func (c *Client) claim(ctx context.Context) error {
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	late := time.NewTimer(lendTime)
+	defer late.Stop()
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	case <-late.C:
+		return fmt.Errorf("%w: its %d connections are lent", database.ErrBusy, cap(c.slots))
+	case <-ctx.Done():
+		return fmt.Errorf("wait for a connection: %w", ctx.Err())
+	}
 }
 
 // give puts a connection back, or closes one that is not as it was lent.

@@ -21,7 +21,8 @@ type Options struct {
 	Records Records // where tenants are looked up
 	Files   *Router // where their databases are
 	// Identity finds the tenant of a request. Without it only what names a
-	// tenant itself is resolved, and there is no Middleware.
+	// tenant itself is resolved, and Middleware lets nobody in. Whoever made it
+	// closes it.
 	Identity *identity.Resolver
 	// OnSuspend says what a suspended tenant keeps. Default: the protocol's. With
 	// RevokeTokens its requests are refused; else with ReadOnly they are served
@@ -179,10 +180,6 @@ func (g *Gateway) Resolve(ctx context.Context, tenant protocol.TenantID) (Resolv
 	if err != nil {
 		return Resolved{}, err
 	}
-	return g.resolved(record)
-}
-
-func (g *Gateway) resolved(record Record) (Resolved, error) {
 	at, err := g.options.Files.Locate(record.ID, record.Connection)
 	if err != nil {
 		return Resolved{}, err
@@ -251,23 +248,27 @@ func (g *Gateway) Identify(r *http.Request) (identity.Identity, error) {
 // replaced lends no more connections; ask again.
 func (g *Gateway) TenantClient(ctx context.Context, tenant protocol.TenantID) (any, error) {
 	record, err := g.record(ctx, tenant)
+	if err == nil {
+		err = g.served(record)
+	}
 	if err != nil {
 		return nil, err
 	}
-	client, err := g.enter(ctx, record)
+	at, err := g.options.Files.Locate(record.ID, record.Connection)
+	if err != nil {
+		return nil, err
+	}
+	client, err := g.enter(ctx, record, at)
 	if err != nil {
 		return nil, err
 	}
 	return client, client.leave()
 }
 
-// enter opens the database of a tenant, if it is served.
-func (g *Gateway) enter(ctx context.Context, record Record) (*Client, error) {
-	if err := g.served(record); err != nil {
-		return nil, err
-	}
+// enter opens the database of a tenant that is served.
+func (g *Gateway) enter(ctx context.Context, record Record, at Location) (*Client, error) {
 	readOnly := record.Status == protocol.TenantSuspended && g.options.OnSuspend.ReadOnly
-	return g.clients.enter(ctx, record, readOnly)
+	return g.clients.enter(ctx, record, at, readOnly)
 }
 
 // served reports why a tenant is not served.

@@ -20,6 +20,7 @@ type Tenant struct {
 
 	gateway *Gateway
 	record  Record
+	at      Location
 
 	mu     sync.Mutex
 	client *Client // entered with the first connection
@@ -65,7 +66,7 @@ func (t *Tenant) enter(ctx context.Context) (*Client, error) {
 		return nil, database.ErrClosed
 	}
 	if t.client == nil {
-		client, err := t.gateway.enter(ctx, t.record)
+		client, err := t.gateway.enter(ctx, t.record, t.at)
 		if err != nil {
 			return nil, err
 		}
@@ -171,16 +172,16 @@ func (g *Gateway) enterRequest(r *http.Request) (*Tenant, error) {
 	if err := g.limits.admit(record.ID, record.Quotas); err != nil {
 		return nil, err
 	}
-	resolved, err := g.resolved(record)
+	at, err := g.options.Files.Locate(record.ID, record.Connection)
 	if err != nil {
 		return nil, err
 	}
 	return &Tenant{
 		TenantRuntimeContext: protocol.TenantRuntimeContext{
 			KernelContext: g.kernel, TenantID: record.ID, TenantPlan: record.Plan, TenantRegion: string(record.Region),
-			TenantDBURL: resolved.DBURL, TenantQuotas: record.Quotas,
+			TenantDBURL: at.URL(), TenantQuotas: record.Quotas,
 		},
 		Status: record.Status, Schema: record.Schema, Identity: found,
-		gateway: g, record: record, leases: map[*Lease]struct{}{},
+		gateway: g, record: record, at: at, leases: map[*Lease]struct{}{},
 	}, nil
 }
