@@ -17,13 +17,14 @@ const openTime = 10 * time.Second // to open a database that others wait for, to
 
 // cache keeps the clients that were used last.
 type cache struct {
-	files *Router
-	max   int           // clients
-	pool  int           // connections of a client
-	ttl   time.Duration // since a client was opened
-	idle  time.Duration // since it was used
-	now   func() time.Time
-	log   *slog.Logger
+	files   *Router
+	max     int           // clients
+	pool    int           // connections of a client
+	ttl     time.Duration // since a client was opened
+	idle    time.Duration // since it was used
+	recheck time.Duration // since a client was opened whose database says what its record does not
+	now     func() time.Time
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	closed  bool
@@ -66,7 +67,7 @@ func (c *cache) find(record Record, at Location, readOnly bool) (client *Client,
 	var out []*Client
 	if e, ok := c.clients[record.ID]; ok {
 		kept := e.Value.(*Client)
-		if kept.record.sameDatabase(record) && kept.identity == identity && now.Sub(kept.since) < c.ttl {
+		if kept.record.sameDatabase(record) && kept.identity == identity && now.Sub(kept.since) < c.life(kept) {
 			kept.used = now
 			kept.enter() // retired are only those that were taken out before
 			c.order.MoveToFront(e)
@@ -86,6 +87,16 @@ func (c *cache) find(record Record, at Location, readOnly bool) (client *Client,
 	c.mu.Unlock()
 	c.retire(out)
 	return client, true, nil
+}
+
+// life is how long a client stays. One whose database says that the tenant is
+// suspended, and whose record does not, is looked at again soon: the tenant is
+// being suspended, or resumed.
+func (c *cache) life(client *Client) time.Duration {
+	if client.suspended.Load() {
+		return min(c.ttl, c.recheck)
+	}
+	return c.ttl
 }
 
 // errClosed is what a gateway gives after its Close.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -25,6 +26,8 @@ type Client struct {
 	at       Location
 	readOnly bool
 
+	suspended atomic.Bool // its database says so, though it was not opened as such
+
 	opened chan struct{} // closed when the first connection is there, or err is set
 	err    error
 	slots  chan struct{} // one for each connection that may be lent
@@ -41,7 +44,7 @@ type Client struct {
 func (c *Client) Tenant() protocol.TenantID { return c.tenant }
 
 // ReadOnly reports whether every write is refused, as for a suspended tenant.
-func (c *Client) ReadOnly() bool { return c.readOnly }
+func (c *Client) ReadOnly() bool { return c.readOnly || c.suspended.Load() }
 
 // Conn lends a connection until its Close. It waits while all are lent, ten
 // seconds at most, then fails with ErrBusy. On a client that the gateway has
@@ -183,10 +186,29 @@ func (c *Client) give(conn *libsql.Conn, sound bool) error {
 	return errors.Join(err, c.leave())
 }
 
+// connect opens a connection, if the database says that it is this tenant's.
+// It is read-only where the database says that the tenant is suspended, which
+// may be before the records do.
 func (c *Client) connect(ctx context.Context) (*libsql.Conn, error) {
-	return libsql.Open(ctx, c.at.Path, libsql.Options{Shared: true, ReadOnly: c.readOnly, Synchronous: synchronous})
+	options := libsql.Options{Shared: true, ReadOnly: c.readOnly}
+	conn, err := libsql.Open(ctx, c.at.Path, options)
+	if err != nil {
+		return nil, err
+	}
+	m, err := readMarks(ctx, conn)
+	if err == nil && m.tenant != "" && m.tenant != c.tenant {
+		err = fmt.Errorf("%w, %q", ErrOwnedElsewhere, m.tenant)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if !m.suspended || c.readOnly {
+		return conn, nil
+	}
+	c.suspended.Store(true)
+	options.ReadOnly = true
+	if err := conn.Close(); err != nil {
+		return nil, err
+	}
+	return libsql.Open(ctx, c.at.Path, options)
 }
-
-// synchronous keeps a committed row through a power failure, as everywhere
-// else in the reconciler.
-const synchronous = "FULL"

@@ -72,6 +72,7 @@ var answers = []struct {
 	{database.ErrReadOnly, http.StatusForbidden, "read_only"},
 	{database.ErrBusy, http.StatusServiceUnavailable, "busy"},
 	{ErrNotServed, http.StatusServiceUnavailable, "unavailable"},
+	{ErrOwnedElsewhere, http.StatusServiceUnavailable, "unavailable"},
 	{ErrOutside, http.StatusServiceUnavailable, "unavailable"},
 	{database.ErrMissing, http.StatusServiceUnavailable, "unavailable"},
 	{errClosed, http.StatusServiceUnavailable, "unavailable"},

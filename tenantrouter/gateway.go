@@ -131,7 +131,7 @@ func Open(o Options) (*Gateway, error) {
 		records: &remembered{records: o.Records, ttl: o.RecordTTL, now: o.Now, lookups: map[protocol.TenantID]*lookup{}},
 		limits:  &limits{now: o.Now, tenants: map[protocol.TenantID]*requests{}},
 		clients: &cache{
-			files: o.Files, max: o.MaxConnections, pool: o.PoolSize, ttl: o.TTL, idle: o.IdleTime,
+			files: o.Files, max: o.MaxConnections, pool: o.PoolSize, ttl: o.TTL, idle: o.IdleTime, recheck: o.RecordTTL,
 			now: o.Now, log: o.Log, order: list.New(), clients: map[protocol.TenantID]*list.Element{},
 		},
 	}
