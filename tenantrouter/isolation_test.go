@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,18 +42,25 @@ type issuer struct {
 	file string // of its public keys
 }
 
-func newIssuer(t testing.TB) *issuer {
-	t.Helper()
+// newKeys makes a key for each algorithm.
+func newKeys() map[string]crypto.Signer {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	must(t, err)
-	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	_, edKey, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
-	i := &issuer{
-		keys: map[string]crypto.Signer{"RS256": rsaKey, "ES256": ecKey, "EdDSA": edKey},
-		file: filepath.Join(t.TempDir(), "keys.pem"),
+	if err != nil {
+		panic(err)
 	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return map[string]crypto.Signer{"RS256": rsaKey, "ES256": ecKey, "EdDSA": ed25519.NewKeyFromSeed([]byte(rand.Text() + rand.Text())[:32])}
+}
+
+// The keys of the issuer, and of somebody else; making them takes a while.
+var ours, strange = sync.OnceValue(newKeys), sync.OnceValue(newKeys)
+
+func newIssuer(t testing.TB, keys map[string]crypto.Signer) *issuer {
+	t.Helper()
+	i := &issuer{keys: keys, file: filepath.Join(t.TempDir(), "keys.pem")}
 	var text []byte
 	for _, name := range algorithms {
 		text = append(text, i.public(t, name)...)
@@ -95,7 +103,7 @@ type fortress struct {
 // believes the cookie s.
 func newFortress(t *testing.T, strategies ...protocol.TenantResolverStrategy) *fortress {
 	t.Helper()
-	f := &fortress{issuer: newIssuer(t)}
+	f := &fortress{issuer: newIssuer(t, ours())}
 	resolver, err := identity.New(identity.Config{
 		Strategies: strategies, Domains: []string{"example.com"},
 		Token: identity.Token{KeyFile: f.issuer.file, Audience: "orders", Issuer: "https://id.example"},
@@ -355,7 +363,7 @@ func TestIsolationByToken(t *testing.T) {
 			forged = append(forged, request("/", "x", "Authorization: Bearer "+token))
 		}
 	}
-	stranger := newIssuer(t)
+	stranger := newIssuer(t, strange())
 	for _, algorithm := range algorithms {
 		add(stranger.token(t, algorithm, "globex", nil))
 		add(f.claimed(t, algorithm)...)
@@ -423,7 +431,7 @@ func (f *fortress) confused(t *testing.T, algorithm string) []string {
 		all = append(all, encode(header)+"."+payload+".", encode(header)+"."+payload+"."+signature)
 	}
 	all = append(all, none, encode(`{"typ":"JWT"}`)+"."+payload+".", encode(`{"alg":["none"]}`)+"."+payload+".", encode(`{"alg":null}`)+"."+payload+".")
-	stranger := newIssuer(t)
+	stranger := newIssuer(t, strange())
 	for key, values := range map[string][]any{
 		"kid": {"../../../dev/null", "/dev/null", "' UNION SELECT 'x", "|id", "", 7, []string{"a"}}, "jku": {"https://evil.org/jwks"}, "x5u": {"https://evil.org/cert"},
 		"jwk": {map[string]any{"kty": "oct", "k": "AA"}}, "x5c": {[]string{"AA"}}, "crit": {[]string{"exp"}}, "b64": {false}, "zip": {"DEF"}, "cty": {"JWT"},
