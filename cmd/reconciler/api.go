@@ -33,9 +33,16 @@ type api struct {
 	parts   []func() error // that end after the last request
 }
 
+// apiParts are what the daemon has for the HTTP API.
+type apiParts struct {
+	store *state.Store
+	files *tenantrouter.Router
+	log   *slog.Logger
+}
+
 // serveAPI serves the HTTP API on the address of the settings. Without one it
 // returns nil, which may be closed.
-func (c *cli) serveAPI(store *state.Store, files *tenantrouter.Router, log *slog.Logger) (_ *api, err error) {
+func (c *cli) serveAPI(p apiParts) (_ *api, err error) {
 	address := c.settings.Server.Listen
 	if address == "" {
 		return nil, nil
@@ -46,7 +53,7 @@ func (c *cli) serveAPI(store *state.Store, files *tenantrouter.Router, log *slog
 			err = errors.Join(err, a.closeParts())
 		}
 	}()
-	handler, err := c.apiHandler(a, store, files, log)
+	handler, err := c.apiHandler(a, p)
 	if err != nil {
 		return nil, err
 	}
@@ -58,16 +65,16 @@ func (c *cli) serveAPI(store *state.Store, files *tenantrouter.Router, log *slog
 	a.server = &http.Server{
 		Handler: handler, MaxHeaderBytes: apiHeaders, ReadHeaderTimeout: apiHeaderTime,
 		ReadTimeout: apiTime, WriteTimeout: apiTime, IdleTimeout: apiIdleTime,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 	}
 	go func() { a.served <- a.server.Serve(listener) }()
-	log.Info("api served", attrAddress, a.address)
+	p.log.Info("api served", attrAddress, a.address)
 	return a, nil
 }
 
 // apiHandler wires what is served. The token is read at each request, so that
 // a file that has changed counts, and once now, to find a mistake at the start.
-func (c *cli) apiHandler(a *api, store *state.Store, files *tenantrouter.Router, log *slog.Logger) (http.Handler, error) {
+func (c *cli) apiHandler(a *api, p apiParts) (http.Handler, error) {
 	token, dir := c.settings.Server.Token, c.settings.SecretsDir
 	if token == "" {
 		return nil, errors.New("--listen needs a token that requests have to show: set server.token in reconciler.yaml, " +
@@ -76,22 +83,22 @@ func (c *cli) apiHandler(a *api, store *state.Store, files *tenantrouter.Router,
 	if _, err := token.Resolve(dir); err != nil {
 		return nil, fmt.Errorf("server.token: %w", err)
 	}
-	gateway, err := c.gateway(a, store, files, log)
+	gateway, err := c.gateway(a, p)
 	if err != nil {
 		return nil, err
 	}
 	return server.New(server.Config{
 		Token:  func() (string, error) { return token.Resolve(dir) },
 		Router: gateway,
-		Log:    log,
+		Log:    p.log,
 	})
 }
 
 // gateway finds tenants in the daemon's own state. It opens no database.
-func (c *cli) gateway(a *api, store *state.Store, files *tenantrouter.Router, log *slog.Logger) (*tenantrouter.Gateway, error) {
-	options := tenantrouter.Options{Records: tenantrouter.RecordsOf(store), Files: files, Log: log}
+func (c *cli) gateway(a *api, p apiParts) (*tenantrouter.Gateway, error) {
+	options := tenantrouter.Options{Records: tenantrouter.RecordsOf(p.store), Files: p.files, Log: p.log}
 	if c.settings.Router.Strategies != "" {
-		resolver, err := identity.New(identityConfig(c.settings.Router, log))
+		resolver, err := identity.New(identityConfig(c.settings.Router, p.log))
 		if err != nil {
 			return nil, fmt.Errorf("router: %w", err)
 		}

@@ -42,7 +42,7 @@ func serveAcme(t *testing.T, change func(*config.Settings)) *servedAPI {
 	}))
 	files, err := tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data})
 	s.must(err)
-	s.api, err = c.serveAPI(store, files, slog.New(slog.DiscardHandler))
+	s.api, err = c.serveAPI(apiParts{store: store, files: files, log: slog.New(slog.DiscardHandler)})
 	s.must(err)
 	t.Cleanup(func() {
 		s.must(s.api.close())
