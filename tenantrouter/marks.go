@@ -20,9 +20,9 @@ type marks struct {
 	suspended bool              // nothing is to be written
 }
 
-// readMarks reads them from the table that deployments keep. That is package
-// apply's, which an application would have to link all of Atlas for; a test of
-// package reconcile holds both to each other.
+// readMarks reads them from the table that package apply keeps: two rows, for
+// each connection that is opened. A test of package reconcile holds both
+// packages to each other.
 func readMarks(ctx context.Context, conn database.Conn) (m marks, err error) {
 	rows, err := conn.Query(ctx, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '_reconciler_meta'")
 	if err == nil && rows.Values[0][0] != int64(0) {
