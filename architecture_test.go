@@ -40,6 +40,7 @@ var rows = []struct {
 	{name: "apply"},
 	{name: "state"},
 	{name: "state/statetest", testsOnly: true},
+	{name: "tenantrouter/identity"},
 	{name: "tenantrouter"},
 	{name: "deploy"},
 	{name: "fleet"},
@@ -47,6 +48,7 @@ var rows = []struct {
 	{name: "reconcile"},
 	{name: "server"},
 	{name: "cmd/reconciler"},
+	{name: "examples/app"},
 }
 
 func TestPackagesImportOnlyRowsAbove(t *testing.T) {
