@@ -85,6 +85,7 @@ type Record struct {
 	SeedDigests map[string]string  // by seed set
 	Policy      string             // plan policy of the last deployment
 	Retired     map[string]Retired // by retired name
+	Suspended   string             // since when the database is read-only, see Suspend; empty when it is not
 	Last        *Entry             // newest journal row
 }
 
@@ -191,6 +192,7 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		Applied:     meta["applied"],
 		Registered:  meta["registered"],
 		Policy:      meta["policy"],
+		Suspended:   meta[suspendedKey],
 		SeedDigests: map[string]string{},
 	}
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {

@@ -133,6 +133,9 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 			return a.failed(fmt.Errorf("%w: it is tenant %q of fleet %q (%s)", apply.ErrOwnedElsewhere,
 				a.seen.Record.Owner.Tenant, a.seen.Record.Owner.Fleet, a.seen.Record.Owner.Environment))
 		}
+		if since := a.seen.Record.Suspended; since != "" {
+			return a.failed(fmt.Errorf("%w since %s", apply.ErrSuspended, since))
+		}
 		if a.settled(r) && r.back != nil {
 			return a // a rollback drops nothing: it has no retention to go by
 		}
