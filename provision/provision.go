@@ -50,8 +50,11 @@ type Config struct {
 	// OnChange is told of a tenant whose connections, status or quotas are not
 	// what they were. May be nil.
 	OnChange func(protocol.TenantID)
-	Now      func() time.Time // default time.Now
-	Log      *slog.Logger     // default: nothing
+	// OnStep is told of each step before it runs and after it has, when that is
+	// recorded. May be nil.
+	OnStep func(tenant protocol.TenantID, step string)
+	Now    func() time.Time // default time.Now
+	Log    *slog.Logger     // default: nothing
 }
 
 // Fleet is what a Service asks about the fleet that its tenants belong to.
@@ -85,6 +88,9 @@ func New(c Config) *Service {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.OnStep == nil {
+		c.OnStep = func(protocol.TenantID, string) {}
 	}
 	if c.OnChange == nil {
 		c.OnChange = func(protocol.TenantID) {}

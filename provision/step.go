@@ -65,7 +65,9 @@ func (s *Service) carry(ctx context.Context, t *state.Tenant, op operation) (boo
 		if err := s.save(ctx, *t); err != nil {
 			return false, err
 		}
+		s.OnStep(t.ID, step.name)
 		err := step.run(ctx)
+		s.OnStep(t.ID, step.name)
 		if errors.Is(err, errWaiting) {
 			*at = protocol.ProvisioningStep{Name: step.name, Status: protocol.StepPending}
 			return false, s.save(ctx, *t)
@@ -86,6 +88,7 @@ func (s *Service) carry(ctx context.Context, t *state.Tenant, op operation) (boo
 	} else {
 		err = s.save(ctx, *t, op.done...)
 	}
+	s.OnStep(t.ID, op.name)
 	s.OnChange(t.ID)
 	return err == nil, err
 }
