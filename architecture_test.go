@@ -42,8 +42,10 @@ var rows = []struct {
 	{name: "state/statetest", testsOnly: true},
 	{name: "tenantrouter"},
 	{name: "deploy"},
+	{name: "fleet"},
 	{name: "provision"},
 	{name: "reconcile"},
+	{name: "server"},
 	{name: "cmd/reconciler"},
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
+	rules "github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
@@ -131,18 +132,19 @@ func (r *Reconciler) removals(ctx context.Context, f fleet, s Selection) []Tenan
 	}
 	var report []Tenant
 	var going []state.Tenant
-	fresh := removal{revision: f.commit.Hash, left: len(f.loaded.Tenants)}
+	fresh := rules.Removal{Revision: f.commit.Hash, Left: len(f.loaded.Tenants)}
 	for _, known := range f.records {
 		if known.Revision == "" || f.has(known.ID) {
 			continue
 		}
 		going = append(going, known)
 		if known.RemovedAt.IsZero() {
-			fresh.tenants = append(fresh.tenants, known.ID)
+			fresh.Tenants = append(fresh.Tenants, known.ID)
 		}
 	}
 	slices.SortFunc(going, func(a, b state.Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
-	refused := guard(f.loaded.Config.DeletionGuard, fresh)
+	slices.Sort(fresh.Tenants)
+	refused := rules.Guard(f.loaded.Config.DeletionGuard, fresh)
 	if refused != nil {
 		r.recorded = "" // they are to be seen by the next pass too
 	}
@@ -251,12 +253,12 @@ func (r *Reconciler) inUse(f fleet, known state.Tenant) string {
 }
 
 // kept is a tenant whose removal the guard holds back.
-func (r *Reconciler) kept(f fleet, known state.Tenant, why *refusal) Tenant {
+func (r *Reconciler) kept(f fleet, known state.Tenant, why *rules.Waiting) Tenant {
 	t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.OutOfSync, Health: state.Blocked}
-	t.Result.Action, t.Result.Reason = Remove, why.reason
-	t.Result.Message, t.Result.Next = why.message, why.next
+	t.Result.Action, t.Result.Reason = Remove, why.Reason
+	t.Result.Message, t.Result.Next = why.Message, why.Next
 	row := f.observed[known.ID]
-	t.unchanged = row.Reason == why.reason && row.Message == why.message
+	t.unchanged = row.Reason == why.Reason && row.Message == why.Message
 	return t
 }
 
