@@ -50,6 +50,9 @@ type Config struct {
 	// OnChange is told of a tenant whose connections, status or quotas are not
 	// what they were. May be nil.
 	OnChange func(protocol.TenantID)
+	// OnPending is told that there is something that git does not say yet. May be
+	// nil, and is set by NewCommitter.
+	OnPending func()
 	// OnStep is told of each step before it runs and after it has, when that is
 	// recorded. May be nil.
 	OnStep func(tenant protocol.TenantID, step string)
@@ -77,8 +80,8 @@ type Composed struct {
 // those of one tenant take turns.
 type Service struct {
 	Config
-	tenants locks
-	signUps sync.Mutex // one id is given once
+	tenants *locks
+	signUps *sync.Mutex // one id is given once
 }
 
 // New returns a Service.
@@ -89,13 +92,23 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.OnPending == nil {
+		c.OnPending = func() {}
+	}
 	if c.OnStep == nil {
 		c.OnStep = func(protocol.TenantID, string) {}
 	}
 	if c.OnChange == nil {
 		c.OnChange = func(protocol.TenantID) {}
 	}
-	return &Service{Config: c, tenants: locks{held: map[protocol.TenantID]*held{}}}
+	return &Service{Config: c, tenants: &locks{held: map[protocol.TenantID]*held{}}, signUps: &sync.Mutex{}}
+}
+
+// As is the same service for somebody else: its events name them.
+func (s *Service) As(by deploy.Doer) *Service {
+	as := *s
+	as.By = by
+	return &as
 }
 
 // Lock keeps others from working on a tenant until the function that it

@@ -75,6 +75,7 @@ func (s *Service) pend(ctx context.Context, t *state.Tenant, what string, events
 			return err
 		}
 	}
+	s.OnPending()
 	return nil
 }
 

@@ -51,6 +51,9 @@ func (s *Service) SignUp(ctx context.Context, key string, r protocol.TenantProvi
 	if t.Status == protocol.TenantProvisioning || t.Status == protocol.TenantFailed {
 		err = s.bringUp(ctx, &t)
 	}
+	if t.PendingCommit() {
+		s.OnPending()
+	}
 	result, located := s.result(t)
 	if err != nil {
 		result.Error = err.Error()
@@ -192,6 +195,17 @@ func specOf(id protocol.TenantID, r protocol.TenantProvisioningRequest, c config
 		}
 	}
 	return spec
+}
+
+// Recover provisions the tenant of a sign-up that did not come to its end, if
+// git does not have it yet.
+func (s *Service) Recover(ctx context.Context, id protocol.TenantID) error {
+	defer s.Lock(id)()
+	t, err := s.tenant(ctx, id)
+	if err != nil || !t.PendingCommit() || !t.RemovedAt.IsZero() || t.Status == protocol.TenantActive || t.Status == protocol.TenantSuspended {
+		return err
+	}
+	return s.bringUp(ctx, &t)
 }
 
 // bringUp provisions a tenant that is recorded, without git.

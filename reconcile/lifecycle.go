@@ -166,6 +166,22 @@ func (r *Reconciler) removals(ctx context.Context, f fleet, s Selection) []Tenan
 	return report
 }
 
+// recover goes on with sign-ups that a crash has interrupted, or that failed. That
+// one fails again is told to the log: nobody waits for it here.
+func (r *Reconciler) recover(ctx context.Context, f fleet) {
+	for _, known := range f.records {
+		if ctx.Err() != nil || !known.PendingCommit() || f.has(known.ID) {
+			continue
+		}
+		if err := r.life.Recover(ctx, known.ID); err != nil {
+			r.Log.Warn("sign-up not provisioned", logTenant, string(known.ID), logErr, err)
+		}
+		if known.Awaits(state.PendingRemoval) || !known.RemovedAt.IsZero() {
+			_ = r.removeNow(ctx, f, known.ID) // its result is in the tenant's record
+		}
+	}
+}
+
 // leave reports what git does not have and does nothing about it.
 func (r *Reconciler) leave(f fleet, s Selection) []Tenant {
 	var report []Tenant

@@ -286,6 +286,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 	report.Tenants = append(report.Tenants, r.removals(ctx, f, s)...)
 	report.finish()
 	r.expire(ctx, f)
+	r.recover(ctx, f)
 	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
 	if err != nil {
 		report.Status = state.Failed

@@ -81,6 +81,7 @@ func (r *Reconciler) untilNext() time.Duration {
 // Names of what the log has.
 const (
 	logErr      = "err"
+	logTenant   = "tenant"
 	logRevision = "revision"
 	logLast     = "last" // the revision that was deployed before
 )

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
 )
 
 var (
@@ -30,6 +31,7 @@ var sentinels = []struct {
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
 	{protocol.ErrUnknownTenant, http.StatusNotFound, "unknown_tenant"},
+	{provision.ErrKeyReused, http.StatusUnprocessableEntity, "key_reused"},
 }
 
 // refusal is the answer to a request that was not carried out.

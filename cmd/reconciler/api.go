@@ -28,12 +28,12 @@ type api struct {
 
 // serveAPI serves the HTTP API on the address of the settings. Without one it
 // returns nil, which may be closed.
-func (c *cli) serveAPI(log *slog.Logger) (*api, error) {
+func (c *cli) serveAPI(log *slog.Logger, signUps server.SignUps) (*api, error) {
 	address := c.settings.Server.Listen
 	if address == "" {
 		return nil, nil
 	}
-	handler, err := c.apiHandler(log)
+	handler, err := c.apiHandler(log, signUps)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (c *cli) serveAPI(log *slog.Logger) (*api, error) {
 
 // apiHandler wires what is served. The token is read at each request, so that
 // a file that has changed counts, and once now, to find a mistake at the start.
-func (c *cli) apiHandler(log *slog.Logger) (http.Handler, error) {
+func (c *cli) apiHandler(log *slog.Logger, signUps server.SignUps) (http.Handler, error) {
 	token, dir := c.settings.Server.Token, c.settings.SecretsDir
 	if token == "" {
 		return nil, errors.New("--listen needs a token that requests have to show: set server.token in reconciler.yaml, " +
@@ -64,7 +64,7 @@ func (c *cli) apiHandler(log *slog.Logger) (http.Handler, error) {
 	}
 	return server.New(server.Config{
 		Token: func() (string, error) { return token.Resolve(dir) },
-		Log:   log,
+		Log:   log, SignUps: signUps,
 	})
 }
 

@@ -24,7 +24,7 @@ func TestAPITokenIsReadAgain(t *testing.T) {
 	c := &cli{stderr: io.Discard, settings: config.Settings{
 		SecretsDir: secrets, Server: config.Server{Listen: "127.0.0.1:0", Token: "$file:api"},
 	}}
-	a, err := c.serveAPI(slog.New(slog.DiscardHandler))
+	a, err := c.serveAPI(slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -22,6 +23,7 @@ type control struct {
 	now       func() time.Time
 	snapshots deploy.Snapshots
 	notice    func(context.Context) error // tells the daemon's loop; nil where there is none
+	life      *provision.Service          // for requests about a tenant's life
 }
 
 // changed makes a change count at once, also when who asked for it has left.
