@@ -35,8 +35,9 @@ func (s *Service) Remove(ctx context.Context, t *state.Tenant, c config.Fleet, r
 		name: opDestroy, during: protocol.TenantDestroying,
 		steps: append(s.suspending(t, c),
 			step{"back_up", func(ctx context.Context) error { return s.backUpRemoved(ctx, *t, c, name) }},
-			step{"wait", func(context.Context) error {
-				if keep != "" || t.Spec.LegalHold != nil || s.Now().Before(DestroyAt(*t, c)) {
+			step{"wait", func(ctx context.Context) error {
+				kept := keep != "" && s.withDatabase(ctx, *t, nothing) == nil // and nobody has taken it over yet
+				if kept || t.Spec.LegalHold != nil || s.Now().Before(DestroyAt(*t, c)) {
 					return errWaiting
 				}
 				return nil
@@ -79,12 +80,14 @@ func (s *Service) backUpRemoved(ctx context.Context, t state.Tenant, c config.Fl
 	if err != nil {
 		return err
 	}
-	err = s.withDatabase(ctx, t, func(context.Context, database.Conn) error { return nil })
-	if err != nil {
+	if err := s.withDatabase(ctx, t, nothing); err != nil {
 		return err // errSkipped among them: there is nothing of the tenant's own
 	}
 	return s.backUp(ctx, t, at, c.Backup, name)
 }
+
+// nothing only asks whether there is a database that is the tenant's own.
+func nothing(context.Context, database.Conn) error { return nil }
 
 // destroy removes the database. What was written to it since the backup, by
 // somebody who does not heed the mark, is backed up first.
@@ -96,7 +99,7 @@ func (s *Service) destroy(ctx context.Context, t state.Tenant, c config.Fleet, n
 	if !at.Own {
 		return fmt.Errorf("%w: tenant.yaml had named the database, which is left where it is", errSkipped)
 	}
-	err = s.withDatabase(ctx, t, func(context.Context, database.Conn) error { return nil })
+	err = s.withDatabase(ctx, t, nothing)
 	if err != nil && !errors.Is(err, errAbsent) {
 		return err // it belongs to somebody else, or cannot be read
 	}

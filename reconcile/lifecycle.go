@@ -227,7 +227,10 @@ func (r *Reconciler) remove(ctx context.Context, f fleet, known state.Tenant) Te
 	}
 	if gone {
 		done.gone, r.recorded = true, "" // a directory that is back is a new tenant
-		done.Result.Reason, done.Result.Message = "Destroyed", "the tenant's database was destroyed; its backups are kept for "+string(f.loaded.Config.Backup.Retention)
+		done.Result.Reason, done.Result.Message = "Destroyed", "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
+		if last := len(known.Steps) - 1; last >= 0 && known.Steps[last].Status == protocol.StepSkipped {
+			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's"
+		}
 		return done
 	}
 	at := provision.DestroyAt(known, f.loaded.Config)

@@ -48,6 +48,7 @@ const (
 	EventErased      = "erased"    // a backup or the snapshots of a tenant
 	EventPlanChanged = "plan_changed"
 	EventTaken       = "taken"     // a database, from another owner
+	EventRecreated   = "recreated" // a database that had vanished
 	EventCommitted   = "committed" // to the watched branch
 )
 
