@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -18,7 +20,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/storage"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
@@ -38,7 +39,7 @@ type Change struct {
 }
 
 // maxMoves is how often a commit is made anew because the branch has moved.
-const maxMoves = 10
+const maxMoves = 20
 
 // Commit adds one commit to the followed branch and pushes it: what change says
 // of the branch's newest tree. When the branch moves meanwhile, change is asked
@@ -48,15 +49,26 @@ const maxMoves = 10
 //
 // Errors match ErrMoved, ErrCheckedOut for a local repository with a worktree,
 // ErrNoRef for a ref that is no branch, those of Fetch, and those of change.
-func (r *Repo) Commit(ctx context.Context, change func(tree *Tree) (Change, error)) (Commit, error) {
+func (r *Repo) Commit(ctx context.Context, change func(tree *Tree) (Change, error)) (_ Commit, err error) {
 	branch := plumbing.NewBranchReferenceName(strings.TrimPrefix(r.config.Ref, "refs/heads/"))
 	for range maxMoves {
-		c, err := r.commitOnce(ctx, branch, change)
-		if !errors.Is(err, ErrMoved) {
+		var c Commit
+		if c, err = r.commitOnce(ctx, branch, change); !errors.Is(err, ErrMoved) {
 			return c, r.failure(ctx, "commit to "+branch.Short()+" of", err)
 		}
+		pause(ctx)
 	}
-	return Commit{}, r.failure(ctx, "commit to "+branch.Short()+" of", ErrMoved)
+	return Commit{}, r.failure(ctx, "commit to "+branch.Short()+" of", err)
+}
+
+// pause lets whoever was faster be done, a while of its own for each writer.
+func pause(ctx context.Context) {
+	timer := time.NewTimer(time.Duration(1+rand.IntN(50)) * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func (r *Repo) commitOnce(ctx context.Context, branch plumbing.ReferenceName, change func(*Tree) (Change, error)) (Commit, error) {
@@ -111,11 +123,7 @@ func (r *Repo) committable(branch plumbing.ReferenceName) error {
 // error matches ErrMoved.
 func (r *Repo) advanceBranch(ctx context.Context, from *plumbing.Reference, to plumbing.Hash) error {
 	if r.at.remote == "" {
-		err := r.refs.CheckAndSetReference(plumbing.NewHashReference(from.Name(), to), from)
-		if errors.Is(err, storage.ErrReferenceHasChanged) {
-			return ErrMoved
-		}
-		return err
+		return r.setRef(from, to)
 	}
 	pushed := r.push(ctx, from, to)
 	if pushed == nil {
@@ -138,6 +146,39 @@ func (r *Repo) advanceBranch(ctx context.Context, from *plumbing.Reference, to p
 		return ErrMoved
 	}
 	return pushed
+}
+
+// setRef moves a branch of a local repository as git does: a lock file, made by
+// one writer alone, takes the place of the ref. go-git empties the file and
+// writes it again, and who reads it in between finds an older, packed value.
+func (r *Repo) setRef(from *plumbing.Reference, to plumbing.Hash) (err error) {
+	path := filepath.Join(r.commonDir, filepath.FromSlash(from.Name().String()))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: %s.lock is there (remove it when no git process is at work)", ErrMoved, path)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(lock.Name()))
+		}
+	}()
+	now, err := lookup(r.refs, from.Name())
+	if err == nil && (now == nil || now.Hash() != from.Hash()) {
+		err = ErrMoved
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(lock, to)
+	}
+	if err = errors.Join(err, lock.Sync(), lock.Close()); err != nil {
+		return err
+	}
+	return os.Rename(lock.Name(), path)
 }
 
 // push sends a commit to the remote, if its branch still is where it was.

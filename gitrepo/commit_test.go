@@ -175,3 +175,30 @@ func TestCommitThatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// Who reads the branch while others commit to it never sees it go back.
+func TestReadersNeverSeeTheBranchGoBack(t *testing.T) {
+	dir := newRepo(t)
+	commit(t, dir, "first", company)
+	bare := bareOf(t, dir)
+	writer, reader, done := remote(t, bare), remote(t, bare), make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := range 60 {
+			name := fmt.Sprintf("tenants/t%d/tenant.yaml", n)
+			if _, err := writer.Commit(t.Context(), add(name, name)); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for {
+		if head := fetch(t, reader); head.Rewritten {
+			t.Errorf("got %+v", head)
+		}
+		select {
+		case <-done:
+			return
+		default:
+		}
+	}
+}

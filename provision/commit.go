@@ -67,7 +67,7 @@ func (c *Committer) Run(ctx context.Context) {
 			sleep(ctx, batch)
 			continue
 		}
-		c.Service.Log.Warn("pending tenants not committed", "err", err)
+		c.Service.Log.Warn("pending tenants not committed", logErr, err)
 		sleep(ctx, wait)
 		wait = min(lastWait, 2*wait)
 	}
@@ -106,7 +106,7 @@ func (c *Committer) CommitPending(ctx context.Context) ([]protocol.TenantID, err
 				continue // git says it already, and the loop will see that
 			}
 			if err != nil {
-				c.Service.Log.Warn("tenant not committed", "tenant", string(e.Tenant), "err", err)
+				c.Service.Log.Warn("tenant not committed", logTenant, string(e.Tenant), logErr, err)
 				continue
 			}
 			if len(files) > 0 {
@@ -124,12 +124,21 @@ func (c *Committer) CommitPending(ctx context.Context) ([]protocol.TenantID, err
 		At: c.Service.Now(), Actor: c.Service.By.Actor, Via: c.Service.By.Via, Kind: state.EventCommitted, Revision: made.Hash,
 		Author: "reconciler", Detail: made.Subject,
 	}
+	c.Service.Log.Info("tenants committed", logRevision, made.Hash, logTenants, len(about))
 	err = c.Service.Store.AddEvent(context.WithoutCancel(ctx), event)
 	if c.Committed != nil {
 		c.Committed(ctx)
 	}
 	return about, err
 }
+
+// Names of what the log has.
+const (
+	logTenant   = "tenant"
+	logTenants  = "tenants"
+	logRevision = "revision"
+	logErr      = "err"
+)
 
 // message names the tenants of a commit, all of them below its subject.
 func message(about []protocol.TenantID) string {

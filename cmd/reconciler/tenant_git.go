@@ -40,11 +40,12 @@ func (g *inGit) flags(command *cobra.Command) {
 func (g *inGit) change(ctx context.Context, c *cli, edit provision.Edit) error {
 	if g.now {
 		q := lifeRequest{Verb: g.verb, Tenant: edit.Tenant, Plan: edit.Plan, Reason: g.reason, Actor: c.actor()}
-		if _, err := changeLife(ctx, c, q); err != nil {
+		answer, err := changeLife(ctx, c, q)
+		if err != nil {
 			return err
 		}
-		if c.settings.Repo == "" {
-			return nil // the daemon brings it to git
+		if c.settings.Repo == "" { // the daemon brings it to git
+			return c.print(answer, answer.people)
 		}
 	}
 	repo, err := c.openRepo(ctx)

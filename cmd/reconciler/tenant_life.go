@@ -101,9 +101,6 @@ func (k *control) tenant(ctx context.Context, q lifeRequest) (lifeAnswer, error)
 		return answer, usagef("the tenant is missing")
 	}
 	err := k.live(ctx, q, &answer)
-	if errors.Is(err, provision.ErrRequest) {
-		err = usageError{err}
-	}
 	if err != nil {
 		return answer, err
 	}
