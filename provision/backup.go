@@ -122,19 +122,31 @@ func (s *Service) keeps(ctx context.Context, vault Vault, t state.Tenant, sum st
 }
 
 // Expire erases the backups that are past their retention, but for those of
-// tenants under a legal hold.
+// tenants under a legal hold. The snapshots of a tenant that is destroyed go
+// along.
 func (s *Service) Expire(ctx context.Context, c config.Backup) error {
 	old, err := s.Store.BackupsBefore(ctx, s.Now().Add(-c.Retention.Duration()))
 	for _, b := range old {
 		if err != nil || ctx.Err() != nil {
 			break
 		}
-		if t, unknown := s.Store.Tenant(ctx, b.Tenant); unknown == nil && t.Spec.LegalHold != nil {
-			continue
-		}
-		err = s.erase(ctx, b, c, "its retention of "+string(c.Retention)+" is over")
+		err = s.expire(ctx, b, c)
 	}
 	return err
+}
+
+func (s *Service) expire(ctx context.Context, b state.Backup, c config.Backup) error {
+	t, err := s.tenant(ctx, b.Tenant)
+	if err != nil && !isUnknown(err) || t.Spec.LegalHold != nil {
+		return err
+	}
+	reason := "its retention of " + string(c.Retention) + " is over"
+	if isUnknown(err) { // it is destroyed, and nobody goes back to its snapshots
+		if err := s.eraseSnapshots(ctx, b.Tenant, reason, &Erasure{}); err != nil {
+			return err
+		}
+	}
+	return s.erase(ctx, b, c, reason)
 }
 
 func (s *Service) erase(ctx context.Context, b state.Backup, c config.Backup, reason string) error {

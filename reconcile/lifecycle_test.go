@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
@@ -374,4 +376,43 @@ func TestPendingGoesBeforeGit(t *testing.T) {
 	w.commit("active", files{"tenants/acme/tenant.yaml": tenantYAML("acme")})
 	w.sync()
 	must(t, w.insertAs("acme", "ada"))
+}
+
+// broken is a provider whose disk is full.
+type broken struct{ provision.Provider }
+
+func (broken) Open(context.Context, provision.Database, bool) (database.Conn, error) {
+	return nil, database.ErrFull
+}
+
+// A sign-up that did not come to its end, and one that git does not have, are
+// carried on and never taken for removed.
+func TestSignUpIsRecovered(t *testing.T) {
+	w := newWorld(t, shop("acme"))
+	w.commit("sign-ups", files{"fleet.yaml": "signUp: {apps: [{name: shop}]}\ndeletionGuard: {tenants: 100, percent: 100}\ngraceHours: 0\n"})
+	w.sync()
+	r, closeAll := w.open()
+	well := r.Life().Provider
+	r.Life().Provider = broken{well}
+	result, err := r.Life().ProvisionTenant(t.Context(), protocol.TenantProvisioningRequest{OrgID: "beta"})
+	must(t, err)
+	if result.Status != protocol.TenantFailed || !strings.Contains(result.Error, "full") || result.Steps[0].Status != protocol.StepFailed {
+		t.Errorf("got %+v", result)
+	}
+	closeAll()
+	for range 2 {
+		w.sync()
+		if got := w.tenants()["beta"]; got.Status != protocol.TenantActive || !got.PendingCommit() {
+			t.Errorf("got %+v", got)
+		}
+		must(t, w.insertAs("beta", fmt.Sprint("row", time.Now().UnixNano())))
+	}
+	commit := w.commit("beta", files{"tenants/beta/tenant.yaml": tenantYAML("beta") + "orgId: beta\n"})
+	w.sync()
+	if got := w.tenants()["beta"]; got.Revision != commit || got.PendingCommit() || got.Origin != state.FromSignUp {
+		t.Errorf("got %+v", got)
+	}
+	if got := w.rows("beta", countCustomers); got != "2" {
+		t.Errorf("got %s rows, want 2", got)
+	}
 }

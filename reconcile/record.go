@@ -39,6 +39,7 @@ func (r *Reconciler) record(ctx context.Context, f *fleet, s Selection) error {
 	}
 	for _, t := range changed {
 		f.records[t.ID] = t
+		r.life.OnChange(t.ID)
 	}
 	return err
 }
