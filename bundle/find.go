@@ -29,14 +29,16 @@ func FindTenant(fsys fs.FS, id protocol.TenantID) (dir string, found bool, err e
 		case strings.HasPrefix(d.Name(), "."), strings.Count(name, "/") > maxTenantDepth:
 			return fs.SkipDir
 		}
-		if _, err := fs.Stat(fsys, path.Join(name, tenantFile)); err != nil {
-			return nil
+		switch _, err := fs.Stat(fsys, path.Join(name, tenantFile)); {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // it may hold tenants
+		case err != nil:
+			return err
+		case d.Name() != string(id):
+			return fs.SkipDir
 		}
-		if d.Name() == string(id) {
-			dir, found = name, true
-			return fs.SkipAll
-		}
-		return fs.SkipDir
+		dir, found = name, true
+		return fs.SkipAll
 	})
 	return dir, found, err
 }

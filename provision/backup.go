@@ -22,7 +22,7 @@ import (
 // backUp keeps a copy of a tenant's database, read back and checked, unless the
 // newest backup of this removal has the same content. name tells the backups of
 // one removal apart, so that taking one again after a crash replaces it.
-func (s *Service) backUp(ctx context.Context, t state.Tenant, at Database, c config.Backup, name string) error {
+func (s *Service) backUp(ctx context.Context, t state.Tenant, at Database, c config.Backup, name string) (err error) {
 	vault, err := s.Backups(c)
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (s *Service) backUp(ctx context.Context, t state.Tenant, at Database, c con
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil { // what a crash left there is of no use
 		return fmt.Errorf("back up tenant %q: %w", t.ID, err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "copy.db")
 	if err := s.Provider.Copy(ctx, at, path); errors.Is(err, database.ErrMissing) {
 		return errAbsent

@@ -87,8 +87,8 @@ func (b *borrowed) Close() error {
 	var err error
 	b.back.Do(func() {
 		ctx := context.Background()
-		_, _ = b.Conn.Exec(ctx, "ROLLBACK") // fails where there is nothing to roll back
-		_, err = b.Conn.Query(ctx, "PRAGMA query_only = OFF")
+		_, _ = b.Exec(ctx, "ROLLBACK") // fails where there is nothing to roll back
+		_, err = b.Query(ctx, "PRAGMA query_only = OFF")
 		b.to.conn <- b.Conn
 	})
 	return err

@@ -206,10 +206,10 @@ func TestManySignUps(t *testing.T) {
 				if other, taken := signedUp.LoadOrStore(first.TenantID, org); taken {
 					t.Errorf("%s has the tenant of %s", org, other)
 				}
-				switch done := count.Add(1); {
-				case done == total/3:
+				switch count.Add(1) {
+				case total / 3:
 					h.away.Store(true)
-				case done == 2*total/3:
+				case 2 * total / 3:
 					h.away.Store(false)
 				}
 			}

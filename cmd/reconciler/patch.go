@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -40,10 +41,11 @@ func patch(tree fs.FS, files map[string][]byte) (string, error) {
 }
 
 func readIfAny(tree fs.FS, name string) ([]byte, error) {
-	if _, err := fs.Stat(tree, name); err != nil {
+	text, err := fs.ReadFile(tree, name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // it is new
 	}
-	return fs.ReadFile(tree, name)
+	return text, err
 }
 
 // contextLines is how many unchanged lines stand around a change, as git has it.
