@@ -45,6 +45,7 @@ var rows = []struct {
 	{name: "deploy"},
 	{name: "fleet"},
 	{name: "applifecycle"},
+	{name: "provision"},
 	{name: "reconcile"},
 	{name: "server"},
 	{name: "cmd/reconciler"},

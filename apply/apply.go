@@ -200,6 +200,9 @@ func (r *runner) verifyStart(ctx context.Context) error {
 	} else if err := record.Owner.check(r.deployment.Owner); err != nil {
 		return err
 	}
+	if record.Suspended != "" {
+		return fmt.Errorf("%w since %s", ErrSuspended, record.Suspended)
+	}
 	if r.violations, err = r.foreignKeyViolations(ctx); err != nil {
 		return err
 	}

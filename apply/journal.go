@@ -88,6 +88,7 @@ type Record struct {
 	Verified    Verified           // see SaveVerified
 	Apps        string             // Apps as JSON; empty where none were recorded yet
 	Retired     map[string]Retired // by retired name
+	Suspended   string             // since when the database is read-only, see Suspend; empty when it is not
 	Last        *Entry             // newest journal row
 
 	hold string // see SaveHold
@@ -199,6 +200,7 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		Verified:    parseVerified(meta["verified"]),
 		hold:        meta["hold"],
 		Apps:        meta["apps"],
+		Suspended:   meta[suspendedKey],
 		SeedDigests: map[string]string{},
 	}
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {

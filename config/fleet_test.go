@@ -26,6 +26,7 @@ func TestFleetDefaults(t *testing.T) {
 		Retention: "7d", NotNull: config.NotNullStrict, Seed: config.SeedStrict, Drift: config.DriftReport, OnFailedVerify: config.VerifyReport,
 		DeletionGuard: config.Limit{Tenants: &one, Percent: &five}, GraceHours: 72,
 		Snapshots: config.Snapshots{Keep: 3, MaxBytes: 10 << 30}, MaxLock: config.MaxLock{File: "30s", Remote: "3s"},
+		Backup: config.Backup{To: "file:backups", Retention: "30d"}, SignUp: config.SignUp{Apps: []config.SignUpApp{}, Labels: map[string]string{}},
 		Plans: map[string]protocol.TenantQuota{}, Windows: []config.Window{},
 		Rollout: config.Rollout{MaxConcurrent: 8, Waves: []config.Wave{{Name: "all"}}},
 	}

@@ -106,7 +106,9 @@ func classify(err error) (Action, string, string) {
 	case errors.As(err, &seed):
 		return Blocked, "SeedRejected", "correct the records, or set seed: skip in fleet.yaml"
 	case errors.Is(err, apply.ErrOwnedElsewhere):
-		return Blocked, "OwnedElsewhere", "give the tenant its own database, or correct fleet, environment or id"
+		return Blocked, "OwnedElsewhere", "give the tenant its own database, correct fleet, environment or id, or run \"reconciler tenant take\""
+	case errors.Is(err, apply.ErrSuspended):
+		return Blocked, "Suspended", "resume the tenant first: provisioningStatus: active in its tenant.yaml"
 	case errors.Is(err, ErrNoWayBack):
 		return Failed, "NoWayBack", "deploy the earlier revision from git instead"
 	case errors.Is(err, apply.ErrNewerJournal):

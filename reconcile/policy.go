@@ -1,6 +1,9 @@
 package reconcile
 
 import (
+	"math"
+
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 )
@@ -42,4 +45,14 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 		RollBack:    c.OnFailedVerify == config.VerifyRollback,
 		NotByAuthor: c.Approval.NotByAuthor,
 	}
+}
+
+// underHold is a policy for a tenant that may be under a legal hold: then what
+// goes is retired, and is never due.
+func underHold(p deploy.Policy, hold *bundle.LegalHold) deploy.Policy {
+	if hold == nil {
+		return p
+	}
+	p.Plan.Retire, p.Retention = true, math.MaxInt64
+	return p
 }

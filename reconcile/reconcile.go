@@ -21,6 +21,7 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -43,6 +44,10 @@ type Config struct {
 	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
 	// May be nil.
 	OnTenant func(Tenant)
+	// OnChange is told of each tenant whose connections, status or quotas are
+	// not what they were, so that who has them cached forgets them. Calls may
+	// overlap. May be nil.
+	OnChange func(protocol.TenantID)
 	// OnPass is told of each pass of Run. May be nil.
 	OnPass func(Report, error)
 	// ReadOnly keeps state as it is: for Plan beside a running daemon.
@@ -60,7 +65,9 @@ type Reconciler struct {
 	deployer *deploy.Deployer
 	cache    *bundle.Cache
 	retries  retries
-	recorded string // revision whose tenants are all recorded
+	life     *provision.Service
+	recorded string    // revision whose tenants are all recorded
+	nextEnd  time.Time // when the first tenant that is being removed is due
 
 	noticed chan struct{} // has an element when Run is to make a pass
 	reading sync.Mutex
@@ -80,13 +87,15 @@ func New(c Config) *Reconciler {
 	if c.Poll == 0 {
 		c.Poll = 60 * time.Second
 	}
-	return &Reconciler{
+	r := &Reconciler{
 		Config:   c,
 		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, By: c.By, Snapshots: c.Snapshots, Now: c.Now, Log: c.Log}),
 		cache:    bundle.NewCache(),
 		retries:  retries{now: c.Now},
 		noticed:  make(chan struct{}, 1),
 	}
+	r.life = newLife(r)
+	return r
 }
 
 // Selection narrows a pass.
@@ -118,6 +127,7 @@ type Tenant struct {
 	// where there is one.
 	Estimate time.Duration
 
+	gone      bool   // there is nothing left of it to observe
 	unchanged bool   // nothing was looked at but git and the file's stamp
 	input     string // input digest after this pass
 	bundle    string // digest of the desired bundle; empty for one that is not valid
@@ -299,11 +309,11 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		}
 		return r.syncTenant(ctx, f, t)
 	})
-	for _, id := range removed(f, s) {
-		report.Tenants = append(report.Tenants, r.removed(f, id))
-	}
+	report.Tenants = append(report.Tenants, r.removals(ctx, f, s)...)
 	report.finish()
-	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.settle(ctx, f, report), r.endHolds(ctx, report))
+	r.expire(ctx, f)
+	r.recover(ctx, f)
+	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
 	if err != nil {
 		report.Status = state.Failed
 	}

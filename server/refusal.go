@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
 
@@ -29,6 +30,7 @@ var sentinels = []struct {
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
+	{provision.ErrKeyReused, http.StatusUnprocessableEntity, "key_reused"},
 }
 
 // refusal is the answer to a request that was not carried out.

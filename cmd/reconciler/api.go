@@ -35,9 +35,10 @@ type api struct {
 
 // apiParts are what the daemon has for the HTTP API.
 type apiParts struct {
-	store *state.Store
-	files *tenantrouter.Router
-	log   *slog.Logger
+	store   *state.Store
+	files   *tenantrouter.Router
+	signUps server.SignUps // nil: nobody can sign up
+	log     *slog.Logger
 }
 
 // serveAPI serves the HTTP API on the address of the settings. Without one it
@@ -88,9 +89,10 @@ func (c *cli) apiHandler(a *api, p apiParts) (http.Handler, error) {
 		return nil, err
 	}
 	return server.New(server.Config{
-		Token:  func() (string, error) { return token.Resolve(dir) },
-		Router: gateway,
-		Log:    p.log,
+		Token:   func() (string, error) { return token.Resolve(dir) },
+		Router:  gateway,
+		SignUps: p.signUps,
+		Log:     p.log,
 	})
 }
 

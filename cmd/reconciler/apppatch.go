@@ -3,9 +3,6 @@ package main
 import (
 	"fmt"
 
-	"github.com/aymanbagabas/go-udiff"
-	"github.com/aymanbagabas/go-udiff/myers"
-
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -29,12 +26,9 @@ func (c *cli) printPatch(ch appChange, app string) error {
 	if m, ok := appOf(ch.next, app); ok {
 		answer.Version = &m.Version
 	}
-	// Edits of whole lines: the library's own choice may repeat one that stays.
-	edits := myers.ComputeEdits(string(ch.before), string(ch.after)) //nolint:staticcheck // deprecated for being slow on large texts
 	var err error
-	answer.Patch, err = udiff.ToUnified("a/"+ch.file(), "b/"+ch.file(), string(ch.before), edits, udiff.DefaultContextLines)
-	if err != nil {
-		return fmt.Errorf("write the patch of %s: %w", ch.file(), err)
+	if answer.Patch, err = unified("a/"+ch.file(), "b/"+ch.file(), ch.before, ch.after); err != nil {
+		return err
 	}
 	if c.output != asTable {
 		return c.print(answer, nil)
