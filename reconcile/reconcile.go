@@ -53,7 +53,8 @@ type Config struct {
 	AcceptRewrite bool
 }
 
-// Reconciler carries a fleet. Its methods must not overlap, but for Notice.
+// Reconciler carries a fleet. Its methods must not overlap, but for
+// Notice and SnapshotPolicy.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
@@ -64,6 +65,8 @@ type Reconciler struct {
 	noticed chan struct{} // has an element when Run is to make a pass
 	reading sync.Mutex
 	holds   atomic.Pointer[[]state.Hold] // as they were read last
+
+	snapshots atomic.Pointer[deploy.SnapshotPolicy] // of the fleet.yaml that was read last
 }
 
 // New returns a Reconciler.
@@ -185,6 +188,8 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 	if err != nil {
 		return f, err
 	}
+	policy := SnapshotPolicy(f.loaded.Config)
+	r.snapshots.Store(&policy)
 	f.shared = r.shared(f.loaded.Tenants)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
