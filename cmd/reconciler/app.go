@@ -26,7 +26,8 @@ func appCommand(c *cli) *cobra.Command {
 
 Git decides which apps a tenant has: apps in its tenant.yaml. What install,
 upgrade and uninstall print is a patch of that file for "git apply", in which
-everything else stays as it is written. Nothing happens before it is committed.`,
+everything else stays as it is written. Nothing happens before it is committed,
+by you or with --commit.`,
 	}
 	command.AddCommand(appListCommand(c), appCheckCommand(c), appInstallCommand(c), appUpgradeCommand(c), appUninstallCommand(c))
 	return command
@@ -89,14 +90,25 @@ func needing(t *bundle.Tenant, name string) (names []string) {
 	return names
 }
 
-// readTenant reads a tenant from the repository.
+// readTenant reads a tenant from the newest commit.
 func (c *cli) readTenant(ctx context.Context, w *workplace, id string) (t committed, err error) {
+	if t, err = newest(ctx, w); err != nil {
+		return t, err
+	}
+	return t.read(ctx, w, id)
+}
+
+// newest is the newest commit, and no tenant of it yet.
+func newest(ctx context.Context, w *workplace) (t committed, err error) {
 	if t.commit, err = w.config.Repo.Resolve(ctx, ""); err != nil {
 		return t, err
 	}
-	if t.tree, err = w.config.Repo.Tree(ctx, t.commit.Hash); err != nil {
-		return t, err
-	}
+	t.tree, err = w.config.Repo.Tree(ctx, t.commit.Hash)
+	return t, err
+}
+
+// read reads the tenant from the tree.
+func (t committed) read(ctx context.Context, w *workplace, id string) (committed, error) {
 	loaded, err := loadTree(ctx, w, t.tree, t.commit)
 	if err == nil {
 		t.tenant, err = tenantIn(loaded, id, t.commit)
@@ -159,7 +171,18 @@ type appChange struct {
 // try edits the tenant.yaml of a tenant and looks at what that would come to:
 // its files, and, where there is a data directory, its database.
 func (c *cli) try(ctx context.Context, w *workplace, id string, edit func(file string, text []byte) ([]byte, error)) (ch appChange, err error) {
-	if ch.committed, err = c.readTenant(ctx, w, id); err != nil {
+	t, err := newest(ctx, w)
+	if err != nil {
+		return ch, err
+	}
+	return c.tryOn(ctx, w, t, id, edit)
+}
+
+// tryOn is try on a tree.
+func (c *cli) tryOn(ctx context.Context, w *workplace, t committed, id string,
+	edit func(file string, text []byte) ([]byte, error),
+) (ch appChange, err error) {
+	if ch.committed, err = t.read(ctx, w, id); err != nil {
 		return ch, err
 	}
 	if ch.before, err = fs.ReadFile(ch.tree, ch.file()); err != nil {

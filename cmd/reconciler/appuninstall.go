@@ -11,7 +11,7 @@ import (
 )
 
 func appUninstallCommand(c *cli) *cobra.Command {
-	var tenant string
+	e := appEdit{verb: "uninstall"}
 	drop := false
 	command := &cobra.Command{
 		Use:   "uninstall APP --tenant ID",
@@ -24,29 +24,26 @@ asked for later too. An app that another one of the tenant needs is refused.`,
   reconciler app uninstall billing --repo ./company --tenant acme --drop-tables`,
 		Args: cobra.ExactArgs(1),
 		RunE: c.start(func(ctx context.Context, args []string) error {
-			w, err := c.openApps(ctx)
-			if err != nil {
-				return err
-			}
-			defer w.close()
-			app := args[0]
-			ch, err := c.try(ctx, w, tenant, func(file string, text []byte) ([]byte, error) {
-				return bundle.LeaveApp(file, text, app, drop)
-			})
-			if err != nil {
-				return err
-			}
-			_, there := ch.app(app)
-			if needed := needing(ch.tenant, app); there && len(needed) > 0 {
-				return fmt.Errorf("%s is needed by %s: uninstall that first", app, strings.Join(needed, ", "))
-			}
-			if !there && !drop {
-				return fmt.Errorf("%s does not have %s; with --drop-tables the tables that it left are retired", tenant, app)
-			}
-			return c.printPatch(ch, app)
+			e.app = args[0]
+			e.edit = func(file string, text []byte) ([]byte, error) { return bundle.LeaveApp(file, text, e.app, drop) }
+			e.refuse = func(ch appChange) error { return ch.uninstalls(e.app, drop) }
+			return e.run(ctx, c)
 		}),
 	}
-	c.appFlags(command, &tenant)
+	e.flags(c, command)
 	command.Flags().BoolVar(&drop, "drop-tables", false, "retire its tables instead of keeping them")
 	return command
+}
+
+// uninstalls refuses to take away what is not there, or what is needed.
+func (ch appChange) uninstalls(app string, drop bool) error {
+	_, there := ch.app(app)
+	needed := needing(ch.tenant, app)
+	switch {
+	case there && len(needed) > 0:
+		return fmt.Errorf("%s is needed by %s: uninstall that first", app, strings.Join(needed, ", "))
+	case !there && !drop:
+		return fmt.Errorf("%s does not have %s; with --drop-tables the tables that it left are retired", ch.tenant.ID, app)
+	}
+	return nil
 }

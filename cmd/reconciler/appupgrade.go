@@ -11,7 +11,8 @@ import (
 )
 
 func appUpgradeCommand(c *cli) *cobra.Command {
-	var tenant, version string
+	e := appEdit{verb: "upgrade"}
+	var version string
 	down := false
 	command := &cobra.Command{
 		Use:   "upgrade APP --tenant ID",
@@ -23,24 +24,15 @@ longer has is retired, so an older one is refused unless --downgrade says so.`,
   reconciler app upgrade crm --repo ./company --tenant acme`,
 		Args: cobra.ExactArgs(1),
 		RunE: c.start(func(ctx context.Context, args []string) error {
-			w, err := c.openApps(ctx)
-			if err != nil {
-				return err
+			e.app = args[0]
+			e.edit = func(file string, text []byte) ([]byte, error) {
+				return bundle.UseApp(file, text, bundle.AppRef{Name: e.app, Version: version})
 			}
-			defer w.close()
-			ch, err := c.try(ctx, w, tenant, func(file string, text []byte) ([]byte, error) {
-				return bundle.UseApp(file, text, bundle.AppRef{Name: args[0], Version: version})
-			})
-			if err != nil {
-				return err
-			}
-			if err := ch.upgrades(args[0], down); err != nil {
-				return err
-			}
-			return c.printPatch(ch, args[0])
+			e.refuse = func(ch appChange) error { return ch.upgrades(e.app, down) }
+			return e.run(ctx, c)
 		}),
 	}
-	c.appFlags(command, &tenant)
+	e.flags(c, command)
 	command.Flags().StringVar(&version, "version", "", "keep the tenant at this `version`, the tag APP/vVERSION; without it, it follows the commits")
 	command.Flags().BoolVar(&down, "downgrade", false, "the version may be older than the one that it has")
 	return command
