@@ -44,6 +44,7 @@ var rows = []struct {
 	{name: "tenantrouter"},
 	{name: "deploy"},
 	{name: "fleet"},
+	{name: "applifecycle"},
 	{name: "reconcile"},
 	{name: "server"},
 	{name: "cmd/reconciler"},

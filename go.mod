@@ -5,7 +5,9 @@ go 1.26.0
 require (
 	ariga.io/atlas v0.38.0
 	ariga.io/atlas-go-sdk v0.7.2
+	github.com/Masterminds/semver/v3 v3.4.0
 	github.com/MicahParks/keyfunc/v3 v3.9.1
+	github.com/aymanbagabas/go-udiff v0.3.1
 	github.com/fsnotify/fsnotify v1.10.1
 	github.com/go-git/go-billy/v5 v5.9.2
 	github.com/go-git/go-git/v5 v5.19.3

@@ -56,6 +56,7 @@ func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
 	l.defaults(t)
 	l.policy(t)
 	set, all := l.appsOf(t)
+	l.dropped(t, set)
 	parts := set.parts()
 	if !entry.part.empty() {
 		parts = append(parts, entry.part)
