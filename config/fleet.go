@@ -26,9 +26,16 @@ type Fleet struct {
 	Snapshots        Snapshots                       `json:"snapshots" default:"{}" doc:"Copies made of a tenant database before its rows are put at stake."`
 	MaxLock          MaxLock                         `json:"maxLock" default:"{}" doc:"How long a deployment may keep writers waiting."`
 	Plans            map[string]protocol.TenantQuota `json:"plans" default:"{}" doc:"Quotas by plan."`
+	KernelVersion    string                          `json:"kernelVersion,omitempty" shape:"minlen=1" doc:"Version of the kernel that applications run on; apps may want a newer one."`
+	Usage            Usage                           `json:"usage" default:"{}" doc:"What counts as use."`
 	Databases        Databases                       `json:"databases" default:"{}" doc:"How tenant databases are provided."`
 	Rollout          Rollout                         `json:"rollout" default:"{}" doc:"In which order and how fast tenants are deployed."`
 	Windows          []Window                        `json:"windows" default:"[]" doc:"When deployments may run; always when empty."`
+}
+
+// Usage says what counts as use of a tenant.
+type Usage struct {
+	Users string `json:"users,omitempty" shape:"format=identifier" doc:"Object whose records are the tenant's users."`
 }
 
 // Policy says what is done with a change of each class.

@@ -239,6 +239,27 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	return report, err
 }
 
+// PlanTenant says what Sync would do to one tenant of a fleet that was loaded
+// from somewhere else than the repository, such as a change that is not
+// committed. It writes to no tenant.
+func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, loaded *bundle.Fleet, id protocol.TenantID) (Tenant, error) {
+	f := fleet{commit: commit, loaded: loaded, shared: r.shared(loaded.Tenants)}
+	if r.Store != nil {
+		var err error
+		if f.observed, err = r.Store.Observed(ctx); err == nil {
+			err = r.readHolds(ctx)
+		}
+		if err != nil {
+			return Tenant{}, err
+		}
+	}
+	chosen, err := selected(loaded.Tenants, []protocol.TenantID{id})
+	if err != nil {
+		return Tenant{}, err
+	}
+	return r.planTenant(ctx, f, chosen[0]), nil
+}
+
 // warnOfRewrite tells whoever plans a branch that Sync would refuse it.
 func (r *Reconciler) warnOfRewrite(ctx context.Context, f fleet, s Selection) error {
 	if r.Store == nil || s.Revision != "" {

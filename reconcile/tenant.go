@@ -117,14 +117,27 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	if seen := f.observed[t.ID]; seen.Sync == state.Synced {
 		last = seen.Deployment // of any other nobody knows whether it was recorded, and as what
 	}
+	policy := policyOf(c, t.Spec.Policy)
+	policy.Plan.DropTables = t.Spec.DropTables
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         policyOf(c, t.Spec.Policy),
+		Policy:         policy,
+		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
+		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: last,
 		Snapshots:      SnapshotPolicy(c),
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
+}
+
+// named are the names of a tenant's own list of apps.
+func named(refs []bundle.AppRef) []string {
+	names := []string{}
+	for _, ref := range refs {
+		names = append(names, ref.Name)
+	}
+	return names
 }
 
 // inputDigest stands for everything that a pass looks at before it opens a

@@ -61,7 +61,7 @@ are blocked, 64 wrong usage.`,
 		runCommand(c), syncCommand(c), planCommand(c), verifyCommand(c), validateCommand(c), renderCommand(c),
 		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
-		snapshotsCommand(c), restoreCommand(c),
+		snapshotsCommand(c), restoreCommand(c), appCommand(c),
 		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root

@@ -67,7 +67,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
-	api, err := c.serveAPI(log)
+	api, err := c.serveAPI(apiParts{store: w.config.Store, files: w.config.Router, log: log})
 	if err != nil {
 		return err
 	}
