@@ -135,7 +135,7 @@ func classify(err error) (Action, string, string) {
 	case errors.Is(err, database.ErrFull):
 		return Failed, "DiskFull", "make room on the volume"
 	case errors.Is(err, database.ErrMissing):
-		return Failed, "Missing", "bring the file back: it is not created again once it has been deployed to"
+		return Failed, "Missing", "bring the file back, since it is not created again by itself; where it is lost, \"reconciler tenant provision TENANT --recreate\" makes an empty one"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return Failed, "Interrupted", "it is tried again"
 	}

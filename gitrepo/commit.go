@@ -228,7 +228,7 @@ func (s *store) write(parent *object.Commit, c Change) (*object.Commit, error) {
 	if root == parent.TreeHash {
 		return nil, nil
 	}
-	by := object.Signature{Name: c.Author, Email: c.Email, When: c.When}
+	by := object.Signature{Name: identity(c.Author), Email: identity(c.Email), When: c.When}
 	made := &object.Commit{
 		Author: by, Committer: by, Message: c.Message, TreeHash: root, ParentHashes: []plumbing.Hash{parent.Hash},
 	}
@@ -241,6 +241,17 @@ func (s *store) write(parent *object.Commit, c Change) (*object.Commit, error) {
 		return nil, err
 	}
 	return s.commit(h)
+}
+
+// identity is a name or an address as a commit can have it: git ends both at
+// these characters.
+func identity(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if strings.ContainsRune("<>\n\r\x00", r) {
+			return -1
+		}
+		return r
+	}, text))
 }
 
 // replace returns a tree in which a path leads to an entry, or to nothing for

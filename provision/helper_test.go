@@ -39,6 +39,8 @@ func (f *fleet) Compose(_ context.Context, spec bundle.TenantSpec) (provision.Co
 	}}, nil
 }
 
+func (f *fleet) Has(_ context.Context, id protocol.TenantID) (bool, error) { return id == "taken", nil }
+
 // world is a service with a data directory, or with databases in memory.
 type world struct {
 	*provision.Service

@@ -64,6 +64,9 @@ type Config struct {
 type Fleet interface {
 	// Config returns fleet.yaml as it was read last.
 	Config(ctx context.Context) (config.Fleet, error)
+	// Has tells that git has something where the tenant.yaml of a new tenant would
+	// be, such as that of one that is broken.
+	Has(ctx context.Context, tenant protocol.TenantID) (bool, error)
 	// Compose returns what a tenant with a tenant.yaml should have.
 	Compose(ctx context.Context, spec bundle.TenantSpec) (Composed, error)
 }

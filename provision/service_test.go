@@ -227,9 +227,9 @@ func TestSignUpDoesNotInherit(t *testing.T) {
 func TestIDs(t *testing.T) {
 	w := onFiles(t)
 	seen := map[protocol.TenantID]bool{}
-	for _, org := range []string{"org_42", "org-42", "ORG 42", "größe", "数", strings.Repeat("long", 40), "a/../b", "-"} {
+	for _, org := range []string{"org_42", "org-42", "ORG 42", "größe", "数", strings.Repeat("long", 40), "a/../b", "-", "taken"} {
 		id := w.provision(org)
-		if seen[id] || len(id) > 63 {
+		if seen[id] || len(id) > 63 || id == "taken" {
 			t.Errorf("%q: got id %q, which is taken or too long", org, id)
 		}
 		seen[id] = true
@@ -253,7 +253,10 @@ func TestKeyOfASignUp(t *testing.T) {
 	if _, err := w.SignUp(t.Context(), "key-1", acme); !errors.Is(err, provision.ErrKeyReused) {
 		t.Errorf("got error %v, want ErrKeyReused", err)
 	}
-	for _, r := range []protocol.TenantProvisioningRequest{{}, {OrgID: "x", Plan: "gold"}, {OrgID: "x", AdminEmail: "nobody"}} {
+	for _, r := range []protocol.TenantProvisioningRequest{
+		{}, {OrgID: "x", Plan: "gold"}, {OrgID: "x", AdminEmail: "nobody"}, {OrgID: strings.Repeat("x", 300)},
+		{OrgID: "x", DisplayName: "a\nb"}, {OrgID: "x\x00"}, {OrgID: "x", Metadata: map[string]any{"a": []any{"\x00"}}},
+	} {
 		if _, err := w.SignUp(t.Context(), "", r); !errors.Is(err, provision.ErrRequest) {
 			t.Errorf("%+v: got error %v, want ErrRequest", r, err)
 		}

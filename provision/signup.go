@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -8,10 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
@@ -64,21 +68,11 @@ func (s *Service) SignUp(ctx context.Context, key string, r protocol.TenantProvi
 
 // normal fills in a request's defaults and gives it a digest.
 func normal(r protocol.TenantProvisioningRequest) (protocol.TenantProvisioningRequest, string, error) {
-	text, err := json.Marshal(r)
+	r, err := parsed(r)
 	if err == nil {
-		var said map[string]any
-		err = json.Unmarshal(text, &said)
-		for key, value := range said {
-			if value == "" {
-				delete(said, key) // not given
-			}
-		}
-		if err == nil {
-			var report shape.Report
-			r, report = shape.Parse[protocol.TenantProvisioningRequest](said, shape.Strip)
-			err = report.Err()
-		}
+		err = writable(r)
 	}
+	var text []byte
 	if err == nil {
 		text, err = json.Marshal(r)
 	}
@@ -87,6 +81,39 @@ func normal(r protocol.TenantProvisioningRequest) (protocol.TenantProvisioningRe
 	}
 	sum := sha256.Sum256(text)
 	return r, hex.EncodeToString(sum[:]), nil
+}
+
+// parsed checks a request against the protocol, which tells an absent key from
+// an empty one as Go does not.
+func parsed(r protocol.TenantProvisioningRequest) (protocol.TenantProvisioningRequest, error) {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return r, err
+	}
+	var said map[string]any
+	if err := json.Unmarshal(text, &said); err != nil {
+		return r, err
+	}
+	maps.DeleteFunc(said, func(_ string, value any) bool { return value == "" })
+	r, report := shape.Parse[protocol.TenantProvisioningRequest](said, shape.Strip)
+	return r, report.Err()
+}
+
+// maxName bounds the names of a request, in bytes; those of people and companies
+// are shorter.
+const maxName = 255
+
+// writable refuses what cannot stand in a tenant.yaml.
+func writable(r protocol.TenantProvisioningRequest) error {
+	for key, name := range map[string]string{"orgId": r.OrgID, "displayName": r.DisplayName} {
+		if len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+			return fmt.Errorf("%s: is to be text of at most %d bytes, without control characters", key, maxName)
+		}
+	}
+	if text, err := json.Marshal(r.Metadata); err != nil || bytes.Contains(text, []byte(`\u0000`)) {
+		return errors.Join(errors.New("metadata: has text with a zero byte, which cannot be kept"), err)
+	}
+	return nil
 }
 
 // register records the tenant of a request, with an id of its own, if it is not
@@ -138,7 +165,9 @@ func (s *Service) identify(ctx context.Context, r protocol.TenantProvisioningReq
 		t, err := s.tenant(ctx, protocol.TenantID(id))
 		switch {
 		case isUnknown(err):
-			return state.Tenant{ID: protocol.TenantID(id)}, nil
+			if taken, err := s.Fleet.Has(ctx, protocol.TenantID(id)); err != nil || !taken {
+				return state.Tenant{ID: protocol.TenantID(id)}, err
+			}
 		case err != nil:
 			return t, err
 		case t.Spec.OrgID == r.OrgID:

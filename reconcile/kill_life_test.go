@@ -21,7 +21,11 @@ import (
 
 // The child process that TestKilledLife kills: this test binary, told where to
 // work and at which point to end.
-const lifeArgs, lifePoint = "RECONCILER_TEST_LIFE", "RECONCILER_TEST_LIFE_POINT"
+const (
+	lifeArgs   = "RECONCILER_TEST_LIFE"
+	lifePoint  = "RECONCILER_TEST_LIFE_POINT"
+	lifeSignUp = "RECONCILER_TEST_LIFE_SIGN_UP" // in place of a pass
+)
 
 // killer kills its process at a point, without a chance to tidy up.
 type killer struct{ left int }
@@ -89,7 +93,11 @@ func TestLifeInChild(t *testing.T) {
 		return killedVault{vault, k}, err
 	}
 	life.OnStep = func(_ protocol.TenantID, step string) { k.at("step " + step) }
-	_, err = r.Sync(t.Context(), reconcile.Selection{})
+	if os.Getenv(lifeSignUp) != "" {
+		_, err = r.Life().SignUp(t.Context(), "key", protocol.TenantProvisioningRequest{OrgID: "acme"})
+	} else {
+		_, err = r.Sync(t.Context(), reconcile.Selection{})
+	}
 	must(t, err)
 	fmt.Println("survived")
 }
@@ -109,7 +117,9 @@ func TestKilledLife(t *testing.T) {
 		status  protocol.TenantProvisioningStatus // empty for a tenant that is gone
 		events  []string
 		backups int
+		signUp  bool // in place of what is pushed
 	}{
+		{name: "sign-up", signUp: true, status: protocol.TenantActive, events: []string{"deployed", "provisioned"}},
 		{
 			name: "provision", push: func(w *world) { w.commit("beta", files{"tenants/acme/tenant.yaml": tenantYAML("acme")}) },
 			status: protocol.TenantActive, events: []string{"deployed", "provisioned"},
@@ -143,13 +153,18 @@ func TestKilledLife(t *testing.T) {
 				stage.before(w)
 			}
 			w.sync()
-			stage.push(w)
+			if stage.push != nil {
+				stage.push(w)
+			}
 			start := w.data
 			for point := 1; ; point++ {
 				w.data = t.TempDir()
 				must(t, os.CopyFS(w.data, os.DirFS(start)))
-				survived := killLife(t, w, point)
+				survived := killLife(t, w, point, stage.signUp)
 				w.sync()
+				if stage.signUp { // the client got no answer, and asks again
+					w.signUp("acme")
+				}
 				w.wantLife(stage.status, stage.events, stage.backups, stage.before != nil)
 				if survived {
 					t.Logf("killed at %d points", point-1)
@@ -165,10 +180,13 @@ func TestKilledLife(t *testing.T) {
 
 // killLife runs a pass in a child that ends at a point, and tells whether it
 // came to its end before that.
-func killLife(t *testing.T, w *world, point int) bool {
+func killLife(t *testing.T, w *world, point int, signUp bool) bool {
 	t.Helper()
 	child := exec.Command(os.Args[0], "-test.run=^TestLifeInChild$", "-test.v")
 	child.Env = append(os.Environ(), lifeArgs+"="+w.data, "RECONCILER_TEST_REPO="+w.repo, lifePoint+"="+strconv.Itoa(point))
+	if signUp {
+		child.Env = append(child.Env, lifeSignUp+"=yes")
+	}
 	out, err := child.CombinedOutput()
 	if err == nil {
 		return true
@@ -177,6 +195,16 @@ func killLife(t *testing.T, w *world, point int) bool {
 		t.Fatalf("point %d: the child failed by itself: %v\n%s", point, err, out)
 	}
 	return false
+}
+
+// signUp signs an organisation up, with the key of the child.
+func (w *world) signUp(org string) {
+	w.t.Helper()
+	r, closeAll := w.open()
+	defer closeAll()
+	if _, err := r.Life().SignUp(w.t.Context(), "key", protocol.TenantProvisioningRequest{OrgID: org}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // wantLife checks where acme is, and that nothing is lost or left over.

@@ -2,6 +2,9 @@ package reconcile
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"path"
 	"sync"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -37,6 +40,24 @@ func (s *source) Config(ctx context.Context) (config.Fleet, error) {
 		s.commit, s.config = commit.Hash, c
 	}
 	return c, err
+}
+
+// Has implements provision.Fleet.
+func (s *source) Has(ctx context.Context, tenant protocol.TenantID) (bool, error) {
+	commit, err := s.Repo.Resolve(ctx, "")
+	if err != nil {
+		return false, err
+	}
+	tree, err := s.Repo.Tree(ctx, commit.Hash)
+	if err != nil {
+		return false, err
+	}
+	switch _, err := fs.Stat(tree, path.Join("tenants", string(tenant))); {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	default:
+		return true, err
+	}
 }
 
 // Compose implements provision.Fleet.

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/mail"
 	"strings"
 	"time"
 
@@ -110,11 +112,12 @@ func fleetOf(tree fs.FS) (config.Fleet, error) {
 // is.
 func (c *cli) commitEdit(ctx context.Context, repo *gitrepo.Repo, edit provision.Edit) error {
 	changed := false
+	name, address := signature(c.actor())
 	made, err := repo.Commit(ctx, func(tree *gitrepo.Tree) (gitrepo.Change, error) {
 		files, err := c.edited(ctx, repo, tree, edit)
 		changed = len(files) > 0
 		return gitrepo.Change{
-			Files: files, When: time.Now(), Author: c.actor(), Email: c.actor() + "@reconciler.invalid",
+			Files: files, When: time.Now(), Author: name, Email: address,
 			Message: fmt.Sprintf("tenants: %s %s\n", describeEdit(edit), edit.Tenant),
 		}, err
 	})
@@ -126,6 +129,14 @@ func (c *cli) commitEdit(ctx context.Context, repo *gitrepo.Repo, edit provision
 	}
 	answer := committedAnswer{Tenant: edit.Tenant, Revision: made.Hash, Changed: changed}
 	return c.print(answer, answer.people)
+}
+
+// signature is an actor as the author of a commit.
+func signature(actor string) (name, address string) {
+	if a, err := mail.ParseAddress(actor); err == nil {
+		return cmp.Or(a.Name, a.Address), a.Address
+	}
+	return actor, strings.ReplaceAll(actor, " ", ".") + "@reconciler.invalid"
 }
 
 func describeEdit(e provision.Edit) string {

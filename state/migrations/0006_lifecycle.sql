@@ -2,6 +2,10 @@
 -- status, plan, removal, separated by commas.
 ALTER TABLE tenants ADD COLUMN pending TEXT NOT NULL DEFAULT '';
 
+-- Most tenants are simply active: a pass asks for the others alone.
+CREATE INDEX tenants_unsettled ON tenants (tenant)
+  WHERE status <> 'active' OR removed_at <> '' OR revision = '' OR pending <> '';
+
 -- Backups of databases. A row stays when its backup is erased.
 CREATE TABLE backups (
   id           TEXT    NOT NULL PRIMARY KEY CHECK (id <> ''),
