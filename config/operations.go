@@ -72,9 +72,7 @@ const (
 
 // operations checks what the daemon is operated with.
 func (m *merge) operations(s Settings) {
-	if _, err := s.ShutdownTimeout.Parse(); err != nil {
-		m.fault([]any{"shutdownTimeout"}, CodeSpan, err.Error(), "write it like 30s or 2m")
-	}
+	m.span([]any{"shutdownTimeout"}, s.ShutdownTimeout)
 	m.secret([]any{"server", "webhook", "secret"}, s.Server.Webhook.Secret)
 	m.secret([]any{"server", "webhook", "previousSecret"}, s.Server.Webhook.PreviousSecret)
 	names := map[string]bool{}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -14,7 +15,7 @@ import (
 func (r *Reconciler) observe(ctx context.Context, f fleet, report Report) error {
 	var rows []state.Observed
 	for _, t := range report.Tenants {
-		if t.unchanged && f.observed[t.ID].Revision == f.commit.Hash {
+		if t.gone || t.unchanged && f.observed[t.ID].Revision == f.commit.Hash {
 			continue
 		}
 		rows = append(rows, r.observed(f, t))
@@ -48,6 +49,10 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 	row := f.observed[t.ID]
 	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
 	row.Reason, row.Message, row.Next = t.Result.Reason, t.Result.Message, t.Result.Next
+	var detailed interface{ Detail() string }
+	if errors.As(t.Result.Err, &detailed) {
+		row.Message = detailed.Detail()
+	}
 	row.Revision, row.ObservedAt = f.commit.Hash, r.Now()
 	switch {
 	case t.Result.Action == Held:
@@ -58,6 +63,9 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 		return row
 	}
 	row.InputDigest = t.input
+	if t.Result.RolledBack {
+		return r.wentBack(row, t)
+	}
 	if t.Result.Plan != nil {
 		row.DesiredDigest = t.Result.Plan.Bundle
 	}
@@ -75,6 +83,16 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 	return row
 }
 
+// wentBack is the row of a tenant whose deployment was taken back by itself.
+func (r *Reconciler) wentBack(row state.Observed, t Tenant) state.Observed {
+	back := t.Result
+	row.DesiredDigest, row.InputDigest = t.bundle, ""
+	row.AppliedRevision, row.BundleDigest, row.Fingerprint = back.Revision, back.Plan.Bundle, back.Fingerprint
+	row.SchemaDigest, row.AppliedDigest = back.Plan.ToSchema, back.Plan.Applied
+	row.Deployment, row.PurgeAt = back.DeploymentID, back.PurgeAt
+	return row
+}
+
 // remembered is a tenant that is not looked at now, as it was seen last.
 func remembered(f fleet, t *bundle.Tenant) Tenant {
 	row := f.observed[t.ID]
@@ -83,13 +101,13 @@ func remembered(f fleet, t *bundle.Tenant) Tenant {
 	return seen
 }
 
-// removed is a tenant that git no longer has. Nothing is done to it: taking a
-// tenant away is never the effect of a file that is missing.
+// removed is a tenant that git does not have, and of which nothing says that an
+// earlier revision had it. Nothing is done to it.
 func (r *Reconciler) removed(f fleet, id protocol.TenantID) Tenant {
 	t := Tenant{ID: id, Plan: f.observed[id].Plan, Sync: state.OutOfSync, Health: state.Healthy}
 	t.Result.Action = Remove
-	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in git any more; its database is left as it is"
-	t.Result.Next = "put the directory back, or take the database away by hand"
+	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in this revision; its database is left as it is"
+	t.Result.Next = "put the directory back, or remove it from the branch that is followed"
 	return t
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -43,6 +44,10 @@ type Config struct {
 	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
 	// May be nil.
 	OnTenant func(Tenant)
+	// OnChange is told of each tenant whose connections, status or quotas are
+	// not what they were, so that who has them cached forgets them. Calls may
+	// overlap. May be nil.
+	OnChange func(protocol.TenantID)
 	// OnPass is told of each pass of Run. May be nil.
 	OnPass func(Report, error)
 	// OnFetch is told by Run of each look at the repository. May be nil.
@@ -55,19 +60,23 @@ type Config struct {
 	AcceptRewrite bool
 }
 
-// Reconciler carries a fleet. Its methods must not overlap, but for Notice and
-// Wake.
+// Reconciler carries a fleet. Its methods must not overlap, but for Notice,
+// Wake and SnapshotPolicy.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
 	cache    *bundle.Cache
 	retries  retries
-	recorded string // revision whose tenants are all recorded
+	life     *provision.Service
+	recorded string    // revision whose tenants are all recorded
+	nextEnd  time.Time // when the first tenant that is being removed is due
 
 	noticed chan struct{} // has an element when Run is to make a pass
 	woken   chan struct{} // the same, with nothing to hurry for
 	reading sync.Mutex
 	holds   atomic.Pointer[[]state.Hold] // as they were read last
+
+	snapshots atomic.Pointer[deploy.SnapshotPolicy] // of the fleet.yaml that was read last
 }
 
 // New returns a Reconciler.
@@ -81,7 +90,7 @@ func New(c Config) *Reconciler {
 	if c.Poll == 0 {
 		c.Poll = 60 * time.Second
 	}
-	return &Reconciler{
+	r := &Reconciler{
 		Config:   c,
 		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, By: c.By, Snapshots: c.Snapshots, Now: c.Now, Log: c.Log}),
 		cache:    bundle.NewCache(),
@@ -89,6 +98,8 @@ func New(c Config) *Reconciler {
 		noticed:  make(chan struct{}, 1),
 		woken:    make(chan struct{}, 1),
 	}
+	r.life = newLife(r)
+	return r
 }
 
 // Selection narrows a pass.
@@ -120,6 +131,7 @@ type Tenant struct {
 	// where there is one.
 	Estimate time.Duration
 
+	gone      bool   // there is nothing left of it to observe
 	unchanged bool   // nothing was looked at but git and the file's stamp
 	input     string // input digest after this pass
 	bundle    string // digest of the desired bundle; empty for one that is not valid
@@ -190,6 +202,8 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 	if err != nil {
 		return f, err
 	}
+	policy := SnapshotPolicy(f.loaded.Config)
+	r.snapshots.Store(&policy)
 	f.shared = r.shared(f.loaded.Tenants)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
@@ -239,6 +253,27 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	return report, err
 }
 
+// PlanTenant says what Sync would do to one tenant of a fleet that was loaded
+// from somewhere else than the repository, such as a change that is not
+// committed. It writes to no tenant.
+func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, loaded *bundle.Fleet, id protocol.TenantID) (Tenant, error) {
+	f := fleet{commit: commit, loaded: loaded, shared: r.shared(loaded.Tenants)}
+	if r.Store != nil {
+		var err error
+		if f.observed, err = r.Store.Observed(ctx); err == nil {
+			err = r.readHolds(ctx)
+		}
+		if err != nil {
+			return Tenant{}, err
+		}
+	}
+	chosen, err := selected(loaded.Tenants, []protocol.TenantID{id})
+	if err != nil {
+		return Tenant{}, err
+	}
+	return r.planTenant(ctx, f, chosen[0]), nil
+}
+
 // warnOfRewrite tells whoever plans a branch that Sync would refuse it.
 func (r *Reconciler) warnOfRewrite(ctx context.Context, f fleet, s Selection) error {
 	if r.Store == nil || s.Revision != "" {
@@ -278,11 +313,11 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		}
 		return r.syncTenant(ctx, f, t)
 	})
-	for _, id := range removed(f, s) {
-		report.Tenants = append(report.Tenants, r.removed(f, id))
-	}
+	report.Tenants = append(report.Tenants, r.removals(ctx, f, s)...)
 	report.finish()
-	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.settle(ctx, f, report), r.endHolds(ctx, report))
+	r.expire(ctx, f)
+	r.recover(ctx, f)
+	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
 	if err != nil {
 		report.Status = state.Failed
 	}

@@ -24,8 +24,8 @@ const (
 	Remove  deploy.Action = "remove"
 )
 
-// syncTenant brings one tenant to the revision.
-func (r *Reconciler) syncTenant(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
+// deployTo brings one tenant that is active to the revision.
+func (r *Reconciler) deployTo(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
 	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		return r.deployer.Deploy(ctx, conn, q)
 	}, r.Router.Open)
@@ -69,7 +69,7 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		return done.failed(&invalidTenant{faults: t.Faults})
 	case f.shared[t.ID] != nil:
 		return done.failed(f.shared[t.ID])
-	case t.Spec.ProvisioningStatus == protocol.TenantSuspended:
+	case f.suspended(t):
 		return done.suspended()
 	}
 	observed, known := f.observed[t.ID]
@@ -86,8 +86,9 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		return done.failed(err)
 	}
 	input := inputDigest(request, at, stamp)
+	healthy := observed.Sync == state.Synced && observed.Health == state.Healthy && observed.Reason != reasonHeld
 	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
-	if known && !due && observed.Sync == state.Synced && observed.InputDigest == input && observed.Reason != reasonHeld {
+	if known && !due && healthy && observed.InputDigest == input {
 		done.Sync, done.Health = state.Synced, state.Healthy
 		done.Result.Action = deploy.None
 		done.unchanged = true
@@ -116,30 +117,52 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	if seen := f.observed[t.ID]; seen.Sync == state.Synced {
 		last = seen.Deployment // of any other nobody knows whether it was recorded, and as what
 	}
+	policy := policyOf(c, t.Spec.Policy)
+	policy.Plan.DropTables = t.Spec.DropTables
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         policyOf(c, t.Spec.Policy),
+		Policy:         underHold(policy, t.Spec.LegalHold),
+		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
+		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: last,
-		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
+		Snapshots:      SnapshotPolicy(c),
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
+}
+
+// named are the names of a tenant's own list of apps.
+func named(refs []bundle.AppRef) []string {
+	names := []string{}
+	for _, ref := range refs {
+		names = append(names, ref.Name)
+	}
+	return names
 }
 
 // inputDigest stands for everything that a pass looks at before it opens a
 // tenant's database: equal to the one after the last good pass, it means that
 // there is nothing to do.
 func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
-		q.Desired.Digest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
+		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
 	return hex.EncodeToString(sum[:])
+}
+
+// suspended tells that a tenant is to be so: git says it, or somebody has said
+// it since.
+func (f *fleet) suspended(t *bundle.Tenant) bool {
+	if known, ok := f.records[t.ID]; ok && known.Awaits(state.PendingStatus) {
+		return known.Spec.ProvisioningStatus == protocol.TenantSuspended
+	}
+	return t.Spec.ProvisioningStatus == protocol.TenantSuspended
 }
 
 // suspended marks a tenant to which nothing is deployed, as its file says.
 func (t Tenant) suspended() Tenant {
 	t.Sync, t.Health = state.Synced, state.Suspended
-	t.Result.Action, t.Result.Reason = Suspend, "Suspended"
-	t.Result.Message = "tenant.yaml says that the tenant is suspended; nothing is deployed to it"
+	t.Result.Action, t.Result.Reason = Suspend, reasonSuspended
+	t.Result.Message = "the tenant is suspended; its database is read-only and nothing is deployed to it"
 	t.Result.Next = "set provisioningStatus: active to deploy to it again"
 	return t
 }
@@ -155,6 +178,10 @@ func (t Tenant) failed(err error) Tenant {
 func (t *Tenant) judge() {
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
+	case t.Result.Reason == deploy.ReasonVerifyFailed:
+		if t.Health = state.Degraded; t.Result.RolledBack {
+			t.Sync = state.OutOfSync
+		}
 	case t.Result.Reason == "Missing":
 		t.Sync, t.Health = state.Unknown, state.Missing
 	case t.Result.Action == deploy.Blocked:

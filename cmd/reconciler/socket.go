@@ -27,6 +27,7 @@ const (
 	releasePath = "/v1/release"
 
 	rollbackPath = "/v1/rollback"
+	lifePath     = "/v1/tenant"
 )
 
 const (
@@ -68,6 +69,7 @@ func serve(dir string, k *control, log *slog.Logger) (*socket, error) {
 	mux.Handle("POST "+holdPath, serving(k, log, (*control).hold))
 	mux.Handle("POST "+releasePath, serving(k, log, (*control).release))
 	mux.Handle("POST "+rollbackPath, serving(k, log, (*control).rollback))
+	mux.Handle("POST "+lifePath, serving(k, log, (*control).tenant))
 	s := &socket{served: make(chan error, 1), server: &http.Server{
 		Handler: mux, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: requestTime,
 		MaxHeaderBytes: maxRequest, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
