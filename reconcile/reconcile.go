@@ -41,6 +41,9 @@ type Config struct {
 	Snapshots deploy.Snapshots
 	Now       func() time.Time
 	Log       *slog.Logger
+	// OnRead is told how many tenants a pass has chosen, before the first one.
+	// May be nil.
+	OnRead func(tenants int)
 	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
 	// May be nil.
 	OnTenant func(Tenant)
@@ -210,6 +213,9 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 		if f.tenants, err = selected(f.loaded.Tenants, s.Tenants); err != nil {
 			return f, err
 		}
+	}
+	if r.OnRead != nil {
+		r.OnRead(len(f.tenants))
 	}
 	return f, nil
 }
