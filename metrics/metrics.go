@@ -161,4 +161,3 @@ func (m *Metrics) Webhook(outcome string) { m.webhooks.WithLabelValues(outcome).
 
 // Notification counts a message to a target by what became of it.
 func (m *Metrics) Notification(outcome string) { m.events.WithLabelValues(outcome).Inc() }
-

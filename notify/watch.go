@@ -52,8 +52,10 @@ func (w *Watch) Pass(r reconcile.Report, err error) {
 	if err != nil {
 		if text := err.Error(); text != w.failure {
 			w.failure = text
-			w.tell(Event{Kind: PassFailed, Message: "a pass failed, and nothing is deployed: " + text, Revision: r.Revision.Hash,
-				Next: "see \"reconciler status\"; it is tried again at each poll"})
+			w.tell(Event{
+				Kind: PassFailed, Message: "a pass failed, and nothing is deployed: " + text, Revision: r.Revision.Hash,
+				Next: "see \"reconciler status\"; it is tried again at each poll",
+			})
 		}
 		return
 	}
@@ -162,8 +164,10 @@ func (w *Watch) Source(s state.Source) {
 	w.awaySince = s.AwaySince
 	switch {
 	case was.IsZero() && !s.AwaySince.IsZero():
-		w.tell(Event{Kind: SourceAway, Revision: s.Revision, Message: "the repository does not answer: " + s.Error,
-			Next: "the last commit stands until it does; look at the git host, and at the token"})
+		w.tell(Event{
+			Kind: SourceAway, Revision: s.Revision, Message: "the repository does not answer: " + s.Error,
+			Next: "the last commit stands until it does; look at the git host, and at the token",
+		})
 	case !was.IsZero() && s.AwaySince.IsZero():
 		w.tell(Event{Kind: SourceBack, Revision: s.Revision, Message: "the repository answers again"})
 	}

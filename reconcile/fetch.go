@@ -47,3 +47,17 @@ func (r *Reconciler) fetch(ctx context.Context) error {
 func away(err error) bool {
 	return errors.Is(err, gitrepo.ErrUnreachable) || errors.Is(err, gitrepo.ErrAuth) || errors.Is(err, gitrepo.ErrNoRepository)
 }
+
+// compact keeps the clone small. What goes wrong is tried again after the next
+// pass, and holds up nothing.
+func (r *Reconciler) compact(ctx context.Context) {
+	packed, err := r.Repo.Compact(ctx)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		r.Log.Warn("clone not compacted", logErr, err)
+	case packed > 0:
+		r.Log.Info("clone compacted", logObjects, packed)
+	}
+}
+
+const logObjects = "objects"

@@ -25,6 +25,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		if r.OnPass != nil {
 			r.OnPass(report, err)
 		}
+		r.compact(ctx)
 		timer := time.NewTimer(r.untilNext())
 		select {
 		case <-ctx.Done():

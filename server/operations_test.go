@@ -63,7 +63,8 @@ func TestWebhook(t *testing.T) {
 		{"GitHub, SHA-1 alone", push, []string{"X-GitHub-Event", "push", "X-Hub-Signature", "sha1=00"}, 401, false},
 		{
 			"Gitea", push,
-			[]string{"X-Gitea-Event", "push", "X-Gitea-Signature", signed("new", push), "X-GitHub-Event", "push", "X-Hub-Signature-256", "sha256=00"}, 202, true,
+			[]string{"X-Gitea-Event", "push", "X-Gitea-Signature", signed("new", push), "X-GitHub-Event", "push", "X-Hub-Signature-256", "sha256=00"},
+			202, true,
 		},
 		{"GitLab", push, []string{"X-Gitlab-Event", "Push Hook", "X-Gitlab-Token", "old"}, 202, true},
 		{"GitLab, a tag elsewhere", `{"ref":"refs/tags/x"}`, []string{"X-Gitlab-Event", "Tag Push Hook", "X-Gitlab-Token", "new"}, 202, false},
