@@ -36,7 +36,17 @@ const (
 	EventHeld        = "held"
 	EventReleased    = "released"
 	EventHoldExpired = "hold_expired"
-	EventRestored    = "restored" // a database, from a snapshot
+	EventRestored    = "restored"  // a database, from a snapshot
+	EventConfirmed   = "confirmed" // removals
+
+	EventRolloutStarted  = "rollout_started"
+	EventRolloutHalted   = "rollout_halted" // too many of its tenants failed
+	EventRolloutEnded    = "rollout_ended"
+	EventRolloutReplaced = "rollout_superseded"
+	EventRolloutPaused   = "rollout_paused"
+	EventRolloutResumed  = "rollout_resumed"
+	EventRolloutAborted  = "rollout_aborted"
+	EventRolloutPromoted = "rollout_promoted"
 )
 
 func (e *Event) columns() []column {

@@ -26,7 +26,10 @@ type Pass struct {
 	Status                   Operation
 	Tenants, Changed, Failed int // how many tenants
 	Error                    string
-	StartedAt, CompletedAt   time.Time // CompletedAt is zero while it runs
+	// Waiting says what the pass left undone until somebody does something: a
+	// reason in one word, a message, the next step. Empty for nothing.
+	WaitingReason, WaitingMessage, WaitingNext string
+	StartedAt, CompletedAt                     time.Time // CompletedAt is zero while it runs
 }
 
 func (p *Pass) columns() []column {
@@ -38,6 +41,9 @@ func (p *Pass) columns() []column {
 		{"changed", &p.Changed},
 		{"failed", &p.Failed},
 		{"error", &p.Error},
+		{"waiting_reason", &p.WaitingReason},
+		{"waiting_message", &p.WaitingMessage},
+		{"waiting_next", &p.WaitingNext},
 		{"started_at", &p.StartedAt},
 		{"completed_at", &p.CompletedAt},
 	}

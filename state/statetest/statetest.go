@@ -48,6 +48,17 @@ type Store interface {
 	SetHold(ctx context.Context, h state.Hold) error
 	Holds(ctx context.Context) ([]state.Hold, error)
 	EndHold(ctx context.Context, h state.Hold, e state.Event) (bool, error)
+
+	StartRollout(ctx context.Context, r *state.Rollout, tenants []state.RolloutTenant, superseded *state.Rollout, events ...state.Event) error
+	SaveRollout(ctx context.Context, r *state.Rollout, events ...state.Event) error
+	Rollouts(ctx context.Context, n int) ([]state.Rollout, error)
+	LastRollout(ctx context.Context) (state.Rollout, bool, error)
+	Rollout(ctx context.Context, id int) (state.Rollout, error)
+	RolloutTenants(ctx context.Context, id int) ([]state.RolloutTenant, error)
+	RolloutDeployments(ctx context.Context, id int) ([]state.Deployment, error)
+
+	Confirm(ctx context.Context, c state.Confirmation) error
+	Confirmed(ctx context.Context, revision string) (state.Confirmation, bool, error)
 }
 
 // Open opens the store that belongs to dir: an empty one the first time, the
@@ -57,7 +68,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, rollouts, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {
