@@ -69,6 +69,7 @@ type Request struct {
 	Email    string
 	Subject  string
 	Reverts  string // the commit that Revision says to revert
+	Rollout  int    // that the deployment belongs to; 0 for none
 	// LastDeployment is the tenant's newest deployment that state is known to
 	// have as ready; empty makes the Deployer ask.
 	LastDeployment string
