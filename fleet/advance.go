@@ -70,7 +70,7 @@ func (s *step) count() {
 	r := s.Decision.Rollout
 	s.tallies = make([]tally, len(r.Waves))
 	s.places = make(map[protocol.TenantID]int, len(s.Decision.Places))
-	s.waits, s.untried = map[protocol.TenantID]int{}, map[protocol.TenantID]bool{}
+	s.waits, s.at = map[protocol.TenantID]int{}, make(map[protocol.TenantID]Progress, len(s.Decision.Places))
 	s.specs = specsOf(s.Input.Rollout, r.Waves)
 	for _, p := range s.Decision.Places {
 		t, ok := s.tenants[p.Tenant]
@@ -80,9 +80,7 @@ func (s *step) count() {
 		s.places[p.Tenant] = p.Wave
 		if ok && t.Target != "" {
 			s.tallies[p.Wave][t.Progress]++
-			if t.Progress == Pending {
-				s.untried[p.Tenant] = true
-			}
+			s.at[p.Tenant] = t.Progress
 		}
 	}
 }
@@ -202,14 +200,15 @@ func (s *step) stopAt(i int, why stop) {
 	s.waitFrom(i)
 }
 
-// waitFrom makes the tenants that were not tried wait, from a wave on.
+// waitFrom makes the tenants that were not tried wait, from a wave on; where
+// somebody has stopped the rollout those that were tried in vain as well.
 func (s *step) waitFrom(i int) {
-	stopped := s.stop.reason == reasonPaused || s.stop.reason == reasonHalted || s.stop.reason == reasonAborted
-	for id, wave := range s.places {
-		t := s.tenants[id]
+	byHand := s.stop.reason == reasonPaused || s.stop.reason == reasonAborted
+	for id, progress := range s.at {
+		wave := s.places[id]
 		switch promoted := slices.Contains(s.Decision.Rollout.Promoted, id); {
-		case wave < i || t.Progress != Pending || t.Target == "":
-		case promoted && !stopped:
+		case wave < i || progress == Reached || progress == Aside, progress != Pending && !byHand:
+		case promoted && !byHand && s.stop.reason != reasonHalted:
 			s.Due++
 		default:
 			s.waits[id] = wave

@@ -40,9 +40,9 @@ type Decision struct {
 	limit   int // tenants at a time
 	specs   []config.Wave
 	tallies []tally
-	places  map[protocol.TenantID]int // wave of each tenant of the rollout
-	waits   map[protocol.TenantID]int // wave of each that waits
-	untried map[protocol.TenantID]bool
+	places  map[protocol.TenantID]int      // wave of each tenant of the rollout
+	waits   map[protocol.TenantID]int      // wave of each that waits
+	at      map[protocol.TenantID]Progress // of each tenant of the rollout
 	stop    stop
 }
 

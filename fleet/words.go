@@ -16,8 +16,11 @@ func (d *Decision) Place(id protocol.TenantID) (wave int, ok bool) {
 	return wave, ok
 }
 
-// Untried tells that a tenant of the rollout was not tried yet.
-func (d *Decision) Untried(id protocol.TenantID) bool { return d.untried[id] }
+// At is how far a tenant of the rollout was, and whether it is one.
+func (d *Decision) At(id protocol.TenantID) (Progress, bool) {
+	at, ok := d.at[id]
+	return at, ok
+}
 
 // Failed is how many tenants of a wave have failed.
 func (d *Decision) Failed(wave int) int { return d.tallies[wave][Failed] }

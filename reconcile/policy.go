@@ -13,12 +13,7 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 		p, _ = p.With(*own)
 	}
 	return deploy.Policy{
-		Plan: deploy.PlanPolicy{
-			NullableRequired: c.NotNull == config.NotNullEngine,
-			SeedMode:         string(c.Seed),
-			KeepValues:       p.Destructive != config.Allow,
-			Retire:           c.Retention.Duration() > 0,
-		},
+		Plan:      planPolicy(c, p),
 		Retention: c.Retention.Duration(),
 		Classes: map[string]string{
 			"additive": string(p.Additive), "widening": string(p.Widening), "rewrite": string(p.Rewrite),
@@ -26,5 +21,23 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 		},
 		Drift:       string(c.Drift),
 		NotByAuthor: c.Approval.NotByAuthor,
+	}
+}
+
+// planPolicyOf is the part of a tenant's policy that changes plans.
+func planPolicyOf(c config.Fleet, own *config.OwnPolicy) deploy.PlanPolicy {
+	p := c.Policy
+	if own != nil {
+		p, _ = p.With(*own)
+	}
+	return planPolicy(c, p)
+}
+
+func planPolicy(c config.Fleet, p config.Policy) deploy.PlanPolicy {
+	return deploy.PlanPolicy{
+		NullableRequired: c.NotNull == config.NotNullEngine,
+		SeedMode:         string(c.Seed),
+		KeepValues:       p.Destructive != config.Allow,
+		Retire:           c.Retention.Duration() > 0,
 	}
 }

@@ -25,14 +25,14 @@ const (
 )
 
 // syncTenant brings one tenant to the revision.
-func (r *Reconciler) syncTenant(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
+func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		return r.deployer.Deploy(ctx, conn, q)
 	}, r.Router.Open)
 }
 
 // planTenant says what syncTenant would do.
-func (r *Reconciler) planTenant(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
+func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	var takes time.Duration
 	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		a := r.deployer.Assess(ctx, conn, q)
@@ -60,10 +60,10 @@ type opener func(ctx context.Context, at tenantrouter.Location, create bool) (da
 
 // visit leads one tenant through a pass: what is wrong with it in git, whether
 // there is anything to do at all, and then the work on its database.
-func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
+func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	work func(database.Conn, deploy.Request) deploy.Result, open opener,
 ) Tenant {
-	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t)}
+	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}
 	switch {
 	case t.Desired == nil:
 		return done.failed(&invalidTenant{faults: t.Faults})
@@ -75,6 +75,9 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	observed, known := f.observed[t.ID]
 	if hold, held := r.hold(t); held {
 		return done.held(hold, observed)
+	}
+	if why := f.gate.wait(t.ID); why != nil {
+		return done.waits(*why, observed)
 	}
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
@@ -106,7 +109,7 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	return done
 }
 
-func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
+func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 	c := f.loaded.Config
 	environment := string(c.Environment)
 	if t.Spec.Environment != "" {
@@ -121,6 +124,7 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 		Desired:        t.Desired,
 		Policy:         policyOf(c, t.Spec.Policy),
 		LastDeployment: last,
+		Rollout:        f.gate.rolloutOf(t.ID),
 		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
