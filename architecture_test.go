@@ -44,6 +44,7 @@ var rows = []struct {
 	{name: "deploy"},
 	{name: "fleet"},
 	{name: "reconcile"},
+	{name: "server"},
 	{name: "cmd/reconciler"},
 }
 

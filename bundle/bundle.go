@@ -89,7 +89,13 @@ type TenantSpec struct {
 	Labels             map[string]string                 `json:"labels" default:"{}" doc:"Words that waves and commands select it by."`
 	Environment        config.Environment                `json:"environment,omitempty" doc:"What it is for; default from fleet.yaml."`
 	Policy             *config.OwnPolicy                 `json:"policy,omitempty" doc:"What needs asking, by class of change, where it is stricter than fleet.yaml."`
+	LegalHold          *LegalHold                        `json:"legalHold,omitempty" doc:"Keeps its database and backups from being destroyed, and what it retired from being purged."`
 	Customizations     map[string]any                    `json:"customizations,omitzero" doc:"Settings of its own."`
+}
+
+// LegalHold says why nothing of a tenant may be destroyed.
+type LegalHold struct {
+	Reason string `json:"reason" shape:"minlen=1" doc:"Why, such as the name of a case."`
 }
 
 // AppRef names an app that a tenant uses.

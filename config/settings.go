@@ -25,6 +25,13 @@ type Settings struct {
 	MaxConcurrent *int      `json:"maxConcurrent,omitempty" shape:"min=1" doc:"Tenants deployed at the same time; fewer than fleet.yaml says."`
 	LogFormat     LogFormat `json:"logFormat" default:"auto" doc:"Form of the log."`
 	Actor         string    `json:"actor,omitempty" doc:"Who the record of what was done names; the user of the operating system when absent."`
+	Server        Server    `json:"server" default:"{}" doc:"The HTTP API of the daemon."`
+}
+
+// Server says where the daemon serves its HTTP API, and to whom.
+type Server struct {
+	Listen string `json:"listen,omitempty" doc:"Address to serve the HTTP API on, such as 127.0.0.1:8080; none when absent."`
+	Token  Secret `json:"token,omitempty" doc:"Bearer token that requests have to show: a reference to a secret."`
 }
 
 // Git says how a remote repository is asked for access.
@@ -76,6 +83,8 @@ var settingsKeys = []struct {
 	{path: []any{"maxConcurrent"}, number: true},
 	{path: []any{"logFormat"}},
 	{path: []any{"actor"}},
+	{path: []any{"server", "listen"}},
+	{path: []any{"server", "token"}},
 }
 
 // Load merges flags over environment over file, applies defaults and reports
@@ -104,6 +113,7 @@ func Load(from Sources) (Settings, []Fault) {
 	}
 	m.secret([]any{"git", "token"}, s.Git.Token)
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
+	m.secret([]any{"server", "token"}, s.Server.Token)
 	return s, SortFaults(m.faults)
 }
 

@@ -31,6 +31,9 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	if err == nil {
 		err = r.guard(ctx, &f, s)
 	}
+	if err == nil {
+		err = r.record(ctx, &f, s)
+	}
 	if err != nil {
 		return r.failedPass(ctx, started, last, err)
 	}
@@ -40,7 +43,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	}
 	report.Waiting = f.waiting
 	report.finish()
-	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
+	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.settle(ctx, f, report), r.endHolds(ctx, report))
 	if err == nil && len(s.Tenants) == 0 {
 		err = r.look(ctx, f)
 	}
@@ -89,7 +92,7 @@ func (r *Reconciler) round(ctx context.Context, f reading, tenants []*bundle.Ten
 	})
 	for _, t := range report.Tenants {
 		if !t.unchanged {
-			f.now[t.ID] = r.observed(f, t)
+			f.seen[t.ID] = r.observed(f, t)
 		}
 	}
 	return report, err
@@ -163,7 +166,7 @@ func (r *Reconciler) look(ctx context.Context, f reading) error {
 		return err
 	}
 	r.wake = d.Wake
-	if d.Due > 0 && len(f.now) > 0 {
+	if d.Due > 0 && len(f.seen) > 0 {
 		r.wake = r.Now()
 	}
 	return nil

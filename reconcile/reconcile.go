@@ -57,6 +57,7 @@ type Reconciler struct {
 	deployer *deploy.Deployer
 	cache    *bundle.Cache
 	retries  retries
+	recorded string // revision whose tenants are all recorded
 
 	noticed chan struct{} // has an element when Run is to make a pass
 	reading sync.Mutex
@@ -160,18 +161,20 @@ type reading struct {
 	commit   gitrepo.Commit
 	loaded   *bundle.Fleet
 	observed map[protocol.TenantID]state.Observed // before the pass
-	now      map[protocol.TenantID]state.Observed // of the tenants that the pass has come to
+	seen     map[protocol.TenantID]state.Observed // of the tenants that the pass has come to
 	tags     map[string]string                    // commits that tags were deployed from
 	tenants  []*bundle.Tenant                     // those selected
 	shared   map[protocol.TenantID]*sharedError
-	gate     *gate          // nil for a pass that only looks
-	waiting  *fleet.Waiting // why nothing is removed
+	gate     *gate                              // nil for a pass that only looks
+	waiting  *fleet.Waiting                     // why nothing is removed
+	records  map[protocol.TenantID]state.Tenant // see record
+	now      time.Time                          // when it was read
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
 // whole fleet, and nothing is done to any tenant.
 func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
-	var f reading
+	f := reading{now: r.Now()}
 	var err error
 	if f.commit, err = r.Repo.Resolve(ctx, s.Revision); err != nil {
 		return f, err
@@ -180,7 +183,7 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	if err != nil {
 		return f, err
 	}
-	f.observed, f.now = map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]state.Observed{}
+	f.observed, f.seen = map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]state.Observed{}
 	if r.Store != nil {
 		f.observed, err = r.Store.Observed(ctx)
 		if err == nil {
@@ -333,7 +336,7 @@ func (f reading) tenant(id protocol.TenantID) *bundle.Tenant {
 
 // row is what is known of a tenant by now.
 func (f reading) row(id protocol.TenantID) state.Observed {
-	if row, ok := f.now[id]; ok {
+	if row, ok := f.seen[id]; ok {
 		return row
 	}
 	return f.observed[id]

@@ -116,6 +116,22 @@ func insertion(into string, columns []column) (database.Statement, error) {
 	}, nil
 }
 
+// update is a statement that overwrites columns of the rows that where finds.
+func update(table string, columns []column, where string, args ...any) (database.Statement, error) {
+	var values []any
+	for _, c := range columns {
+		value, err := c.encode()
+		if err != nil {
+			return database.Statement{}, fmt.Errorf("column %s: %w", c.name, err)
+		}
+		values = append(values, value)
+	}
+	return database.Statement{
+		SQL:  "UPDATE " + table + " SET " + strings.Join(names(columns), " = ?, ") + " = ? WHERE " + where,
+		Args: append(values, args...),
+	}, nil
+}
+
 // save runs one insertion.
 func (s *Store) save(ctx context.Context, doing, into string, columns []column) error {
 	statement, err := insertion(into, columns)

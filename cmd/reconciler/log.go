@@ -27,6 +27,7 @@ const (
 	attrFailed     = "failed"
 	attrElapsed    = "elapsed_ms"
 	attrErr        = "err"
+	attrAddress    = "address"
 	attrRequest    = "request" // on the control socket
 )
 

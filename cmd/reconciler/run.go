@@ -31,6 +31,9 @@ push is refused again, so leave the flag out of what starts the daemon by itself
 "reconciler approve", "hold" and "release" reach it through the socket
 DIR/reconciler.sock, and what they change counts at once.
 
+With --listen it serves an HTTP API, to requests that show the token of
+server.token; docs/cli.md has its routes.
+
 The first SIGINT or SIGTERM lets what is under way finish, the second one ends
 the process at once; both are safe at any moment.`,
 		Example: `  reconciler run --repo /srv/git/company.git --data /var/lib/reconciler
@@ -39,7 +42,7 @@ the process at once; both are safe at any moment.`,
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
 	}
-	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "log-format")
+	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "listen", "log-format")
 	c.acceptFlag(command, "begin on a branch that has left the commit deployed last behind, as after a force push")
 	return command
 }
@@ -64,6 +67,11 @@ func (c *cli) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
+	api, err := c.serveAPI(log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, api.close()) }()
 	log.Info("daemon started", attrRepo, w.config.Repo.String(), attrData, c.settings.Data, attrPoll, string(c.settings.Poll))
 	err = loop.Run(ctx)
 	log.Info("daemon stopped")

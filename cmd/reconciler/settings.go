@@ -27,6 +27,7 @@ var settingFlags = map[string]struct{ key, usage string }{
 	"secrets-dir": {"secretsDir", "`directory` of the files that $file: names"},
 	"file-root":   {"fileRoot", "`directory` that file: URLs of tenants may lead to, beside the data directory"},
 	"actor":       {"actor", "`name` of who does this, for the record (default: the user of the operating system)"},
+	"listen":      {"server.listen", "`address` to serve the HTTP API on, such as 127.0.0.1:8080 (default: none)"},
 	"log-format":  {"logFormat", "`form` of the log: text, json, or auto (default) for text on a terminal"},
 }
 

@@ -59,6 +59,12 @@ type Store interface {
 
 	Confirm(ctx context.Context, c state.Confirmation) error
 	Confirmed(ctx context.Context, revision string) (state.Confirmation, bool, error)
+	SaveTenants(ctx context.Context, tenants ...state.Tenant) error
+	SaveLifecycle(ctx context.Context, tenant protocol.TenantID, l state.Lifecycle, events ...state.Event) error
+	ForgetTenant(ctx context.Context, tenant protocol.TenantID, events ...state.Event) error
+	Tenants(ctx context.Context) ([]state.Tenant, error)
+	UnsettledTenants(ctx context.Context) ([]state.Tenant, error)
+	Tenant(ctx context.Context, id protocol.TenantID) (state.Tenant, error)
 }
 
 // Open opens the store that belongs to dir: an empty one the first time, the
@@ -68,7 +74,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, rollouts, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, rollouts, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {

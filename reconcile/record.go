@@ -1,0 +1,119 @@
+package reconcile
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+// record saves what this revision says of the tenants of the pass, where that
+// is not what is recorded. Nothing is read of tenants that stand as they should
+// at a revision that was recorded before.
+func (r *Reconciler) record(ctx context.Context, f *reading, s Selection) error {
+	read := r.Store.Tenants
+	if r.recorded == f.commit.Hash {
+		read = r.Store.UnsettledTenants
+	}
+	recorded, err := read(ctx)
+	if err != nil {
+		return err
+	}
+	f.records = make(map[protocol.TenantID]state.Tenant, len(recorded))
+	for _, t := range recorded {
+		f.records[t.ID] = t
+	}
+	if r.recorded == f.commit.Hash {
+		return nil
+	}
+	changed, err := f.changedTenants()
+	if err == nil {
+		err = r.Store.SaveTenants(ctx, changed...)
+	}
+	if err == nil && len(s.Tenants) == 0 {
+		r.recorded = f.commit.Hash
+	}
+	for _, t := range changed {
+		f.records[t.ID] = t
+	}
+	return err
+}
+
+// changedTenants are the records of tenants of which this revision says
+// something else. One that is broken, or shares its database, stays as it was.
+func (f *reading) changedTenants() ([]state.Tenant, error) {
+	var changed []state.Tenant
+	for _, t := range f.tenants {
+		if t.Desired == nil || f.shared[t.ID] != nil {
+			continue
+		}
+		known, ok := f.records[t.ID]
+		next := f.recordOf(t, known)
+		same, err := saysTheSame(known, next)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || !same {
+			changed = append(changed, next)
+		}
+	}
+	return changed, nil
+}
+
+func (f *reading) recordOf(t *bundle.Tenant, known state.Tenant) state.Tenant {
+	next := known
+	next.ID, next.Spec, next.Quotas = t.ID, t.Spec, f.loaded.Config.QuotasOf(t.Spec.Plan, t.Spec.Quotas)
+	next.Revision = f.commit.Hash
+	if next.Origin == "" {
+		next.Origin = state.FromGit
+	}
+	if next.Status == "" {
+		next.Status, next.StatusSince = protocol.TenantProvisioning, f.now
+	}
+	return next
+}
+
+// saysTheSame compares what git says in two records, as it is stored.
+func saysTheSame(a, b state.Tenant) (bool, error) {
+	type said struct {
+		Spec   bundle.TenantSpec
+		Quotas protocol.TenantQuota
+		InGit  bool
+	}
+	one, err := json.Marshal(said{a.Spec, a.Quotas, a.Revision != ""})
+	if err != nil {
+		return false, err
+	}
+	other, err := json.Marshal(said{b.Spec, b.Quotas, b.Revision != ""})
+	return bytes.Equal(one, other), err
+}
+
+// settle records where the tenants of a pass are in their lives now.
+func (r *Reconciler) settle(ctx context.Context, f reading, report Report) error {
+	for _, t := range report.Tenants {
+		known, ok := f.records[t.ID]
+		status := statusOf(t)
+		if !ok || status == "" || status == known.Status {
+			continue
+		}
+		known.Status, known.StatusSince = status, r.Now()
+		if err := r.Store.SaveLifecycle(context.WithoutCancel(ctx), t.ID, known.Lifecycle); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statusOf is where a tenant is after a pass, empty where the pass does not say.
+func statusOf(t Tenant) protocol.TenantProvisioningStatus {
+	switch {
+	case t.Health == state.Suspended:
+		return protocol.TenantSuspended
+	case t.Health == state.Healthy && t.Sync == state.Synced:
+		return protocol.TenantActive
+	}
+	return ""
+}

@@ -1,0 +1,186 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/protocol"
+)
+
+// Tenant is what is known of a tenant: what its file says, and where it is in
+// its life.
+type Tenant struct {
+	ID protocol.TenantID
+	// Spec is tenant.yaml with the defaults of fleet.yaml. Of a tenant that git
+	// no longer has it is what git said last. References to secrets are not
+	// resolved.
+	Spec bundle.TenantSpec
+	// Quotas are those of its plan in fleet.yaml with its own over them.
+	Quotas   protocol.TenantQuota
+	Origin   Origin
+	Revision string // commit that Spec and Quotas were first read from; empty until git has the tenant
+
+	Lifecycle
+
+	// Bundle is the digest of the bundle that is applied and AppliedRevision the
+	// commit it came from: the tenant's schema revision. They are read with the
+	// tenant and saved with what is observed.
+	Bundle, AppliedRevision string
+}
+
+// Lifecycle is where a tenant is in its life, and what is being done about it.
+type Lifecycle struct {
+	Status      protocol.TenantProvisioningStatus
+	StatusSince time.Time
+	RemovedAt   time.Time // when git was first seen without it; zero while git has it
+	// Operation is what Steps belong to: provision, suspend, resume, destroy.
+	Operation string
+	Steps     []protocol.ProvisioningStep
+}
+
+// Origin is where a tenant came from.
+type Origin string
+
+// The origins.
+const (
+	FromGit    Origin = "git"
+	FromSignUp Origin = "sign-up"
+)
+
+// PendingCommit tells that the tenant has signed up and that git does not have
+// it yet. It is never taken for one that was removed.
+func (t Tenant) PendingCommit() bool { return t.Origin == FromSignUp && t.Revision == "" }
+
+func (t *Tenant) columns() []column {
+	return append([]column{
+		{"tenant", (*string)(&t.ID)},
+		{"spec", &t.Spec},
+		{"quotas", &t.Quotas},
+		{"origin", (*string)(&t.Origin)},
+		{"revision", &t.Revision},
+	}, t.Lifecycle.columns()...)
+}
+
+func (l *Lifecycle) columns() []column {
+	return []column{
+		{"status", (*string)(&l.Status)},
+		{"status_since", &l.StatusSince},
+		{"removed_at", &l.RemovedAt},
+		{"operation", &l.Operation},
+		{"steps", &l.Steps},
+	}
+}
+
+// joined are the columns that are read: those of observed too.
+func (t *Tenant) joined() []column {
+	const of = "coalesce((SELECT %s FROM observed WHERE observed.tenant = tenants.tenant), '')"
+	return append(t.columns(),
+		column{fmt.Sprintf(of, "bundle_digest"), &t.Bundle},
+		column{fmt.Sprintf(of, "applied_revision"), &t.AppliedRevision},
+	)
+}
+
+// SaveTenants records tenants, all in one transaction. Of one that is recorded
+// already it changes what git says (spec, quotas, origin, revision) and leaves
+// its lifecycle, which SaveLifecycle changes.
+func (s *Store) SaveTenants(ctx context.Context, tenants ...Tenant) error {
+	if len(tenants) == 0 {
+		return nil
+	}
+	doing := fmt.Sprintf("save %d tenants", len(tenants))
+	if len(tenants) == 1 {
+		doing = fmt.Sprintf("save tenant %q", tenants[0].ID)
+	}
+	statements := make([]database.Statement, len(tenants))
+	for i := range tenants {
+		var err error
+		if statements[i], err = insertion("INSERT INTO tenants", tenants[i].columns()); err != nil {
+			return explain(s.path, doing, err)
+		}
+		statements[i].SQL += " ON CONFLICT (tenant) DO UPDATE SET spec = excluded.spec, quotas = excluded.quotas," +
+			" origin = excluded.origin, revision = excluded.revision"
+	}
+	return s.write(ctx, doing, statements...)
+}
+
+// SaveLifecycle records where a tenant is in its life, with the events that
+// tell of it. It gives an error matching ErrNotFound for a tenant that is not
+// recorded.
+func (s *Store) SaveLifecycle(ctx context.Context, tenant protocol.TenantID, l Lifecycle, events ...Event) error {
+	doing := fmt.Sprintf("save lifecycle of tenant %q", tenant)
+	row, err := update("tenants", l.columns(), "tenant = ?", string(tenant))
+	if err != nil {
+		return explain(s.path, doing, err)
+	}
+	var told []database.Statement
+	for _, e := range events {
+		statement, err := s.insertion(e)
+		if err != nil {
+			return explain(s.path, doing, err)
+		}
+		told = append(told, statement)
+	}
+	return s.use(ctx, doing, func(conn database.Conn) error {
+		return transact(ctx, conn, func() error {
+			n, err := conn.Exec(ctx, row.SQL, row.Args...)
+			if err == nil && n == 0 {
+				err = ErrNotFound
+			}
+			for i := 0; err == nil && i < len(told); i++ {
+				_, err = conn.Exec(ctx, told[i].SQL, told[i].Args...)
+			}
+			return err
+		})
+	})
+}
+
+// ForgetTenant removes a tenant's record, with its observed row, and records
+// events. What was deployed to it and done about it stays in the history.
+func (s *Store) ForgetTenant(ctx context.Context, tenant protocol.TenantID, events ...Event) error {
+	doing := fmt.Sprintf("forget tenant %q", tenant)
+	statements := []database.Statement{
+		{SQL: "DELETE FROM tenants WHERE tenant = ?", Args: []any{string(tenant)}},
+		{SQL: "DELETE FROM observed WHERE tenant = ?", Args: []any{string(tenant)}},
+	}
+	for _, e := range events {
+		statement, err := s.insertion(e)
+		if err != nil {
+			return explain(s.path, doing, err)
+		}
+		statements = append(statements, statement)
+	}
+	return s.write(ctx, doing, statements...)
+}
+
+// Tenants returns every tenant that is recorded, by id.
+func (s *Store) Tenants(ctx context.Context) ([]Tenant, error) {
+	return read(ctx, s, "read tenants", (*Tenant).joined, database.Statement{
+		SQL: selection("tenants", new(Tenant).joined()) + "ORDER BY tenant",
+	})
+}
+
+// UnsettledTenants returns the tenants that are not simply active: those in
+// another state, those that git no longer has, or does not have yet. By id.
+func (s *Store) UnsettledTenants(ctx context.Context) ([]Tenant, error) {
+	return read(ctx, s, "read unsettled tenants", (*Tenant).joined, database.Statement{
+		SQL: selection("tenants", new(Tenant).joined()) +
+			"WHERE status <> 'active' OR removed_at <> '' OR revision = '' ORDER BY tenant",
+	})
+}
+
+// Tenant returns one tenant. It gives an error matching ErrNotFound for one
+// that is not recorded.
+func (s *Store) Tenant(ctx context.Context, id protocol.TenantID) (Tenant, error) {
+	doing := fmt.Sprintf("read tenant %q", id)
+	t, found, err := first(read(ctx, s, doing, (*Tenant).joined, database.Statement{
+		SQL:  selection("tenants", new(Tenant).joined()) + "WHERE tenant = ?",
+		Args: []any{string(id)},
+	}))
+	if err == nil && !found {
+		err = explain(s.path, doing, ErrNotFound)
+	}
+	return t, err
+}
