@@ -93,7 +93,7 @@ func (s *step) goesOn() bool {
 			targets[p.Tenant] = p.Target
 		}
 	}
-	for _, t := range s.Input.Tenants {
+	for _, t := range s.Tenants {
 		target, member := targets[t.ID]
 		if needs(t) && target != t.Target {
 			return false
@@ -122,7 +122,7 @@ func (s *step) begin() {
 		s.supersede(last)
 	}
 	pending := 0
-	for _, t := range s.Input.Tenants {
+	for _, t := range s.Tenants {
 		if needs(t) {
 			pending++
 		}

@@ -186,5 +186,9 @@ func (r *Reconciler) guard(ctx context.Context, f *reading, s Selection) error {
 	f.waiting = fleet.Guard(f.loaded.Config.DeletionGuard, fleet.Removal{
 		Revision: f.commit.Hash, Left: len(f.loaded.Tenants), Tenants: gone, Confirmed: confirmation.Revision,
 	})
+	if f.waiting != nil && r.warned != f.commit.Hash {
+		r.warned = f.commit.Hash
+		r.Log.Warn("removals wait", logReason, f.waiting.Message, logNext, f.waiting.Next)
+	}
 	return nil
 }

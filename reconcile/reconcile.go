@@ -66,6 +66,7 @@ type Reconciler struct {
 	placed  placed
 	wake    time.Time // when a pass is due because of the rollout; zero for never
 
+	warned string      // the commit whose removals were said to wait
 	waking func() bool // something waits for the pass under way to end
 }
 

@@ -98,13 +98,34 @@ func (r *Reconciler) saveRollout(ctx context.Context, f reading, d *fleet.Decisi
 		}
 	}
 	if !d.Begins {
-		return r.Store.SaveRollout(ctx, d.Rollout, d.Events...)
+		err := r.Store.SaveRollout(ctx, d.Rollout, d.Events...)
+		r.tell(*d, err)
+		return err
 	}
 	err := r.Store.StartRollout(ctx, d.Rollout, d.Places, d.Superseded, d.Events...)
 	if err == nil {
 		r.placed.id, r.placed.places = d.Rollout.ID, d.Places
 	}
+	r.tell(*d, err)
 	return err
+}
+
+// tell logs what has become of a rollout.
+func (r *Reconciler) tell(d fleet.Decision, err error) {
+	if err != nil {
+		return
+	}
+	for _, e := range d.Events {
+		log := r.Log.With(logRollout, d.Rollout.ID, logRevision, d.Rollout.Revision, logReason, e.Reason)
+		switch e.Kind {
+		case state.EventRolloutStarted:
+			log.Info("rollout started")
+		case state.EventRolloutHalted:
+			log.Error("rollout halted")
+		case state.EventRolloutEnded:
+			log.Info("rollout ended")
+		}
+	}
 }
 
 // tenantsOf is what a decision needs to know of a revision.

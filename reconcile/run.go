@@ -90,4 +90,7 @@ const (
 	logErr      = "err"
 	logRevision = "revision"
 	logLast     = "last" // the revision that was deployed before
+	logRollout  = "rollout"
+	logReason   = "reason"
+	logNext     = "next"
 )

@@ -91,7 +91,7 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 	switch {
 	case t.Result.Action == reconcile.Held:
 		log.Debug("tenant held", append(attrs, slog.String(attrReason, t.Result.Message))...)
-	case t.Waiting(), t.Health == state.Suspended:
+	case t.Waiting(), t.Health == state.Suspended, t.Result.Action == reconcile.Waits:
 		log.Debug("tenant waits", append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason))...)
 	case t.Result.Reason != "":
 		level := slog.LevelWarn
