@@ -29,7 +29,7 @@ func part(percent float64, n int) int { return int(percent * float64(n) / 100) }
 // budget is how many of a wave's n tenants may fail before the rollout halts.
 func budget(l *config.Limit, n int) int {
 	switch {
-	case l == nil:
+	case l == nil, l.Tenants == nil && l.Percent == nil:
 		return math.MaxInt
 	case l.Tenants == nil:
 		return part(*l.Percent, n)

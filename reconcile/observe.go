@@ -111,7 +111,7 @@ func (r *Reconciler) savePass(ctx context.Context, started time.Time, report Rep
 		}
 	}
 	if w := report.Waiting; w != nil {
-		pass.WaitingReason, pass.WaitingMessage, pass.WaitingNext = w.Reason, w.Message, w.Next
+		pass.WaitingRevision, pass.WaitingReason, pass.WaitingMessage, pass.WaitingNext = w.Revision, w.Reason, w.Message, w.Next
 	}
 	if failure != nil {
 		pass.Status, pass.Error = state.Failed, failure.Error()

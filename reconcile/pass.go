@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/tenantops/reconciler/bundle"
-	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -35,7 +34,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 		err = r.record(ctx, &f, s)
 	}
 	if err != nil {
-		return r.failedPass(ctx, started, last, err)
+		return r.failedPass(ctx, started, last, err, f.waiting)
 	}
 	report, err := r.rounds(ctx, f, s, due)
 	for _, id := range removed(f, s) {
@@ -102,6 +101,9 @@ func (r *Reconciler) round(ctx context.Context, f reading, tenants []*bundle.Ten
 // those that wait no more: the next wave may begin at once.
 func (r *Reconciler) again(ctx context.Context, f reading, report Report) ([]*bundle.Tenant, error) {
 	var next []*bundle.Tenant
+	if !slices.ContainsFunc(report.Tenants, func(t Tenant) bool { return t.Result.Action == Waits }) {
+		return nil, nil
+	}
 	after, err := r.decide(ctx, f, r.tenantsOf(f).tenants)
 	if err != nil || after.Begins {
 		return nil, err // what begins now is for the next pass
@@ -153,6 +155,7 @@ func (r *Reconciler) course(ctx context.Context, f reading, s Selection) (c cour
 		c.Decision, err = r.decide(ctx, f, c.tenants)
 	} else {
 		c.Decision, err = r.advance(ctx, f, c.tenants)
+		r.wake = c.Wake
 	}
 	return c, err
 }
@@ -161,34 +164,16 @@ func (r *Reconciler) course(ctx context.Context, f reading, s Selection) (c cour
 // due on its account: at once where a wave may begin, which the tenants of this
 // pass have made way for.
 func (r *Reconciler) look(ctx context.Context, f reading) error {
+	if len(f.seen) == 0 {
+		return nil // it is where it was when the pass began
+	}
 	d, err := r.advance(ctx, f, r.tenantsOf(f).tenants)
 	if err != nil {
 		return err
 	}
 	r.wake = d.Wake
-	if d.Due > 0 && len(f.seen) > 0 {
+	if d.Due > 0 {
 		r.wake = r.Now()
-	}
-	return nil
-}
-
-// guard holds back what the revision would remove, where it looks like an
-// accident.
-func (r *Reconciler) guard(ctx context.Context, f *reading, s Selection) error {
-	gone := removed(*f, s)
-	if len(gone) == 0 {
-		return nil
-	}
-	confirmation, _, err := r.Store.Confirmed(ctx, f.commit.Hash)
-	if err != nil {
-		return err
-	}
-	f.waiting = fleet.Guard(f.loaded.Config.DeletionGuard, fleet.Removal{
-		Revision: f.commit.Hash, Left: len(f.loaded.Tenants), Tenants: gone, Confirmed: confirmation.Revision,
-	})
-	if f.waiting != nil && r.warned != f.commit.Hash {
-		r.warned = f.commit.Hash
-		r.Log.Warn("removals wait", logReason, f.waiting.Message, logNext, f.waiting.Next)
 	}
 	return nil
 }

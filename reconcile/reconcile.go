@@ -16,7 +16,6 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
-	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
@@ -111,9 +110,9 @@ type Report struct {
 	Status   state.Operation
 	Faults   []bundle.Fault // of the fleet as a whole
 	Tenants  []Tenant
-	// Waiting is what was left undone until somebody does something; nil for
+	// Waiting is what was left undone until somebody confirms it; nil for
 	// nothing.
-	Waiting *fleet.Waiting
+	Waiting *Removal
 }
 
 // Tenant is what a pass did to, or would do to, one tenant.
@@ -167,7 +166,7 @@ type reading struct {
 	tenants  []*bundle.Tenant                     // those selected
 	shared   map[protocol.TenantID]*sharedError
 	gate     *gate                              // nil for a pass that only looks
-	waiting  *fleet.Waiting                     // why nothing is removed
+	waiting  *Removal                           // why nothing is removed
 	records  map[protocol.TenantID]state.Tenant // see record
 	now      time.Time                          // when it was read
 }
@@ -200,6 +199,9 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	options := BundleOptions(ctx, r.Repo)
 	options.Revision, options.Versions, options.Cache = f.commit.Hash, f.tags, r.cache
 	f.loaded, err = bundle.Load(tree, options)
+	if errors.Is(err, bundle.ErrNoTenants) && len(f.observed) > 0 {
+		err = r.emptied(ctx, &f, s, err)
+	}
 	if err != nil {
 		return f, err
 	}
@@ -270,9 +272,10 @@ func (r *Reconciler) warnOfRewrite(ctx context.Context, f reading, s Selection) 
 	return err
 }
 
-// failedPass records a pass that came to no tenant.
-func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, err error) (Report, error) {
-	report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed}
+// failedPass records a pass that came to no tenant; waiting is what it left
+// undone until somebody confirms it, or nil.
+func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, err error, waiting *Removal) (Report, error) {
+	report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed, Waiting: waiting}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
 }
 

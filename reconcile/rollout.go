@@ -83,7 +83,7 @@ func (r *Reconciler) advance(ctx context.Context, f reading, tenants []fleet.Ten
 			continue
 		}
 		if err == nil {
-			r.rollout.Store(d.Rollout)
+			err = r.readRollout(ctx) // as a command may have left it since
 		}
 		return d, err
 	}

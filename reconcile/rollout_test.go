@@ -396,6 +396,17 @@ func TestGuardHoldsRemovalsBack(t *testing.T) {
 	}
 }
 
+func TestTreeWithoutTenantsIsConfirmed(t *testing.T) {
+	w := waves(t, "")
+	commit := w.commit("away", files{"tenants": ""})
+	w.onStore(func(ctx context.Context, s *state.Store) error {
+		return s.Confirm(ctx, state.Confirmation{Revision: commit, Actor: "ada"})
+	})
+	if got := reasons(w.sync()); got["Removed"] != 20 {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestTreeWithoutTenantsChangesNothing(t *testing.T) {
 	w := waves(t, "")
 	w.commit("away", files{"tenants": ""})
@@ -405,6 +416,13 @@ func TestTreeWithoutTenantsChangesNothing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no tenant") {
 		t.Errorf("got %v", err)
 	}
+	w.onStore(func(ctx context.Context, s *state.Store) error {
+		pass, _, err := s.LastPass(ctx)
+		if pass.WaitingReason != "NoTenants" || pass.WaitingRevision != w.git("rev-parse", "HEAD") {
+			t.Errorf("pass: %+v", pass)
+		}
+		return err
+	})
 	w.git("revert", "--no-edit", "HEAD")
 	report := w.sync()
 	if got := slices.Collect(maps.Keys(reasons(report))); len(got) > 0 || report.Status != state.Succeeded {

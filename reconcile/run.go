@@ -61,7 +61,7 @@ func (r *Reconciler) tick(ctx context.Context) (Report, error) {
 		if unread != nil {
 			return Report{}, errors.Join(err, unread)
 		}
-		return r.failedPass(ctx, started, last, err) // so that a status tells of it
+		return r.failedPass(ctx, started, last, err, nil) // so that a status tells of it
 	}
 	report, err := r.pass(ctx, Selection{AcceptRewrite: r.AcceptRewrite}, &r.retries)
 	if err == nil {

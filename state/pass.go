@@ -26,9 +26,10 @@ type Pass struct {
 	Status                   Operation
 	Tenants, Changed, Failed int // how many tenants
 	Error                    string
-	// Waiting says what the pass left undone until somebody does something: a
-	// reason in one word, a message, the next step. Empty for nothing.
-	WaitingReason, WaitingMessage, WaitingNext string
+	// Waiting says what the pass left undone until somebody confirms it: on
+	// account of which commit, a reason in one word, a message, the next step.
+	// Empty for nothing.
+	WaitingRevision, WaitingReason, WaitingMessage, WaitingNext string
 	StartedAt, CompletedAt                     time.Time // CompletedAt is zero while it runs
 }
 
@@ -41,6 +42,7 @@ func (p *Pass) columns() []column {
 		{"changed", &p.Changed},
 		{"failed", &p.Failed},
 		{"error", &p.Error},
+		{"waiting_revision", &p.WaitingRevision},
 		{"waiting_reason", &p.WaitingReason},
 		{"waiting_message", &p.WaitingMessage},
 		{"waiting_next", &p.WaitingNext},

@@ -73,10 +73,10 @@ func (k *control) confirm(ctx context.Context, q confirmRequest) (answer confirm
 		return answer, err
 	case !ok || pass.WaitingReason == "":
 		return answer, errors.New("nothing waits to be confirmed")
-	case !strings.HasPrefix(pass.Revision, q.Revision):
-		return answer, fmt.Errorf("what waits to be confirmed is commit %s: %s", pass.Revision, pass.WaitingMessage)
+	case !strings.HasPrefix(pass.WaitingRevision, q.Revision):
+		return answer, fmt.Errorf("what waits to be confirmed is commit %s: %s", pass.WaitingRevision, pass.WaitingMessage)
 	}
-	word := state.Confirmation{Revision: pass.Revision, Actor: q.Actor, Via: viaCLI, Reason: q.Reason, At: k.now()}
+	word := state.Confirmation{Revision: pass.WaitingRevision, Actor: q.Actor, Via: viaCLI, Reason: q.Reason, At: k.now()}
 	if err := k.store.Confirm(ctx, word); err != nil {
 		return answer, err
 	}

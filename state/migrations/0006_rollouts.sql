@@ -43,6 +43,7 @@ CREATE TABLE confirmations (
 ) STRICT, WITHOUT ROWID;
 
 -- What the pass left undone until somebody does something.
+ALTER TABLE passes ADD COLUMN waiting_revision TEXT NOT NULL DEFAULT '';
 ALTER TABLE passes ADD COLUMN waiting_reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE passes ADD COLUMN waiting_message TEXT NOT NULL DEFAULT '';
 ALTER TABLE passes ADD COLUMN waiting_next TEXT NOT NULL DEFAULT '';

@@ -1,0 +1,53 @@
+package reconcile
+
+import (
+	"context"
+
+	"github.com/tenantops/reconciler/fleet"
+)
+
+// Removal is what a commit would take away, and why that waits.
+type Removal struct {
+	Revision string // full commit
+	fleet.Waiting
+}
+
+// guard holds back what the revision would remove, where it looks like an
+// accident.
+func (r *Reconciler) guard(ctx context.Context, f *reading, s Selection) error {
+	gone := removed(*f, s)
+	if len(gone) == 0 {
+		return nil
+	}
+	confirmation, _, err := r.Store.Confirmed(ctx, f.commit.Hash)
+	if err != nil {
+		return err
+	}
+	why := fleet.Guard(f.loaded.Config.DeletionGuard, fleet.Removal{
+		Revision: f.commit.Hash, Left: len(f.loaded.Tenants), Tenants: gone, Confirmed: confirmation.Revision,
+	})
+	if why == nil {
+		return nil
+	}
+	f.waiting = &Removal{f.commit.Hash, *why}
+	if r.warned != f.commit.Hash {
+		r.warned = f.commit.Hash
+		r.Log.Warn("removals wait", logReason, why.Message, logNext, why.Next)
+	}
+	return nil
+}
+
+// emptied decides about a commit without any tenant: nothing is done on account
+// of it, which is what refused says, unless somebody has confirmed it.
+func (r *Reconciler) emptied(ctx context.Context, f *reading, s Selection, refused error) error {
+	if r.ReadOnly || len(s.Tenants) > 0 {
+		return refused
+	}
+	if err := r.guard(ctx, f, s); err != nil {
+		return err
+	}
+	if f.waiting != nil {
+		return refused
+	}
+	return nil
+}
