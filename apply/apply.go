@@ -6,6 +6,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,10 +34,15 @@ type Deployment struct {
 	// Seen is what the plan was made for, as Read found it on this connection.
 	// While nobody has committed since, it is not read again. May be nil.
 	Seen *Reading
+	// Waives tells the pre-checks that are not asked, because the policy or
+	// somebody allows what they ask for. Nil waives none.
+	Waives func(plan.PreCheck) bool
 	// Snapshot is the file to copy the database to before the first statement;
 	// empty for none. Where the copy cannot be made nothing is run, and one
 	// whose deployment fails is removed.
 	Snapshot string
+	// Unverified marks the deployment as one that is to be verified, see Verified.
+	Unverified bool
 	// OnStatus is told each step of the protocol's deploy status. May be nil.
 	OnStatus func(protocol.DeployStatus)
 }
@@ -206,7 +212,10 @@ func (r *runner) read(ctx context.Context) (Reading, error) {
 }
 
 func (r *runner) preChecks(ctx context.Context) error {
-	findings, err := Check(ctx, r.conn, r.plan)
+	checks := slices.DeleteFunc(slices.Clone(r.plan.PreChecks), func(c plan.PreCheck) bool {
+		return c.Advisory || r.deployment.Waives != nil && r.deployment.Waives(c)
+	})
+	findings, err := ask(ctx, r.conn, checks)
 	if err != nil {
 		return err
 	}

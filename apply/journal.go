@@ -84,8 +84,11 @@ type Record struct {
 	Registered  string             // the definitions that are ours, see plan.Registered
 	SeedDigests map[string]string  // by seed set
 	Policy      string             // plan policy of the last deployment
+	Verified    Verified           // see SaveVerified
 	Retired     map[string]Retired // by retired name
 	Last        *Entry             // newest journal row
+
+	hold string // see SaveHold
 }
 
 // Retired says when a column or table was retired, and by which deployment.
@@ -191,6 +194,8 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		Applied:     meta["applied"],
 		Registered:  meta["registered"],
 		Policy:      meta["policy"],
+		Verified:    parseVerified(meta["verified"]),
+		hold:        meta["hold"],
 		SeedDigests: map[string]string{},
 	}
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {
@@ -299,7 +304,10 @@ func (r *runner) writeMeta(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("record what is ours: %w", err)
 	}
-	return nil
+	if !r.deployment.Unverified {
+		return nil
+	}
+	return SaveVerified(ctx, r.conn, Verified{Deployment: r.deployment.ID})
 }
 
 // journal adds the row that says that this deployment committed.

@@ -85,8 +85,11 @@ func (a *app) readManifest(t tree, dir string, there bool) {
 		a.faults = append(a.faults, *fault)
 		return
 	}
-	manifest, document, faults := config.ParseOne[protocol.AppManifest](t.prefix+name, data)
-	a.manifest, a.document, a.faults = manifest, document, append(a.faults, faults...)
+	manifest, document, faults := config.ParseOne[appManifest](t.prefix+name, data)
+	a.manifest, a.document, a.faults = manifest.AppManifest, document, append(a.faults, faults...)
+	if !config.HasErrors(faults) {
+		a.verifications(manifest.Verify)
+	}
 }
 
 // lists checks the names that the manifest gives of its contents, and puts

@@ -45,6 +45,8 @@ const (
 	codeTenantTwice       = "tenant_twice"        // one id in two directories
 	codeTooManyFields     = "too_many_fields"     // over 1,900 columns
 	codeTooManyFiles      = "too_many_files"      // over 10,000
+	codeTooManyQueries    = "too_many_queries"    // over 20 in an app
+	codeVerify            = "verify_query"        // a query that a database does not run, or that may not be
 	codeTwoBundles        = "two_bundles"         // a compiled bundle beside definitions
 	codeUnknownFile       = "unknown_file"        // a file or directory that is not read
 	codeURLShared         = "database_shared"     // two tenants with one database

@@ -20,6 +20,7 @@ type Fleet struct {
 	NotNull          NotNull                         `json:"notNull" default:"strict" doc:"Who enforces required fields: the database or the engine."`
 	Seed             Seed                            `json:"seed" default:"strict" doc:"What a seed record that breaks a constraint does."`
 	Drift            Drift                           `json:"drift" default:"report" doc:"What is done about a database that differs from its last deployment."`
+	OnFailedVerify   OnFailedVerify                  `json:"onFailedVerify" default:"report" doc:"What is done about a deployment after which a query of an app's verify gives rows."`
 	DeletionGuard    Limit                           `json:"deletionGuard" default:"{\"tenants\":1,\"percent\":5}" doc:"Removals beyond which nothing is removed until confirmed."`
 	GraceHours       int                             `json:"graceHours" default:"72" shape:"min=0" doc:"Hours until a removed tenant is destroyed."`
 	Snapshots        Snapshots                       `json:"snapshots" default:"{}" doc:"Copies made of a tenant database before its rows are put at stake."`
@@ -109,6 +110,20 @@ const (
 
 // Values lists the reactions.
 func (Drift) Values() []string { return []string{"report", "heal", "ignore"} }
+
+// OnFailedVerify is what is done about a deployment after which a verification
+// query gives rows.
+type OnFailedVerify string
+
+// VerifyReport says so and leaves the tenant as it is; VerifyRollback takes the
+// deployment back and holds its bundle back.
+const (
+	VerifyReport   OnFailedVerify = "report"
+	VerifyRollback OnFailedVerify = "rollback"
+)
+
+// Values lists the reactions.
+func (OnFailedVerify) Values() []string { return []string{"report", "rollback"} }
 
 // Limit is a number of tenants and a share of the fleet.
 type Limit struct {

@@ -23,7 +23,7 @@ func TestFleetDefaults(t *testing.T) {
 			Additive: config.Allow, Widening: config.Allow, Rewrite: config.Allow,
 			Narrowing: config.Approve, Destructive: config.Allow,
 		},
-		Retention: "7d", NotNull: config.NotNullStrict, Seed: config.SeedStrict, Drift: config.DriftReport,
+		Retention: "7d", NotNull: config.NotNullStrict, Seed: config.SeedStrict, Drift: config.DriftReport, OnFailedVerify: config.VerifyReport,
 		DeletionGuard: config.Limit{Tenants: &one, Percent: &five}, GraceHours: 72,
 		Snapshots: config.Snapshots{Keep: 3, MaxBytes: 10 << 30}, MaxLock: config.MaxLock{File: "30s", Remote: "3s"},
 		Plans: map[string]protocol.TenantQuota{}, Windows: []config.Window{},

@@ -79,8 +79,9 @@ type Request struct {
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
-	back  *rollback    // set for a rollback
-	store *state.Store // that approvals are read from; set by Assess
+	back   *rollback    // set for a rollback
+	reason string       // of a rollback: why
+	store  *state.Store // that approvals are read from; set by Assess
 }
 
 // Policy says which plans may run.
@@ -90,6 +91,9 @@ type Policy struct {
 	Drift   string            // report, heal or ignore
 	// NotByAuthor makes the approval of the commit's own author not count.
 	NotByAuthor bool
+	// RollBack takes a deployment back by itself after which a query of
+	// Desired.Verify gives rows.
+	RollBack bool
 	// Retention is how long what was retired is kept before it is purged.
 	Retention time.Duration
 }
@@ -112,13 +116,15 @@ type Assessment struct {
 	Class    string     // plan class
 	Plan     *plan.Plan // nil when there is none
 	Findings []apply.Finding
+	Checked  bool // the plan's pre-checks were asked, and Findings are all that they found
 	Drift    bool
 	Reason   string // why Action is blocked or error, one CamelCase word
 	Message  string
 	Next     string
 	Err      error
 
-	seen apply.Reading
+	seen   apply.Reading
+	waives func(plan.PreCheck) bool
 }
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
@@ -136,6 +142,9 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 		}
 		if a.settled(r) && r.back != nil {
 			return a // a rollback drops nothing: it has no retention to go by
+		}
+		if a.settled(r) && r.unverified(a.seen.Record) {
+			return a // nothing is dropped before it is known whether there is a way back to go
 		}
 		if a.settled(r) {
 			return d.assessPurge(ctx, conn, r, a)
@@ -158,19 +167,35 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 }
 
 // judge holds the plan against the policy and against the tenant's rows.
+//
+// Rows are looked at for a plan that waits for an approval as well, so that who
+// approves it knows what it would lose.
 func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) Assessment {
-	if err := r.approved(ctx, r.permit(a.Plan)); err != nil {
-		return a.failed(err)
-	}
-	if refused := plan.Refusals(a.Plan.SeedIssues); refused != nil && a.Plan.SeedMode != apply.SeedSkip {
-		return a.failed(&apply.SeedError{Issues: refused})
+	refused := r.permit(a.Plan)
+	if refused != nil && !awaits(refused) {
+		return a.failed(refused)
 	}
 	var err error
 	if a.Findings, err = apply.Check(ctx, conn, a.Plan); err != nil {
 		return a.failed(err)
 	}
-	if len(a.Findings) > 0 {
-		return a.failed(&apply.BlockedError{Findings: a.Findings})
+	a.Checked = true
+	asking, others := r.parted(a.Findings)
+	if len(asking) > 0 {
+		refused = withFindings(refused, a.Plan, asking)
+	}
+	if err := r.approved(ctx, refused); err != nil {
+		return a.failed(err)
+	}
+	if issues := plan.Refusals(a.Plan.SeedIssues); issues != nil && a.Plan.SeedMode != apply.SeedSkip {
+		return a.failed(&apply.SeedError{Issues: issues})
+	}
+	if len(others) > 0 {
+		return a.failed(&apply.BlockedError{Findings: others})
+	}
+	a.waives = func(c plan.PreCheck) bool {
+		rule := r.rule(c)
+		return rule == "allow" || rule == "approve" && len(asking) > 0
 	}
 	a.Action = Update
 	if a.seen.Master.Empty() && a.seen.Record.Last == nil {
@@ -218,6 +243,10 @@ type Result struct {
 	Revision     string    // of a rollback: the commit that the tenant is at now
 	PurgeAt      time.Time // when the first thing that is retired is due; zero without any
 	Fingerprint  string
+	// RolledBack says that the deployment was committed, failed its
+	// verification and was taken back. Then DeploymentID, Revision and Plan are
+	// those of the rollback, and Err tells of both.
+	RolledBack bool
 }
 
 // Deploy assesses and, where there is something to do and nothing in the way,
@@ -246,21 +275,26 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	}
 	if result.Action == None {
 		result.PurgeAt = d.purgeAt(r, result)
-		return result
+		return d.verifyAgain(ctx, conn, r, result)
 	}
 	record := d.begin(start, r, result)
 	result.DeploymentID = record.ID
 	if result.Err == nil {
 		result = d.run(ctx, conn, r, result, &record)
 	}
+	result = d.verifyNew(ctx, conn, r, result)
 	result.PurgeAt = d.purgeAt(r, result)
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
 	event := d.by.event(record.Deployment, result.Action, r.back != nil)
+	if r.reason != "" && event.Kind == state.EventRolledBack {
+		event.Reason = r.reason
+	}
 	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
 		result.Assessment = result.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
+		return result
 	}
-	return result
+	return d.takeBack(ctx, conn, r, result)
 }
 
 func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, result Result, record *attempt) Result {
@@ -283,7 +317,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot,
+		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot, Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0,
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)
@@ -303,7 +337,8 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 		return nil
 	}
 	known, err := d.store.Deployment(ctx, record.Last.Deployment)
-	if err == nil && known.Status == protocol.DeployReady || err != nil && !errors.Is(err, state.ErrNotFound) {
+	recorded := known.Status == protocol.DeployReady || known.Reason == ReasonVerifyFailed
+	if err == nil && recorded || err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
 	journal, err := apply.Journal(ctx, conn)

@@ -191,7 +191,7 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 	}
 	in := plan.Input{
 		Diff: compared, Master: s.master, Live: live, Desired: tables, Bundle: s.desired.Digest,
-		KeepValues: s.policy.KeepValues, Retire: s.policy.Retire, Seeds: seeds, SeedMode: s.policy.SeedMode,
+		KeepValues: s.policy.KeepValues, Retire: s.policy.Retire, AnyLimit: s.policy.rollback, Seeds: seeds, SeedMode: s.policy.SeedMode,
 		Registered: plan.Registered(after), Policy: s.policy.text(), FromApplied: s.record.Applied,
 	}
 	made, err := plan.Build(in)

@@ -27,6 +27,7 @@ type RollbackRequest struct {
 	// BeforeOf names, in place of To, the first deployment to take back.
 	BeforeOf string
 	Author   string // who wants it
+	Reason   string // why, for the event
 	// Snapshots says whether the database is copied first, as for a Request.
 	Snapshots SnapshotPolicy
 	// Before is told which bundles the rollback leaves before it does so: they
@@ -72,7 +73,7 @@ func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackR
 			return fail(err)
 		}
 	}
-	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots})
+	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots, reason: r.Reason})
 }
 
 // left lists the bundles of undone deployments, without the one that is there

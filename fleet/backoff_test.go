@@ -45,7 +45,7 @@ func TestProgressOf(t *testing.T) {
 		{"blocked", state.Observed{Health: state.Blocked, Reason: "PreCheckFailed", Tried: "v2"}, fleet.Blocked},
 		{"not approved", state.Observed{Health: state.Blocked, Reason: "AwaitingApproval", Tried: "v2"}, fleet.Unapproved},
 		{"waiting after it failed", state.Observed{Health: state.Progressing, Target: "v1", Tried: "v2"}, fleet.Pending},
-		{"drift that is reported", state.Observed{Health: state.Healthy, Sync: state.OutOfSync, Target: "v1", Tried: "v2"}, fleet.Reached},
+		{"drift that is reported", state.Observed{Health: state.Healthy, Sync: state.OutOfSync, Reason: "Drift", Target: "v1", Tried: "v2"}, fleet.Reached},
 		{"known from its journal", state.Observed{Health: state.Healthy, BundleDigest: "b2"}, fleet.Reached},
 		{"known from its journal, with another bundle", state.Observed{Health: state.Healthy, BundleDigest: "b1"}, fleet.Pending},
 	} {

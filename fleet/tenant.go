@@ -44,8 +44,9 @@ func ProgressOf(row state.Observed, target, bundle string) Progress {
 				return Unapproved
 			}
 			return Blocked
-		case state.Healthy:
-			return Reached // drift that is only reported included: trying again changes nothing
+		}
+		if row.Reason == "Drift" {
+			return Reached // it is only reported: trying again changes nothing
 		}
 	}
 	if row.Target == target && target != "" || row.Target == "" && row.BundleDigest == bundle && bundle != "" {

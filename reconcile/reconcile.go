@@ -50,7 +50,8 @@ type Config struct {
 	AcceptRewrite bool
 }
 
-// Reconciler carries a fleet. Its methods must not overlap, but for Notice.
+// Reconciler carries a fleet. Its methods must not overlap, but for
+// Notice and SnapshotPolicy.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
@@ -58,12 +59,13 @@ type Reconciler struct {
 	retries  retries
 	recorded string // revision whose tenants are all recorded
 
-	noticed chan struct{} // has an element when Run is to make a pass
-	reading sync.Mutex
-	holds   atomic.Pointer[holds]         // as they were read last
-	rollout atomic.Pointer[state.Rollout] // the newest one, as it was read last
-	placed  placed
-	wake    time.Time // when a pass is due because of the rollout; zero for never
+	noticed   chan struct{} // has an element when Run is to make a pass
+	reading   sync.Mutex
+	holds     atomic.Pointer[holds]         // as they were read last
+	rollout   atomic.Pointer[state.Rollout] // the newest one, as it was read last
+	placed    placed
+	wake      time.Time                             // when a pass is due because of the rollout; zero for never
+	snapshots atomic.Pointer[deploy.SnapshotPolicy] // of the fleet.yaml that was read last
 
 	warned string      // the commit whose removals were said to wait
 	waking func() bool // something waits for the pass under way to end
@@ -205,6 +207,8 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	if err != nil {
 		return f, err
 	}
+	policy := SnapshotPolicy(f.loaded.Config)
+	r.snapshots.Store(&policy)
 	f.shared = r.shared(f.loaded.Tenants)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {

@@ -165,10 +165,15 @@ func (r *Reconciler) progress(f reading, t *bundle.Tenant, target string) fleet.
 	if t.Spec.ProvisioningStatus == protocol.TenantSuspended {
 		return fleet.Aside
 	}
-	if _, held := r.hold(t); held {
+	row := f.row(t.ID)
+	if hold, held := r.hold(t); held {
+		// What was taken back by itself has failed, and is held for that.
+		if hold.Bundle != "" && row.Tried == target && row.Target != target {
+			return fleet.Failed
+		}
 		return fleet.Aside
 	}
-	return fleet.ProgressOf(f.row(t.ID), target, t.Desired.Digest)
+	return fleet.ProgressOf(row, target, t.Desired.Digest)
 }
 
 // isNew tells that a tenant has neither a past nor a database.

@@ -190,6 +190,26 @@ func TestFailingCanaryHaltsTheRollout(t *testing.T) {
 	}
 }
 
+// A canary whose deployment is taken back by itself has failed, in later passes
+// too, though it is only held by then.
+func TestFailedVerificationHaltsTheRollout(t *testing.T) {
+	w, c := waves(t, "onFailedVerify: rollback\n"+canaryFirst), newClock()
+	w.onTenant("t00", "INSERT INTO customer (id, name) VALUES ('c1', 'nobody')")
+	w.commit("phone", files{
+		"apps/shop/objects/customer.yaml": customerWithPhone,
+		"apps/shop/app.yaml":              "name: shop\nlabel: Shop\nversion: 1.0.0\nverify: [\"SELECT id FROM customer WHERE name = 'nobody'\"]\n",
+	})
+	for range 2 {
+		report := w.passAt(c)
+		if got := reasons(report); got["RolloutHalted"] < 18 {
+			t.Errorf("got %v", got)
+		}
+		if r := w.rollout(); r.Reason != "BudgetExceeded" {
+			t.Errorf("rollout: %+v", r)
+		}
+	}
+}
+
 // A wave stops as soon as its budget is spent, not when all of it has failed.
 func TestBudgetStopsAWaveUnderWay(t *testing.T) {
 	w := waves(t, "rollout: {maxConcurrent: 1, waves: [{name: all, failureBudget: {percent: 10}}]}\n")

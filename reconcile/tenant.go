@@ -89,8 +89,9 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 		return done.failed(err)
 	}
 	input := inputDigest(request, at, stamp)
+	healthy := observed.Sync == state.Synced && observed.Health == state.Healthy && observed.Reason != reasonHeld
 	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
-	if known && !due && observed.Sync == state.Synced && observed.InputDigest == input && observed.Reason != reasonHeld {
+	if known && !due && healthy && observed.InputDigest == input {
 		done.Sync, done.Health = state.Synced, state.Healthy
 		done.Result.Action = deploy.None
 		done.unchanged = true
@@ -125,7 +126,7 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 		Policy:         policyOf(c, t.Spec.Policy),
 		LastDeployment: last,
 		Rollout:        f.gate.rolloutOf(t.ID),
-		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
+		Snapshots:      SnapshotPolicy(c),
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
 }
@@ -134,8 +135,8 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 // tenant's database: equal to the one after the last good pass, it means that
 // there is nothing to do.
 func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
-		q.Desired.Digest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
+		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -159,6 +160,10 @@ func (t Tenant) failed(err error) Tenant {
 func (t *Tenant) judge() {
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
+	case t.Result.Reason == deploy.ReasonVerifyFailed:
+		if t.Health = state.Degraded; t.Result.RolledBack {
+			t.Sync = state.OutOfSync
+		}
 	case t.Result.Reason == "Missing":
 		t.Sync, t.Health = state.Unknown, state.Missing
 	case t.Result.Action == deploy.Blocked:

@@ -39,7 +39,13 @@ func ReadMaster(ctx context.Context, conn database.Conn) (Master, error) {
 		return Master{}, fmt.Errorf("read schema: %w", err)
 	}
 	m := Master{Entries: make([]Entry, 0, len(rows.Values))}
-	whole := make([]byte, 0, 256*len(rows.Values))
+	size := 0
+	for _, row := range rows.Values {
+		for _, column := range row {
+			size += len("12345 ") + len(text(column))
+		}
+	}
+	whole := make([]byte, 0, size)
 	for _, row := range rows.Values {
 		e := Entry{Type: text(row[0]), Name: text(row[1]), Table: text(row[2]), SQL: text(row[3])}
 		switch {

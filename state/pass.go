@@ -30,7 +30,7 @@ type Pass struct {
 	// account of which commit, a reason in one word, a message, the next step.
 	// Empty for nothing.
 	WaitingRevision, WaitingReason, WaitingMessage, WaitingNext string
-	StartedAt, CompletedAt                     time.Time // CompletedAt is zero while it runs
+	StartedAt, CompletedAt                                      time.Time // CompletedAt is zero while it runs
 }
 
 func (p *Pass) columns() []column {

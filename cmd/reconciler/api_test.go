@@ -44,7 +44,9 @@ func TestAPITokenIsReadAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		response.Body.Close()
+		if err := response.Body.Close(); err != nil {
+			t.Error(err)
+		}
 		return response.StatusCode
 	}
 	if got := status("first"); got == http.StatusUnauthorized {

@@ -146,7 +146,7 @@ func foreign(f diff.Foreign) plan.Warning {
 
 func preCheckOf(check plan.PreCheck, a deploy.Assessment) preCheck {
 	answer := preCheck{PreCheck: check, IDs: []string{}}
-	if a.Err == nil || len(a.Findings) > 0 {
+	if a.Checked {
 		answer.Count = new(int64)
 	}
 	for _, f := range a.Findings {

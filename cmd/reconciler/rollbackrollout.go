@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -24,7 +25,7 @@ type undoAnswer struct {
 // takes is bounded, and so is what a Ctrl-C waits for.
 const (
 	undoingAtATime = 4
-	undoingARound  = 100
+	undoingARound  = 50
 )
 
 // undoRollout brings every tenant that a rollout has reached back to what it was
@@ -45,12 +46,12 @@ func (c *cli) undoRollout(ctx context.Context, q rollbackRequest, id int) error 
 			return err
 		}
 	}
-	requests, err := c.undoRequests(ctx, q, reached)
+	tenants, err := c.undoTenants(ctx, &q, reached)
 	if err != nil {
 		return err
 	}
-	for part := range slices.Chunk(requests, undoingARound) {
-		done, err := change(ctx, c, undoPath, undoRequest{part}, (*control).undo)
+	for part := range slices.Chunk(tenants, undoingARound) {
+		done, err := change(ctx, c, undoPath, undoRequest{q, part}, (*control).undo)
 		if err != nil {
 			return errors.Join(err, c.print(answer, answer.people))
 		}
@@ -82,7 +83,9 @@ func (c *cli) reachedBy(ctx context.Context, id int) ([]state.Deployment, bool, 
 	return slices.CompactFunc(list, func(a, b state.Deployment) bool { return a.Tenant == b.Tenant }), r.Open(), err
 }
 
-func (c *cli) undoRequests(ctx context.Context, q rollbackRequest, reached []state.Deployment) ([]rollbackRequest, error) {
+// undoTenants finds the databases of the tenants that are to go back, and what
+// fleet.yaml says of the copies that are made before.
+func (c *cli) undoTenants(ctx context.Context, q *rollbackRequest, reached []state.Deployment) ([]undoTenant, error) {
 	if len(reached) == 0 {
 		return nil, nil
 	}
@@ -96,20 +99,30 @@ func (c *cli) undoRequests(ctx context.Context, q rollbackRequest, reached []sta
 	}
 	paths := map[protocol.TenantID]string{}
 	for _, f := range files {
-		paths[f.tenant] = f.path
+		paths[f.tenant] = absolute(f.path)
 	}
-	var requests []rollbackRequest
+	if fleet != nil {
+		policy := reconcile.SnapshotPolicy(fleet.Config)
+		q.Snapshots = &policy
+	}
+	var tenants []undoTenant
 	for _, d := range reached {
-		one := q
-		one.Tenant, one.Path, one.Before = d.Tenant, paths[d.Tenant], d.ID
-		requests = append(requests, one)
+		tenants = append(tenants, undoTenant{d.Tenant, paths[d.Tenant], d.ID})
 	}
-	return requests, nil
+	return tenants, nil
 }
 
-// undoRequest asks for several tenants to go back.
+// undoRequest asks for several tenants to go back, for one reason.
 type undoRequest struct {
-	Tenants []rollbackRequest `json:"tenants"`
+	rollbackRequest
+	Tenants []undoTenant `json:"tenants"`
+}
+
+// undoTenant is a tenant that is to be what it was before a deployment.
+type undoTenant struct {
+	Tenant protocol.TenantID `json:"tenant"`
+	Path   string            `json:"path"` // of its database
+	Before string            `json:"before"`
 }
 
 // undo rolls several tenants back. One that cannot go back does not stop the
@@ -118,7 +131,9 @@ func (k *control) undo(ctx context.Context, q undoRequest) (undoAnswer, error) {
 	answer := undoAnswer{Tenants: make([]rollbackAnswer, len(q.Tenants))}
 	var group errgroup.Group
 	group.SetLimit(undoingAtATime)
-	for i, one := range q.Tenants {
+	for i, t := range q.Tenants {
+		one := q.rollbackRequest
+		one.Tenant, one.Path, one.Before = t.Tenant, t.Path, t.Before
 		group.Go(func() error {
 			done, err := k.undoOne(ctx, one)
 			if err != nil {

@@ -61,7 +61,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
 	loop := reconcile.New(w.config)
 	commands, err := serve(c.settings.Data, &control{
-		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice,
+		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy,
 	}, log)
 	if err != nil {
 		return err

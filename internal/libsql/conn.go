@@ -35,6 +35,7 @@ type Conn struct {
 	mu      sync.Mutex
 	db      *C.sqlite3 // nil after Close
 	release func()     // gives the file back, nil for one in memory
+	length  int        // longest value, while Examine allows less
 }
 
 var _ database.Conn = (*Conn)(nil)

@@ -5,6 +5,8 @@
 // The declarations are weak because cgo first links each package alone, where
 // the library is not at hand. The real link of a program has it.
 #include <stdint.h>
+#include <strings.h>
+#include <string.h>
 
 typedef struct sqlite3 sqlite3;
 typedef struct sqlite3_stmt sqlite3_stmt;
@@ -36,6 +38,12 @@ ENGINE int sqlite3_system_errno(sqlite3 *db);
 ENGINE int sqlite3_prepare_v2(sqlite3 *db, const char *sql, int size, sqlite3_stmt **stmt, const char **tail);
 ENGINE int sqlite3_step(sqlite3_stmt *stmt);
 ENGINE int sqlite3_finalize(sqlite3_stmt *stmt);
+ENGINE int sqlite3_stmt_readonly(sqlite3_stmt *stmt);
+ENGINE void sqlite3_interrupt(sqlite3 *db);
+ENGINE int sqlite3_limit(sqlite3 *db, int id, int value);
+
+typedef int (*engine_authorizer)(void *arg, int action, const char *a, const char *b, const char *schema, const char *inner);
+ENGINE int sqlite3_set_authorizer(sqlite3 *db, engine_authorizer ask, void *arg);
 
 ENGINE int sqlite3_bind_parameter_count(sqlite3_stmt *stmt);
 ENGINE const char *sqlite3_bind_parameter_name(sqlite3_stmt *stmt, int index);
@@ -85,37 +93,96 @@ static inline int engine_bind_blob(sqlite3_stmt *stmt, int index, const void *by
 	return sqlite3_bind_blob64(stmt, index, bytes, (sqlite3_uint64)size, (void (*)(void *))-1);
 }
 
-// engine_cell is one value of the current row. bytes belongs to the statement
-// and lives until its next step.
+// engine_rows is what engine_fetch found.
 typedef struct {
-	int type;
-	int size;
-	sqlite3_int64 integer;
-	double real;
-	const void *bytes;
-} engine_cell;
+	int columns;  // of each row
+	int rows;     // packed
+	int64_t size; // bytes that they take
+	int64_t need; // bytes that the current row takes, which did not fit; 0 when there is none
+} engine_rows;
 
-// engine_read describes the first values of the current row.
-static inline void engine_read(sqlite3_stmt *stmt, engine_cell *cells, int count) {
-	for (int i = 0; i < count; i++) {
-		engine_cell *cell = &cells[i];
-		cell->type = sqlite3_column_type(stmt, i);
-		switch (cell->type) {
-		case 1: cell->integer = sqlite3_column_int64(stmt, i); break;
-		case 2: cell->real = sqlite3_column_double(stmt, i); break;
-		case 3: cell->bytes = sqlite3_column_text(stmt, i); break;
-		case 4: cell->bytes = sqlite3_column_blob(stmt, i); break;
+// engine_size is how many bytes the current row takes: for each value its type
+// and eight bytes, or its length in four and its bytes.
+static inline int64_t engine_size(sqlite3_stmt *stmt, int columns) {
+	int64_t size = 0;
+	for (int i = 0; i < columns; i++) {
+		switch (sqlite3_column_type(stmt, i)) {
+		case 1: case 2: size += 9; break;
+		case 3: sqlite3_column_text(stmt, i); size += 5 + (int64_t)sqlite3_column_bytes(stmt, i); break;
+		case 4: sqlite3_column_blob(stmt, i); size += 5 + (int64_t)sqlite3_column_bytes(stmt, i); break;
+		default: size++;
 		}
-		cell->size = cell->type == 3 || cell->type == 4 ? sqlite3_column_bytes(stmt, i) : 0;
+	}
+	return size;
+}
+
+static inline void engine_pack(sqlite3_stmt *stmt, int columns, unsigned char *to) {
+	for (int i = 0; i < columns; i++) {
+		int type = sqlite3_column_type(stmt, i);
+		*to++ = (unsigned char)type;
+		if (type == 1) {
+			sqlite3_int64 value = sqlite3_column_int64(stmt, i);
+			memcpy(to, &value, 8);
+			to += 8;
+		} else if (type == 2) {
+			double value = sqlite3_column_double(stmt, i);
+			memcpy(to, &value, 8);
+			to += 8;
+		} else if (type == 3 || type == 4) {
+			const void *bytes = type == 3 ? (const void *)sqlite3_column_text(stmt, i) : sqlite3_column_blob(stmt, i);
+			int32_t length = sqlite3_column_bytes(stmt, i);
+			memcpy(to, &length, 4);
+			if (length > 0) {
+				memcpy(to + 4, bytes, length);
+			}
+			to += 4 + length;
+		}
 	}
 }
 
-// engine_step steps and reads a row that it finds (100 is SQLITE_ROW): one
-// call from Go for a row instead of three for a value.
-static inline int engine_step(sqlite3_stmt *stmt, engine_cell *cells, int count) {
-	int result = sqlite3_step(stmt);
-	if (result == 100) {
-		engine_read(stmt, cells, count);
+// engine_fetch steps and packs rows until they end or the next does not fit:
+// one call from Go for many rows. It goes on from what an earlier call left in
+// found, which begins as zero; 100 is SQLITE_ROW. Columns are counted after a
+// step, which compiles the statement again when the schema has changed.
+static inline int engine_fetch(sqlite3_stmt *stmt, unsigned char *to, int64_t capacity, engine_rows *found) {
+	int current = found->need != 0;
+	found->rows = 0;
+	found->size = found->need = 0;
+	for (;; current = 0) {
+		if (!current) {
+			int result = sqlite3_step(stmt);
+			found->columns = sqlite3_column_count(stmt);
+			if (result != 100) {
+				return result;
+			}
+		}
+		int64_t size = engine_size(stmt, found->columns);
+		if (found->size + size > capacity) {
+			found->need = size;
+			return 100;
+		}
+		engine_pack(stmt, found->columns, to + found->size);
+		found->size += size;
+		found->rows++;
 	}
-	return result;
+}
+
+// engine_may_read lets a statement that is being compiled select (21), read a
+// column (20), recurse (33) and call a function (31), but none that loads code.
+// Everything else is denied (1): writing, ATTACH, transactions, and pragmas,
+// those behind table-valued functions too.
+static inline int engine_may_read(void *arg, int action, const char *a, const char *b, const char *schema, const char *inner) {
+	(void)arg, (void)schema, (void)inner;
+	switch (action) {
+	case 20: return a != 0 && strncasecmp(a, "pragma_", 7) == 0;
+	case 21: case 33: return 0;
+	case 31: return b == 0 || strcasecmp(b, "load_extension") == 0;
+	}
+	return 1;
+}
+
+// engine_confine makes a connection compile statements that read alone, or
+// lifts that again.
+static inline void engine_confine(sqlite3 *db, int on) {
+	sqlite3_set_authorizer(db, on ? engine_may_read : 0, 0);
 }
