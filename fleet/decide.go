@@ -51,11 +51,15 @@ type Decision struct {
 // wants; it goes on through later revisions that want the same of them, and is
 // superseded by one that does not.
 func Decide(in Input) Decision {
-	s := step{Input: in, tenants: make(map[protocol.TenantID]Tenant, len(in.Tenants))}
+	s := step{Input: in}
+	s.Decision = Decision{Rollout: in.Last, Places: in.Places, limit: in.Rollout.MaxConcurrent}
+	if in.idle() {
+		return s.Decision
+	}
+	s.tenants = make(map[protocol.TenantID]Tenant, len(in.Tenants))
 	for _, t := range in.Tenants {
 		s.tenants[t.ID] = t
 	}
-	s.Decision = Decision{Places: in.Places, limit: in.Rollout.MaxConcurrent}
 	if in.Last != nil {
 		last := *in.Last
 		last.Waves = slices.Clone(last.Waves)
@@ -68,6 +72,17 @@ func Decide(in Input) Decision {
 		s.advance()
 	}
 	return s.Decision
+}
+
+// idle tells that every tenant has what git wants and that no rollout is under
+// way: nearly always.
+func (in *Input) idle() bool {
+	if in.Last != nil && (in.Last.Open() || in.Last.Reason == reasonAborted) {
+		return false
+	}
+	return !slices.ContainsFunc(in.Tenants, func(t Tenant) bool {
+		return t.Target != "" && !t.New && t.Progress != Reached && t.Progress != Aside
+	})
 }
 
 // step is one decision while it is made.

@@ -23,7 +23,12 @@ func (d *Decision) At(id protocol.TenantID) (Progress, bool) {
 }
 
 // Failed is how many tenants of a wave have failed.
-func (d *Decision) Failed(wave int) int { return d.tallies[wave][Failed] }
+func (d *Decision) Failed(wave int) int {
+	if wave >= len(d.tallies) {
+		return 0 // of a rollout that is over
+	}
+	return d.tallies[wave][Failed]
+}
 
 // Waits says why a tenant is not deployed now, nil when it may be.
 func (d *Decision) Waits(id protocol.TenantID) *Waiting {
