@@ -66,11 +66,11 @@ func (r *Reconciler) crew(ctx context.Context, q queue, tenants []*bundle.Tenant
 		if ctx.Err() != nil {
 			break
 		}
-		if postpone() {
-			done[i] = remembered(q.reading, t)
-			continue
-		}
 		group.Go(func() error {
+			if postpone() {
+				done[i] = remembered(q.reading, t)
+				return nil
+			}
 			one := q.work(ctx, q.reading, t)
 			done[i] = one
 			if r.OnTenant != nil {

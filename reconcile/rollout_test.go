@@ -385,6 +385,55 @@ func TestFailingTenantsComeLast(t *testing.T) {
 	}
 }
 
+// What is left of them waits for the next pass when there is something else to
+// do: here a command, elsewhere a push.
+func TestFailingTenantsGiveWay(t *testing.T) {
+	w := waves(t, "rollout: {maxConcurrent: 1}\n")
+	w.sync()
+	for _, id := range []string{"t00", "t01", "t02"} {
+		if err := os.Remove(w.tenantFile(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.sync()
+	w.commit("phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var tried []int
+	var r *reconcile.Reconciler
+	r, closeAll := w.openWith(func(config *reconcile.Config) {
+		config.Poll = time.Hour
+		config.OnTenant = func(one reconcile.Tenant) {
+			if one.Problem() && len(tried) == 0 {
+				if err := r.Notice(ctx); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		config.OnPass = func(report reconcile.Report, err error) {
+			n := 0
+			for _, one := range report.Tenants {
+				if one.Problem() && !one.Waiting() {
+					n++
+				}
+			}
+			if tried = append(tried, n); err != nil || len(tried) == 2 {
+				cancel()
+			}
+		}
+	})
+	defer closeAll()
+	if err := r.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if want := []int{1, 3}; !slices.Equal(tried, want) {
+		t.Errorf("failing tenants tried in each pass: got %v, want %v", tried, want)
+	}
+	if got := rowsOf(t, w.tenantFile("t19"), "SELECT count(phone) FROM customer"); got != "0" {
+		t.Errorf("t19: %s", got)
+	}
+}
+
 func TestGuardHoldsRemovalsBack(t *testing.T) {
 	w := waves(t, "")
 	before := content(t, w.tenantFile("t19"))

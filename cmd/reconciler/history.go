@@ -80,7 +80,7 @@ func deploymentAnswerOf(d state.Deployment) deploymentAnswer {
 	}
 	return deploymentAnswer{
 		Rollout: rollout,
-		ID: d.ID, Tenant: d.Tenant, Status: d.Status,
+		ID:      d.ID, Tenant: d.Tenant, Status: d.Status,
 		Revision: d.Revision, Author: d.Author, AuthorEmail: d.AuthorEmail, Subject: d.Subject, Reverts: optional(d.Reverts),
 		BundleDigest: d.BundleDigest, PreviousBundle: optional(d.PreviousBundle), PlanDigest: optional(d.PlanDigest),
 		FromFingerprint: d.FromFingerprint, ToFingerprint: optional(d.ToFingerprint),
