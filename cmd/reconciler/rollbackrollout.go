@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -154,40 +153,37 @@ func (k *control) undoOne(ctx context.Context, q rollbackRequest) (rollbackAnswe
 	case ctx.Err() != nil:
 		return rollbackAnswer{}, ctx.Err()
 	}
-	newer, err := k.newer(ctx, q)
+	last, newest, err := k.since(ctx, q)
 	if err != nil {
 		return rollbackAnswer{}, err
 	}
-	if newer != "" {
-		answer := rollbackAnswer{Tenant: q.Tenant, Changes: []string{}, Held: []holdAnswer{}}
-		answer.Error = problemOf("LaterDeployment", newer, fmt.Sprintf(
+	answer := rollbackAnswer{Tenant: q.Tenant, Changes: []string{}, Held: []holdAnswer{}}
+	switch {
+	case newest.BundleDigest == last.BundleDigest: // whatever came between was taken back
+		return k.rollback(ctx, q)
+	case newest.Subject == "rollback of "+last.ID: // by somebody, or by its verification
+		answer.DeploymentID, answer.Revision = optional(newest.ID), optional(newest.Revision)
+	default:
+		answer.Error = problemOf("LaterDeployment", fmt.Sprintf("deployment %s came after the rollout", newest.ID), fmt.Sprintf(
 			"take that back first, or name what the tenant is to be: \"reconciler history %s\"", q.Tenant))
-		return answer, nil
 	}
-	return k.rollback(ctx, q)
+	return answer, nil
 }
 
-// newer says what came to a tenant after the rollout, which going back would
-// take with it; empty for nothing.
-func (k *control) newer(ctx context.Context, q rollbackRequest) (string, error) {
+// since returns the last deployment of the rollout to a tenant, and the newest
+// of all.
+func (k *control) since(ctx context.Context, q rollbackRequest) (last, newest state.Deployment, err error) {
 	first, err := k.store.Deployment(ctx, q.Before)
 	if err != nil {
-		return "", err
+		return last, newest, err
 	}
-	list, err := k.store.Deployments(ctx, q.Tenant, 0)
-	for _, d := range list { // newest first
-		if d.ID == q.Before {
-			break
-		}
-		if d.Status != protocol.DeployReady || d.Rollout == first.Rollout {
-			continue
-		}
-		if strings.HasPrefix(d.Subject, "rollback of ") {
-			return fmt.Sprintf("it has been rolled back since (deployment %s)", d.ID), err
-		}
-		return fmt.Sprintf("deployment %s came after the rollout", d.ID), err
+	list, err := k.store.Deployments(ctx, q.Tenant, 0) // the newest first
+	list = slices.DeleteFunc(list, func(d state.Deployment) bool { return d.Status != protocol.DeployReady })
+	at := slices.IndexFunc(list, func(d state.Deployment) bool { return d.Rollout == first.Rollout })
+	if err != nil || at < 0 {
+		return first, first, err
 	}
-	return "", err
+	return list[at], list[0], nil
 }
 
 func (a undoAnswer) people(p *page) {
