@@ -30,6 +30,7 @@ type Deployment struct {
 	// Undo are the journal rows that a rollback takes back, oldest first: rows
 	// that their seed data wrote go with them where nobody has touched them.
 	Undo   []Entry
+	Apps   string // Apps as JSON that the tenant has afterwards; empty for none
 	BackTo string // of a rollback: the deployment that it goes back to; "0" for none at all
 	// Seen is what the plan was made for, as Read found it on this connection.
 	// While nobody has committed since, it is not read again. May be nil.
@@ -43,8 +44,17 @@ type Deployment struct {
 	Snapshot string
 	// Unverified marks the deployment as one that is to be verified, see Verified.
 	Unverified bool
+	// Watch is asked inside the transaction: when it has begun, and before it
+	// commits. An error of it undoes everything. May be nil.
+	Watch Watch
 	// OnStatus is told each step of the protocol's deploy status. May be nil.
 	OnStatus func(protocol.DeployStatus)
+}
+
+// Watch looks at a deployment from inside its transaction.
+type Watch interface {
+	Begin(ctx context.Context, conn database.Conn) error
+	End(ctx context.Context, conn database.Conn) error
 }
 
 // Outcome is what a committed deployment did.
@@ -143,6 +153,7 @@ func (r *runner) transaction(ctx context.Context) error {
 	}{
 		{protocol.DeployValidating, r.verifyStart},
 		{protocol.DeployValidating, r.preChecks},
+		{protocol.DeployValidating, r.watchBegin},
 		{protocol.DeployMigrating, r.undoSeeds},
 		{protocol.DeployMigrating, r.migrate},
 		{protocol.DeployMigrating, r.verifyCounts},
@@ -150,6 +161,7 @@ func (r *runner) transaction(ctx context.Context) error {
 		{protocol.DeployRegistering, r.register},
 		{protocol.DeployRegistering, r.verifyEnd},
 		{protocol.DeployRegistering, r.journal},
+		{protocol.DeployRegistering, r.watchEnd},
 	}
 	last := protocol.DeployStatus("")
 	for _, step := range steps {
@@ -188,6 +200,9 @@ func (r *runner) verifyStart(ctx context.Context) error {
 	} else if err := record.Owner.check(r.deployment.Owner); err != nil {
 		return err
 	}
+	if record.Suspended != "" {
+		return fmt.Errorf("%w since %s", ErrSuspended, record.Suspended)
+	}
 	if r.violations, err = r.foreignKeyViolations(ctx); err != nil {
 		return err
 	}
@@ -199,6 +214,20 @@ func (r *runner) verifyStart(ctx context.Context) error {
 		r.counts = append(r.counts, n)
 	}
 	return nil
+}
+
+func (r *runner) watchBegin(ctx context.Context) error {
+	if r.deployment.Watch == nil {
+		return nil
+	}
+	return r.deployment.Watch.Begin(ctx, r.conn)
+}
+
+func (r *runner) watchEnd(ctx context.Context) error {
+	if r.deployment.Watch == nil {
+		return nil
+	}
+	return r.deployment.Watch.End(ctx, r.conn)
 }
 
 // read returns what the database is now, under the write lock.

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,7 +86,9 @@ type Record struct {
 	SeedDigests map[string]string  // by seed set
 	Policy      string             // plan policy of the last deployment
 	Verified    Verified           // see SaveVerified
+	Apps        string             // Apps as JSON; empty where none were recorded yet
 	Retired     map[string]Retired // by retired name
+	Suspended   string             // since when the database is read-only, see Suspend; empty when it is not
 	Last        *Entry             // newest journal row
 
 	hold string // see SaveHold
@@ -196,6 +199,8 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		Policy:      meta["policy"],
 		Verified:    parseVerified(meta["verified"]),
 		hold:        meta["hold"],
+		Apps:        meta["apps"],
+		Suspended:   meta[suspendedKey],
 		SeedDigests: map[string]string{},
 	}
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {
@@ -297,10 +302,10 @@ func (r *runner) writeMeta(ctx context.Context) error {
 	}
 	_, err = r.conn.Exec(ctx, `INSERT INTO _reconciler_meta (key, value) VALUES
  ('format', ?), ('fleet', ?), ('environment', ?), ('tenant', ?),
- ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?)
+ ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?), ('apps', ?)
  ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
 		fmt.Sprint(Format), owner.Fleet, owner.Environment, owner.Tenant,
-		p.Owned, p.Registered, string(seeds), p.Applied, p.Policy)
+		p.Owned, p.Registered, string(seeds), p.Applied, p.Policy, cmp.Or(r.deployment.Apps, "[]"))
 	if err != nil {
 		return fmt.Errorf("record what is ours: %w", err)
 	}

@@ -90,6 +90,7 @@ type TenantSpec struct {
 	Quotas             *protocol.TenantQuota             `json:"quotas,omitempty" doc:"Its limits, over those of its plan."`
 	ProvisioningStatus protocol.TenantProvisioningStatus `json:"provisioningStatus" default:"active" shape:"one=active|suspended" doc:"Whether it is in use."`
 	Apps               []AppRef                          `json:"apps" default:"[]" doc:"Apps it uses."`
+	DropTables         []string                          `json:"dropTables,omitzero" doc:"Apps that it does not use and whose tables are not kept but retired."`
 	Labels             map[string]string                 `json:"labels" default:"{}" doc:"Words that waves and commands select it by."`
 	Environment        config.Environment                `json:"environment,omitempty" doc:"What it is for; default from fleet.yaml."`
 	Policy             *config.OwnPolicy                 `json:"policy,omitempty" doc:"What needs asking, by class of change, where it is stricter than fleet.yaml."`

@@ -11,6 +11,7 @@ import (
 // the protocol's own. docs/bundle-format.md explains each.
 const (
 	codeAppCycle          = "app_cycle"            // apps that depend on each other
+	codeAppDropped        = "app_dropped"          // an app in use whose tables are to be dropped
 	codeAppDirectory      = "app_directory"        // an app whose directory has another name
 	codeAppMissing        = "app_missing"          // an app that is not there
 	codeAppWithoutFile    = "app_without_file"     // an app's directory without app.yaml
@@ -22,6 +23,7 @@ const (
 	codeIndexField        = "index_field_missing"  // an index over a field that is not there
 	codeIndexEmpty        = "index_without_fields" // an index without fields
 	codeIndexType         = "index_type"           // an index type that becomes btree
+	codeKernelVersion     = "kernel_version"       // an app that wants a newer kernel
 	codeLookupTarget      = "lookup_without_target"
 	codeManifestLists     = "manifest_lists"  // names in app.yaml that are not there
 	codeName              = "invalid_name"    // not a name that tables and columns can have

@@ -24,11 +24,20 @@ type Fleet struct {
 	DeletionGuard    Limit                           `json:"deletionGuard" default:"{\"tenants\":1,\"percent\":5}" doc:"Removals beyond which nothing is removed until confirmed."`
 	GraceHours       int                             `json:"graceHours" default:"72" shape:"min=0" doc:"Hours until a removed tenant is destroyed."`
 	Snapshots        Snapshots                       `json:"snapshots" default:"{}" doc:"Copies made of a tenant database before its rows are put at stake."`
+	Backup           Backup                          `json:"backup" default:"{}" doc:"Copies made of a tenant database before it is destroyed."`
+	SignUp           SignUp                          `json:"signUp" default:"{}" doc:"What a tenant that signs up begins with."`
 	MaxLock          MaxLock                         `json:"maxLock" default:"{}" doc:"How long a deployment may keep writers waiting."`
 	Plans            map[string]protocol.TenantQuota `json:"plans" default:"{}" doc:"Quotas by plan."`
+	KernelVersion    string                          `json:"kernelVersion,omitempty" shape:"minlen=1" doc:"Version of the kernel that applications run on; apps may want a newer one."`
+	Usage            Usage                           `json:"usage" default:"{}" doc:"What counts as use."`
 	Databases        Databases                       `json:"databases" default:"{}" doc:"How tenant databases are provided."`
 	Rollout          Rollout                         `json:"rollout" default:"{}" doc:"In which order and how fast tenants are deployed."`
 	Windows          []Window                        `json:"windows" default:"[]" doc:"When deployments may run; always when empty."`
+}
+
+// Usage says what counts as use of a tenant.
+type Usage struct {
+	Users string `json:"users,omitempty" shape:"format=identifier" doc:"Object whose records are the tenant's users."`
 }
 
 // Policy says what is done with a change of each class.
@@ -135,6 +144,25 @@ type Limit struct {
 type Snapshots struct {
 	Keep     int   `json:"keep" default:"3" shape:"min=0" doc:"Copies kept of each tenant; 0 makes none."`
 	MaxBytes int64 `json:"maxBytes" default:"10737418240" shape:"min=0" doc:"Size of all tenants' copies together, in bytes."`
+}
+
+// Backup says where the databases of tenants that go are kept, and how long.
+type Backup struct {
+	To        string `json:"to" default:"file:backups" shape:"minlen=1" doc:"Directory as a file: URL, in the data directory or below --file-root."`
+	Retention Span   `json:"retention" default:"30d" doc:"How long a backup is kept after it was taken."`
+}
+
+// SignUp says what is in the tenant.yaml of a tenant that signs up, beside what
+// its request says.
+type SignUp struct {
+	Apps   []SignUpApp       `json:"apps" default:"[]" doc:"Apps it uses."`
+	Labels map[string]string `json:"labels" default:"{}" doc:"Words that waves and commands select it by."`
+}
+
+// SignUpApp is an app of a tenant that signs up.
+type SignUpApp struct {
+	Name    string `json:"name" shape:"format=identifier" doc:"Name of the app."`
+	Version string `json:"version,omitempty" shape:"minlen=1" doc:"Version of the app; that of the same commit when absent."`
 }
 
 // MaxLock is how long a deployment may keep writers waiting.

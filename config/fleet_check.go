@@ -99,7 +99,6 @@ func (c *fleetCheck) pending() {
 	for _, path := range [][]any{
 		{"graceHours"},
 		{"maxLock"},
-		{"plans"},
 		{"databases"},
 	} {
 		if c.At(path...).Value != nil {

@@ -26,6 +26,7 @@ func TestFleetDefaults(t *testing.T) {
 		Retention: "7d", NotNull: config.NotNullStrict, Seed: config.SeedStrict, Drift: config.DriftReport, OnFailedVerify: config.VerifyReport,
 		DeletionGuard: config.Limit{Tenants: &one, Percent: &five}, GraceHours: 72,
 		Snapshots: config.Snapshots{Keep: 3, MaxBytes: 10 << 30}, MaxLock: config.MaxLock{File: "30s", Remote: "3s"},
+		Backup: config.Backup{To: "file:backups", Retention: "30d"}, SignUp: config.SignUp{Apps: []config.SignUpApp{}, Labels: map[string]string{}},
 		Plans: map[string]protocol.TenantQuota{}, Windows: []config.Window{},
 		Rollout: config.Rollout{MaxConcurrent: 8, Waves: []config.Wave{{Name: "all"}}},
 	}
@@ -44,8 +45,8 @@ func TestFleetFaults(t *testing.T) {
 		"all at once":   {"drift: x\nseed: z\nrollout: {maxConcurrent: 0}\n", []string{"1:8 invalid_value", "2:7 invalid_value", "3:26 too_small"}},
 		"form and rule": {"drift: x\nretention: 7w\nmaxLock: {file: 3}\n", []string{"1:8 invalid_value", "2:12 bad_duration", "3:1 no_effect_yet", "3:17 invalid_type"}},
 		"durations":     {"retention: 7w\nmaxLock: {file: -1s}\n", []string{"1:12 bad_duration", "2:1 no_effect_yet", "2:17 bad_duration"}},
-		"plan":          {"plans: {gold: {maxUsers: 1}}\n", []string{"1:1 no_effect_yet", "1:9 unknown_plan"}},
-		"quota":         {"plans: {free: {maxUsers: 0}}\n", []string{"1:1 no_effect_yet", "1:26 too_small"}},
+		"plan":          {"plans: {gold: {maxUsers: 1}}\n", []string{"1:9 unknown_plan"}},
+		"quota":         {"plans: {free: {maxUsers: 0}}\n", []string{"1:26 too_small"}},
 		"waves":         {"rollout:\n  waves: [{name: a, tenants: 1}, {name: a, bake: soon}]\n", []string{"2:41 bad_wave", "2:50 bad_duration"}},
 		"after all":     {"rollout:\n  waves: [{name: a}, {name: b}]\n", []string{"2:29 bad_wave"}},
 		"after 100 %":   {"rollout:\n  waves: [{name: a, percent: 100}, {name: b}]\n", []string{"2:43 bad_wave"}},

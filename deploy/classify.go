@@ -106,7 +106,9 @@ func classify(err error) (Action, string, string) {
 	case errors.As(err, &seed):
 		return Blocked, "SeedRejected", "correct the records, or set seed: skip in fleet.yaml"
 	case errors.Is(err, apply.ErrOwnedElsewhere):
-		return Blocked, "OwnedElsewhere", "give the tenant its own database, or correct fleet, environment or id"
+		return Blocked, "OwnedElsewhere", "give the tenant its own database, correct fleet, environment or id, or run \"reconciler tenant take\""
+	case errors.Is(err, apply.ErrSuspended):
+		return Blocked, "Suspended", "resume the tenant first: provisioningStatus: active in its tenant.yaml"
 	case errors.Is(err, ErrNoWayBack):
 		return Failed, "NoWayBack", "deploy the earlier revision from git instead"
 	case errors.Is(err, apply.ErrNewerJournal):
@@ -133,7 +135,7 @@ func classify(err error) (Action, string, string) {
 	case errors.Is(err, database.ErrFull):
 		return Failed, "DiskFull", "make room on the volume"
 	case errors.Is(err, database.ErrMissing):
-		return Failed, "Missing", "bring the file back: it is not created again once it has been deployed to"
+		return Failed, "Missing", "bring the file back, since it is not created again by itself; where it is lost, \"reconciler tenant provision TENANT --recreate\" makes an empty one"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return Failed, "Interrupted", "it is tried again"
 	}

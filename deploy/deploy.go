@@ -18,6 +18,7 @@ import (
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // Config is what a Deployer works with.
@@ -76,6 +77,10 @@ type Request struct {
 	// Snapshots says whether the database is copied before a plan that puts its
 	// rows at stake.
 	Snapshots SnapshotPolicy
+	// Quotas limit what the deployment may make of the tenant. They have no part
+	// in its plan.
+	Quotas tenantrouter.Quotas
+	Apps   AppRequest
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
@@ -116,7 +121,8 @@ type Assessment struct {
 	Class    string     // plan class
 	Plan     *plan.Plan // nil when there is none
 	Findings []apply.Finding
-	Checked  bool // the plan's pre-checks were asked, and Findings are all that they found
+	Checked  bool                 // the plan's pre-checks were asked, and Findings are all that they found
+	Quotas   []tenantrouter.Check // that the plan adds to
 	Drift    bool
 	Reason   string // why Action is blocked or error, one CamelCase word
 	Message  string
@@ -140,6 +146,12 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 			return a.failed(fmt.Errorf("%w: it is tenant %q of fleet %q (%s)", apply.ErrOwnedElsewhere,
 				a.seen.Record.Owner.Tenant, a.seen.Record.Owner.Fleet, a.seen.Record.Owner.Environment))
 		}
+		if r.overtaken(a.seen.Record) {
+			return a.failed(fmt.Errorf("%w: another deployment came first", apply.ErrStale))
+		}
+		if since := a.seen.Record.Suspended; since != "" {
+			return a.failed(fmt.Errorf("%w since %s", apply.ErrSuspended, since))
+		}
 		if a.settled(r) && r.back != nil {
 			return a // a rollback drops nothing: it has no retention to go by
 		}
@@ -155,22 +167,27 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 	if err != nil {
 		return a.failed(err)
 	}
-	if a.seen.Record.Last != nil && a.seen.Record.Last.Bundle == r.Desired.Digest {
-		if a.Drift = len(a.Plan.Migration.Statements) > 0; a.Drift && r.Policy.Drift != "heal" {
+	if last := a.seen.Record.Last; last != nil && last.Bundle == r.Desired.Digest {
+		moved := last.To != a.seen.Master.Fingerprint() // else it is the policy that wants something
+		if a.Drift = moved && len(a.Plan.Migration.Statements) > 0; a.Drift && r.Policy.Drift != "heal" {
 			return a.drifted(r)
 		}
-		if a.Plan.Empty() && a.seen.Record.Policy == a.Plan.Policy {
+		if a.Plan.Empty() && a.seen.Record.Policy == a.Plan.Policy && !r.appsDiffer(a.seen.Record) {
 			return a // only something foreign has changed
 		}
 	}
-	return a.judge(ctx, conn, r)
+	return d.judge(ctx, conn, r, a)
 }
 
-// judge holds the plan against the policy and against the tenant's rows.
+// judge holds the plan against the policy, and against the tenant's quotas and
+// rows.
 //
 // Rows are looked at for a plan that waits for an approval as well, so that who
 // approves it knows what it would lose.
-func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) Assessment {
+func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a Assessment) Assessment {
+	if err := a.hold(ctx, conn, r, d.now()); err != nil {
+		return a.failed(err)
+	}
 	refused := r.permit(a.Plan)
 	if refused != nil && !awaits(refused) {
 		return a.failed(refused)
@@ -208,7 +225,8 @@ func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) As
 // bundle and policy, and the schema is the one that it left.
 func (a *Assessment) settled(r Request) bool {
 	last := a.seen.Record.Last
-	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.text()
+	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.text() &&
+		!r.appsDiffer(a.seen.Record)
 }
 
 func (a Assessment) drifted(r Request) Assessment {
@@ -306,6 +324,11 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 		result.Assessment = result.failed(err)
 		return result
 	}
+	apps, err := r.apps(result.seen.Record)
+	if err != nil {
+		result.Assessment = result.failed(err)
+		return result
+	}
 	snapshot, err := d.keeper.prepare(ctx, conn, r, result.Assessment, record.ID)
 	if err != nil {
 		result.Assessment = result.failed(err)
@@ -317,7 +340,8 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot, Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0,
+		Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot,
+		Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0, Watch: r.watch(result.Assessment),
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)
@@ -350,6 +374,16 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 		found.Rollout = r.Rollout // it has what the rollout is about; nothing else could have given it that
 	}
 	return d.store.SaveDeployment(ctx, found, foundEvent(found))
+}
+
+// Follow records the newest deployment of a tenant's journal in the history
+// that a process which died may have left without it. Every Deploy does so.
+func (d *Deployer) Follow(ctx context.Context, conn database.Conn) error {
+	seen, err := apply.Read(ctx, conn)
+	if err != nil {
+		return err
+	}
+	return d.follow(ctx, conn, Request{Owner: seen.Record.Owner}, seen.Record)
 }
 
 // newID returns a UUIDv7: ids of later deployments sort after earlier ones.

@@ -28,7 +28,7 @@ func (d *Deployer) assessPurge(ctx context.Context, conn database.Conn, r Reques
 		r.Policy.Plan.KeepValues = false
 	}
 	if err == nil {
-		purge = purge.judge(ctx, conn, r)
+		purge = d.judge(ctx, conn, r, purge)
 		err = purge.Err
 	}
 	if err != nil {

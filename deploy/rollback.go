@@ -156,7 +156,8 @@ func (d *Deployer) rollback(ctx context.Context, conn database.Conn, journal []a
 	}
 	newest := back.undone[len(back.undone)-1].Deployment
 	r.Subject = "rollback of " + newest
-	r.Policy.Plan.KeepValues, r.Policy.Plan.Retire, r.Policy.Plan.rollback = false, true, true // whatever came since is kept
+	r.Policy.Plan.KeepValues, r.Policy.Plan.Retire, r.Policy.Plan.DropTables = false, true, nil // whatever came since is kept
+	r.Policy.Plan.rollback = true
 	r.Policy.Drift, r.back = "heal", back
 	a := d.Assess(ctx, conn, r)
 	if last := a.seen.Record.Last; last != nil && last.Deployment != newest {

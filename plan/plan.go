@@ -226,6 +226,7 @@ func Build(in Input) (*Plan, error) {
 		return nil, err
 	}
 	p.Warnings, err = analyze(in)
+	p.Warnings = append(p.Warnings, keptTables(in.Diff)...)
 	return p, err
 }
 

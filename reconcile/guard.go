@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tenantops/reconciler/fleet"
+	"github.com/tenantops/reconciler/protocol"
 )
 
 // Removal is what a commit would take away, and why that waits.
@@ -15,7 +16,15 @@ type Removal struct {
 // guard holds back what the revision would remove, where it looks like an
 // accident.
 func (r *Reconciler) guard(ctx context.Context, f *reading, s Selection) error {
-	gone := removed(*f, s)
+	if len(s.Tenants) > 0 || s.Revision != "" {
+		return nil // nothing is removed then
+	}
+	var gone []protocol.TenantID
+	for _, known := range f.going() {
+		if known.RemovedAt.IsZero() {
+			gone = append(gone, known.ID)
+		}
+	}
 	if len(gone) == 0 {
 		return nil
 	}
@@ -42,6 +51,9 @@ func (r *Reconciler) guard(ctx context.Context, f *reading, s Selection) error {
 func (r *Reconciler) emptied(ctx context.Context, f *reading, s Selection, refused error) error {
 	if r.ReadOnly || len(s.Tenants) > 0 {
 		return refused
+	}
+	if err := r.record(ctx, f, s); err != nil {
+		return err
 	}
 	if err := r.guard(ctx, f, s); err != nil {
 		return err

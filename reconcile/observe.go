@@ -15,7 +15,7 @@ import (
 func (r *Reconciler) observe(ctx context.Context, f reading, report Report) error {
 	var rows []state.Observed
 	for _, t := range report.Tenants {
-		if t.remembered || t.unchanged && f.observed[t.ID].Revision == f.commit.Hash {
+		if t.gone || t.remembered || t.unchanged && f.observed[t.ID].Revision == f.commit.Hash {
 			continue
 		}
 		rows = append(rows, r.observed(f, t))
@@ -101,17 +101,13 @@ func remembered(f reading, t *bundle.Tenant) Tenant {
 	return seen
 }
 
-// removed is a tenant that git no longer has. Nothing is done to it: taking a
-// tenant away is never the effect of a file that is missing.
+// removed is a tenant that git does not have, and of which nothing says that an
+// earlier revision had it. Nothing is done to it.
 func (r *Reconciler) removed(f reading, id protocol.TenantID) Tenant {
 	t := Tenant{ID: id, Plan: f.observed[id].Plan, Sync: state.OutOfSync, Health: state.Healthy}
 	t.Result.Action = Remove
-	if f.waiting != nil {
-		t.Result.Reason, t.Result.Message, t.Result.Next = f.waiting.Reason, f.waiting.Message, f.waiting.Next
-		return t
-	}
-	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in git any more; its database is left as it is"
-	t.Result.Next = "put the directory back, or take the database away by hand"
+	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in this revision; its database is left as it is"
+	t.Result.Next = "put the directory back, or remove it from the branch that is followed"
 	return t
 }
 

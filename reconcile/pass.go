@@ -28,21 +28,21 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}
 	if err == nil {
-		err = r.guard(ctx, &f, s)
+		err = r.record(ctx, &f, s)
 	}
 	if err == nil {
-		err = r.record(ctx, &f, s)
+		err = r.guard(ctx, &f, s)
 	}
 	if err != nil {
 		return r.failedPass(ctx, started, last, err, f.waiting)
 	}
 	report, err := r.rounds(ctx, f, s, due)
-	for _, id := range removed(f, s) {
-		report.Tenants = append(report.Tenants, r.removed(f, id))
-	}
+	report.Tenants = append(report.Tenants, r.removals(ctx, f, s)...)
 	report.Waiting = f.waiting
 	report.finish()
-	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.settle(ctx, f, report), r.endHolds(ctx, report))
+	r.expire(ctx, f)
+	r.recover(ctx, f)
+	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
 	if err == nil && len(s.Tenants) == 0 {
 		err = r.look(ctx, f)
 	}

@@ -1,6 +1,9 @@
 package reconcile
 
 import (
+	"math"
+
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 )
@@ -27,7 +30,12 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 		p, _ = p.With(*own)
 	}
 	return deploy.Policy{
-		Plan:      planPolicy(c, p),
+		Plan: deploy.PlanPolicy{
+			NullableRequired: c.NotNull == config.NotNullEngine,
+			SeedMode:         string(c.Seed),
+			KeepValues:       p.Destructive != config.Allow,
+			Retire:           c.Retention.Duration() > 0,
+		},
 		Retention: c.Retention.Duration(),
 		Classes: map[string]string{
 			"additive": string(p.Additive), "widening": string(p.Widening), "rewrite": string(p.Rewrite),
@@ -39,20 +47,19 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 	}
 }
 
-// planPolicyOf is the part of a tenant's policy that changes plans.
-func planPolicyOf(c config.Fleet, own *config.OwnPolicy) deploy.PlanPolicy {
-	p := c.Policy
-	if own != nil {
-		p, _ = p.With(*own)
-	}
-	return planPolicy(c, p)
+// tenantPolicy is the policy for a tenant in the words of a deployment.
+func tenantPolicy(c config.Fleet, t bundle.TenantSpec) deploy.Policy {
+	p := policyOf(c, t.Policy)
+	p.Plan.DropTables = t.DropTables
+	return underHold(p, t.LegalHold)
 }
 
-func planPolicy(c config.Fleet, p config.Policy) deploy.PlanPolicy {
-	return deploy.PlanPolicy{
-		NullableRequired: c.NotNull == config.NotNullEngine,
-		SeedMode:         string(c.Seed),
-		KeepValues:       p.Destructive != config.Allow,
-		Retire:           c.Retention.Duration() > 0,
+// underHold is a policy for a tenant that may be under a legal hold: then what
+// goes is retired, and is never due.
+func underHold(p deploy.Policy, hold *bundle.LegalHold) deploy.Policy {
+	if hold == nil {
+		return p
 	}
+	p.Plan.Retire, p.Retention = true, math.MaxInt64
+	return p
 }

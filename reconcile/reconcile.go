@@ -18,6 +18,7 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -40,6 +41,10 @@ type Config struct {
 	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
 	// May be nil.
 	OnTenant func(Tenant)
+	// OnChange is told of each tenant whose connections, status or quotas are
+	// not what they were, so that who has them cached forgets them. Calls may
+	// overlap. May be nil.
+	OnChange func(protocol.TenantID)
 	// OnPass is told of each pass of Run. May be nil.
 	OnPass func(Report, error)
 	// ReadOnly keeps state as it is: for Plan beside a running daemon.
@@ -57,7 +62,9 @@ type Reconciler struct {
 	deployer *deploy.Deployer
 	cache    *bundle.Cache
 	retries  retries
-	recorded string // revision whose tenants are all recorded
+	life     *provision.Service
+	recorded string    // revision whose tenants are all recorded
+	nextEnd  time.Time // when the first tenant that is being removed is due
 
 	noticed   chan struct{} // has an element when Run is to make a pass
 	reading   sync.Mutex
@@ -82,13 +89,15 @@ func New(c Config) *Reconciler {
 	if c.Poll == 0 {
 		c.Poll = 60 * time.Second
 	}
-	return &Reconciler{
+	r := &Reconciler{
 		Config:   c,
 		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, By: c.By, Snapshots: c.Snapshots, Now: c.Now, Log: c.Log}),
 		cache:    bundle.NewCache(),
 		retries:  retries{now: c.Now},
 		noticed:  make(chan struct{}, 1),
 	}
+	r.life = newLife(r)
+	return r
 }
 
 // placed are the tenants of a rollout, which stay as they are.
@@ -129,6 +138,7 @@ type Tenant struct {
 	// where there is one.
 	Estimate time.Duration
 
+	gone       bool   // there is nothing left of it to observe
 	unchanged  bool   // nothing was looked at but git and the file's stamp
 	remembered bool   // not even that: it is as it was seen last
 	input      string // input digest after this pass
@@ -257,6 +267,27 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	}
 	report.finish()
 	return report, err
+}
+
+// PlanTenant says what Sync would do to one tenant of a fleet that was loaded
+// from somewhere else than the repository, such as a change that is not
+// committed. It writes to no tenant.
+func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, loaded *bundle.Fleet, id protocol.TenantID) (Tenant, error) {
+	f := reading{commit: commit, loaded: loaded, shared: r.shared(loaded.Tenants)}
+	if r.Store != nil {
+		var err error
+		if f.observed, err = r.Store.Observed(ctx); err == nil {
+			err = r.readHolds(ctx)
+		}
+		if err != nil {
+			return Tenant{}, err
+		}
+	}
+	chosen, err := selected(loaded.Tenants, []protocol.TenantID{id})
+	if err != nil {
+		return Tenant{}, err
+	}
+	return r.planTenant(ctx, f, chosen[0]), nil
 }
 
 // warnOfRewrite tells whoever plans a branch that Sync would refuse it.

@@ -131,15 +131,17 @@ func (r *Reconciler) tell(d fleet.Decision, err error) {
 // tenantsOf is what a decision needs to know of a revision.
 func (r *Reconciler) tenantsOf(f reading) course {
 	c := course{tenants: make([]fleet.Tenant, 0, len(f.loaded.Tenants)), targets: make(map[protocol.TenantID]string, len(f.loaded.Tenants))}
-	known := map[targetKey]string{}
+	known := map[string]string{} // of tenants with the fleet's policy, by bundle
 	for _, t := range f.loaded.Tenants {
 		one := fleet.Tenant{ID: t.ID, Labels: t.Spec.Labels}
 		if t.Desired != nil {
-			key := targetKey{t.Desired.Digest, planPolicyOf(f.loaded.Config, t.Spec.Policy)}
-			if known[key] == "" {
-				known[key] = key.target()
+			own := t.Spec.Policy != nil || t.Spec.LegalHold != nil || len(t.Spec.DropTables) > 0
+			if one.Target = known[t.Desired.Digest]; own || one.Target == "" {
+				one.Target = target(t.Desired.Digest, tenantPolicy(f.loaded.Config, t.Spec).Plan)
 			}
-			one.Target = known[key]
+			if !own {
+				known[t.Desired.Digest] = one.Target
+			}
 			one.Progress = r.progress(f, t, one.Target)
 			one.New = one.Progress == fleet.Pending && r.isNew(f, t)
 		}
@@ -149,20 +151,15 @@ func (r *Reconciler) tenantsOf(f reading) course {
 	return c
 }
 
-// targetKey is what a tenant's plan depends on, besides its database.
-type targetKey struct {
-	bundle string
-	policy deploy.PlanPolicy
-}
-
-// target stands for the key in 12 hex digits.
-func (k targetKey) target() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v", k.bundle, k.policy))
+// target stands, in 12 hex digits, for what a tenant's plan depends on besides
+// its database.
+func target(bundle string, policy deploy.PlanPolicy) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v", bundle, policy))
 	return hex.EncodeToString(sum[:6])
 }
 
 func (r *Reconciler) progress(f reading, t *bundle.Tenant, target string) fleet.Progress {
-	if t.Spec.ProvisioningStatus == protocol.TenantSuspended {
+	if f.suspended(t) {
 		return fleet.Aside
 	}
 	row := f.row(t.ID)

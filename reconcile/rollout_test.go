@@ -40,18 +40,6 @@ type clock struct{ now time.Time }
 
 func newClock() *clock { return &clock{time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)} }
 
-// syncAt runs one pass, as a new process would at that time.
-func (w *world) passAt(c *clock) reconcile.Report {
-	w.t.Helper()
-	r, closeAll := w.openWith(func(config *reconcile.Config) { config.Now = func() time.Time { return c.now } })
-	defer closeAll()
-	report, err := r.Sync(w.t.Context(), reconcile.Selection{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return report
-}
-
 // onStore does something with the state between passes.
 func (w *world) onStore(do func(context.Context, *state.Store) error) {
 	w.t.Helper()
@@ -117,7 +105,7 @@ func TestRolloutGoesInWaves(t *testing.T) {
 		t.Errorf("creating databases is rollout %d", r.ID)
 	}
 	w.commit("phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
-	report := w.passAt(c)
+	report := w.syncAt(c.now)
 	if got := changed(report); got != "t00 t01" {
 		t.Errorf("first wave: %s", got)
 	}
@@ -133,17 +121,17 @@ func TestRolloutGoesInWaves(t *testing.T) {
 
 	// Every process that comes later goes on where it was.
 	c.now = c.now.Add(10*time.Minute - time.Millisecond)
-	if got := changed(w.passAt(c)); got != "" {
+	if got := changed(w.syncAt(c.now)); got != "" {
 		t.Errorf("while it bakes: %s", got)
 	}
 	c.now = c.now.Add(time.Millisecond)
-	if got := changed(w.passAt(c)); got != restOfTwenty {
+	if got := changed(w.syncAt(c.now)); got != restOfTwenty {
 		t.Errorf("second wave: %s", got)
 	}
 	if r := w.rollout(); r.ID != 1 || r.Status != state.Succeeded || r.Message != "20 tenants reached" {
 		t.Errorf("rollout: %+v", r)
 	}
-	w.passAt(c)
+	w.syncAt(c.now)
 	if r := w.rollout(); r.ID != 1 {
 		t.Errorf("a pass without a change is rollout %d", r.ID)
 	}
@@ -172,7 +160,7 @@ func TestFailingCanaryHaltsTheRollout(t *testing.T) {
 	if err := os.Rename(w.tenantFile("t00"), away); err != nil {
 		t.Fatal(err)
 	}
-	report := w.passAt(c)
+	report := w.syncAt(c.now)
 	if got := reasons(report); got["Missing"] != 1 || got["RolloutHalted"] < 18 { // the other canary came before it or after
 		t.Errorf("got %v", got)
 	}
@@ -184,7 +172,7 @@ func TestFailingCanaryHaltsTheRollout(t *testing.T) {
 	if err := os.Rename(away, w.tenantFile("t00")); err != nil {
 		t.Fatal(err)
 	}
-	w.passAt(c)
+	w.syncAt(c.now)
 	if r := w.rollout(); r.Status != state.Running || r.Reason != "Baking" {
 		t.Errorf("rollout: %+v", r)
 	}
@@ -200,7 +188,7 @@ func TestFailedVerificationHaltsTheRollout(t *testing.T) {
 		"apps/shop/app.yaml":              "name: shop\nlabel: Shop\nversion: 1.0.0\nverify: [\"SELECT id FROM customer WHERE name = 'nobody'\"]\n",
 	})
 	for range 2 {
-		report := w.passAt(c)
+		report := w.syncAt(c.now)
 		if got := reasons(report); got["RolloutHalted"] < 18 {
 			t.Errorf("got %v", got)
 		}
@@ -227,9 +215,9 @@ func TestBudgetStopsAWaveUnderWay(t *testing.T) {
 func TestNewerRevisionSupersedesARollout(t *testing.T) {
 	w, c := waves(t, canaryFirst), newClock()
 	w.commit("phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
-	w.passAt(c)
+	w.syncAt(c.now)
 	w.commit("vat", files{"apps/shop/objects/customer.yaml": customerWithPhone + "  vat: {type: text}\n"})
-	if got := changed(w.passAt(c)); got != "t00 t01" {
+	if got := changed(w.syncAt(c.now)); got != "t00 t01" {
 		t.Errorf("first wave of the newer revision: %s", got)
 	}
 	w.onStore(func(ctx context.Context, s *state.Store) error {
@@ -240,7 +228,7 @@ func TestNewerRevisionSupersedesARollout(t *testing.T) {
 		return err
 	})
 	c.now = c.now.Add(10 * time.Minute)
-	w.passAt(c)
+	w.syncAt(c.now)
 	if r := w.rollout(); r.ID != 2 || r.Status != state.Succeeded {
 		t.Errorf("rollout: %+v", r)
 	}
@@ -251,17 +239,17 @@ func TestNewerRevisionSupersedesARollout(t *testing.T) {
 func TestTenantCreatedMidRollout(t *testing.T) {
 	w, c := waves(t, canaryFirst), newClock()
 	w.commit("phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
-	w.passAt(c)
+	w.syncAt(c.now)
 	c.now = c.now.Add(9 * time.Minute)
 	w.commit("a customer more", files{"tenants/new/tenant.yaml": tenantYAML("new"), "tenants/t19": ""})
-	if got := changed(w.passAt(c)); got != "new" {
+	if got := changed(w.syncAt(c.now)); got != "new" {
 		t.Errorf("deployed: %s", got)
 	}
 	if got := rowsOf(t, w.tenantFile("new"), "SELECT count(phone) FROM customer"); got != "0" {
 		t.Errorf("the new tenant has no phones: %s", got)
 	}
 	c.now = c.now.Add(time.Minute)
-	if got := changed(w.passAt(c)); got != strings.TrimSuffix(restOfTwenty, " t19") {
+	if got := changed(w.syncAt(c.now)); got != strings.TrimSuffix(restOfTwenty, " t19") {
 		t.Errorf("second wave: %s", got)
 	}
 	if r := w.rollout(); r.ID != 1 || r.Status != state.Succeeded {
@@ -272,7 +260,7 @@ func TestTenantCreatedMidRollout(t *testing.T) {
 func TestNamedTenantsDoNotWait(t *testing.T) {
 	w, c := waves(t, canaryFirst), newClock()
 	w.commit("phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
-	w.passAt(c)
+	w.syncAt(c.now)
 	r, closeAll := w.openWith(func(config *reconcile.Config) { config.Now = func() time.Time { return c.now } })
 	report, err := r.Sync(t.Context(), reconcile.Selection{Tenants: []protocol.TenantID{"t07"}})
 	closeAll()
@@ -298,23 +286,23 @@ func TestNamedTenantsDoNotWait(t *testing.T) {
 func TestWindowPromotionAndPause(t *testing.T) {
 	w, c := waves(t, "windows: [{cron: '0 2 * * *', duration: 2h, timezone: Europe/Berlin}]\n"), newClock()
 	w.commit("phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
-	if got := reasons(w.passAt(c)); got["WaitingForWave"] != 20 {
+	if got := reasons(w.syncAt(c.now)); got["WaitingForWave"] != 20 {
 		t.Errorf("outside the window: %v", got)
 	}
 	if r := w.rollout(); r.Reason != "OutsideWindow" || !strings.Contains(r.Message, "2026-03-05T01:00:00Z") {
 		t.Errorf("rollout: %+v", r)
 	}
 	w.changeRollout(func(r *state.Rollout) { r.Promoted = []protocol.TenantID{"t11"} })
-	if got := changed(w.passAt(c)); got != "t11" {
+	if got := changed(w.syncAt(c.now)); got != "t11" {
 		t.Errorf("promoted: %s", got)
 	}
 	w.changeRollout(func(r *state.Rollout) { r.Paused = "ada paused it" })
 	c.now = c.now.Add(13 * time.Hour)
-	if got := reasons(w.passAt(c)); got["RolloutPaused"] != 19 {
+	if got := reasons(w.syncAt(c.now)); got["RolloutPaused"] != 19 {
 		t.Errorf("paused: %v", got)
 	}
 	w.changeRollout(func(r *state.Rollout) { r.Paused = "" })
-	w.passAt(c)
+	w.syncAt(c.now)
 	if r := w.rollout(); r.Status != state.Succeeded {
 		t.Errorf("rollout: %+v", r)
 	}
@@ -324,7 +312,7 @@ func TestWindowPromotionAndPause(t *testing.T) {
 func TestPolicyGoesInWaves(t *testing.T) {
 	w, c := waves(t, canaryFirst+"notNull: strict\n"), newClock()
 	w.commit("engine", files{"fleet.yaml": "policy: {narrowing: allow, destructive: allow}\ndrift: heal\nnotNull: engine\n" + canaryFirst})
-	report := w.passAt(c)
+	report := w.syncAt(c.now)
 	if got := changed(report); got != "t00 t01" {
 		t.Errorf("deployed: %s (%v)", got, reasons(report))
 	}
@@ -449,19 +437,22 @@ func TestGuardHoldsRemovalsBack(t *testing.T) {
 		}
 		return err
 	})
-	w.onStore(func(ctx context.Context, s *state.Store) error {
-		return s.Confirm(ctx, state.Confirmation{Revision: report.Revision.Hash, Actor: "ada"})
-	})
-	if report = w.sync(); report.Waiting != nil || tenantOf(t, report, "t19").Result.Reason != "Removed" {
-		t.Errorf("confirmed: got %+v, %v", report.Waiting, reasons(report))
+	confirm := func(revision string) {
+		w.onStore(func(ctx context.Context, s *state.Store) error {
+			return s.Confirm(ctx, state.Confirmation{Revision: revision, Actor: "ada"})
+		})
 	}
-	// Another commit is another question.
-	w.commit("words", files{"README.md": "words\n"})
+	confirm(report.Revision.Hash)
+	commit := w.commit("words", files{"README.md": "words\n"})
 	if report = w.sync(); report.Waiting == nil {
 		t.Error("the confirmation of one commit was taken for another")
 	}
 	if after := content(t, w.tenantFile("t19")); after != before {
-		t.Error("the tenant has changed")
+		t.Error("the tenant has changed while its removal waits")
+	}
+	confirm(commit)
+	if report = w.sync(); report.Waiting != nil || tenantOf(t, report, "t19").Result.Reason != "Removed" {
+		t.Errorf("confirmed: got %+v, %v", report.Waiting, reasons(report))
 	}
 }
 

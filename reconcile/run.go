@@ -76,6 +76,9 @@ func (r *Reconciler) untilNext() time.Duration {
 	if next, ok := r.retries.next(); ok {
 		wait = min(wait, max(0, next.Sub(r.Now())))
 	}
+	if !r.nextEnd.IsZero() {
+		wait = min(wait, max(0, r.nextEnd.Sub(r.Now())))
+	}
 	if next, ok := r.nextExpiry(); ok {
 		wait = min(wait, max(0, next.Sub(r.Now())))
 	}
@@ -88,6 +91,7 @@ func (r *Reconciler) untilNext() time.Duration {
 // Names of what the log has.
 const (
 	logErr      = "err"
+	logTenant   = "tenant"
 	logRevision = "revision"
 	logLast     = "last" // the revision that was deployed before
 	logRollout  = "rollout"

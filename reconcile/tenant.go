@@ -24,8 +24,8 @@ const (
 	Remove  deploy.Action = "remove"
 )
 
-// syncTenant brings one tenant to the revision.
-func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
+// deployTo brings one tenant that is active to the revision.
+func (r *Reconciler) deployTo(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		return r.deployer.Deploy(ctx, conn, q)
 	}, r.Router.Open)
@@ -69,7 +69,7 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 		return done.failed(&invalidTenant{faults: t.Faults})
 	case f.shared[t.ID] != nil:
 		return done.failed(f.shared[t.ID])
-	case t.Spec.ProvisioningStatus == protocol.TenantSuspended:
+	case f.suspended(t):
 		return done.suspended()
 	}
 	observed, known := f.observed[t.ID]
@@ -123,12 +123,23 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         policyOf(c, t.Spec.Policy),
+		Policy:         tenantPolicy(c, t.Spec),
+		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
+		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: last,
 		Rollout:        f.gate.rolloutOf(t.ID),
 		Snapshots:      SnapshotPolicy(c),
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
+}
+
+// named are the names of a tenant's own list of apps.
+func named(refs []bundle.AppRef) []string {
+	names := []string{}
+	for _, ref := range refs {
+		names = append(names, ref.Name)
+	}
+	return names
 }
 
 // inputDigest stands for everything that a pass looks at before it opens a
@@ -140,11 +151,20 @@ func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) strin
 	return hex.EncodeToString(sum[:])
 }
 
+// suspended tells that a tenant is to be so: git says it, or somebody has said
+// it since.
+func (f *reading) suspended(t *bundle.Tenant) bool {
+	if known, ok := f.records[t.ID]; ok && known.Awaits(state.PendingStatus) {
+		return known.Spec.ProvisioningStatus == protocol.TenantSuspended
+	}
+	return t.Spec.ProvisioningStatus == protocol.TenantSuspended
+}
+
 // suspended marks a tenant to which nothing is deployed, as its file says.
 func (t Tenant) suspended() Tenant {
 	t.Sync, t.Health = state.Synced, state.Suspended
-	t.Result.Action, t.Result.Reason = Suspend, "Suspended"
-	t.Result.Message = "tenant.yaml says that the tenant is suspended; nothing is deployed to it"
+	t.Result.Action, t.Result.Reason = Suspend, reasonSuspended
+	t.Result.Message = "the tenant is suspended; its database is read-only and nothing is deployed to it"
 	t.Result.Next = "set provisioningStatus: active to deploy to it again"
 	return t
 }

@@ -83,15 +83,11 @@ func (s *Store) SaveDeployment(ctx context.Context, d Deployment, events ...Even
 	if err != nil {
 		return explain(s.path, doing, err)
 	}
-	statements := []database.Statement{row}
-	for _, e := range events {
-		statement, err := s.insertion(e)
-		if err != nil {
-			return explain(s.path, doing, err)
-		}
-		statements = append(statements, statement)
+	told, err := s.insertions(events)
+	if err != nil {
+		return explain(s.path, doing, err)
 	}
-	return s.write(ctx, doing, statements...)
+	return s.write(ctx, doing, append([]database.Statement{row}, told...)...)
 }
 
 // Deployments returns the tenant's newest deployments, newest first: at most

@@ -62,7 +62,7 @@ are blocked, 64 wrong usage.`,
 		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
 		rolloutCommand(c), confirmCommand(c), waitCommand(c),
-		snapshotsCommand(c), restoreCommand(c),
+		snapshotsCommand(c), restoreCommand(c), appCommand(c), tenantCommand(c),
 		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root

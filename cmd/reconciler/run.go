@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
@@ -62,14 +63,18 @@ func (c *cli) run(ctx context.Context) (err error) {
 	w.config.AcceptRewrite = c.acceptRewrite
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
 	loop := reconcile.New(w.config)
+	stopCommitting := c.commitPending(ctx, loop, w)
+	defer stopCommitting()
 	commands, err := serve(c.settings.Data, &control{
-		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy,
+		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy, life: loop.Life(),
 	}, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
-	api, err := c.serveAPI(log)
+	api, err := c.serveAPI(apiParts{
+		store: w.config.Store, files: w.config.Router, signUps: loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}), log: log,
+	})
 	if err != nil {
 		return err
 	}
@@ -78,6 +83,22 @@ func (c *cli) run(ctx context.Context) (err error) {
 	err = loop.Run(ctx)
 	log.Info("daemon stopped")
 	return err
+}
+
+// commitPending brings to git, until the function that it returns is called,
+// what was done to tenants past it.
+func (c *cli) commitPending(ctx context.Context, loop *reconcile.Reconciler, w *workplace) (stop func()) {
+	committer := provision.NewCommitter(loop.Life(), w.config.Repo, func(ctx context.Context) { _ = loop.Notice(ctx) }) // the next poll finds it too
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		committer.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // logTenant says what a pass did to one tenant, when it did something or

@@ -30,6 +30,7 @@ const (
 	undoPath     = "/v1/undo"
 	rolloutPath  = "/v1/rollout"
 	confirmPath  = "/v1/confirm"
+	lifePath     = "/v1/tenant"
 )
 
 const (
@@ -74,6 +75,7 @@ func serve(dir string, k *control, log *slog.Logger) (*socket, error) {
 	mux.Handle("POST "+undoPath, serving(k, log, (*control).undo))
 	mux.Handle("POST "+rolloutPath, serving(k, log, (*control).rollout))
 	mux.Handle("POST "+confirmPath, serving(k, log, (*control).confirm))
+	mux.Handle("POST "+lifePath, serving(k, log, (*control).tenant))
 	s := &socket{served: make(chan error, 1), server: &http.Server{
 		Handler: mux, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: requestTime,
 		MaxHeaderBytes: maxRequest, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),

@@ -20,6 +20,7 @@ ENGINE int sqlite3_initialize(void);
 ENGINE int sqlite3_open_v2(const char *path, sqlite3 **db, int flags, const char *vfs);
 ENGINE int sqlite3_close(sqlite3 *db);
 ENGINE int sqlite3_db_readonly(sqlite3 *db, const char *schema);
+ENGINE int sqlite3_limit(sqlite3 *db, int id, int value);
 ENGINE int sqlite3_get_autocommit(sqlite3 *db);
 ENGINE sqlite3_int64 sqlite3_changes64(sqlite3 *db);
 ENGINE sqlite3_int64 sqlite3_total_changes64(sqlite3 *db);

@@ -65,6 +65,13 @@ type Store interface {
 	Tenants(ctx context.Context) ([]state.Tenant, error)
 	UnsettledTenants(ctx context.Context) ([]state.Tenant, error)
 	Tenant(ctx context.Context, id protocol.TenantID) (state.Tenant, error)
+
+	SaveBackup(ctx context.Context, b state.Backup, events ...state.Event) error
+	Backups(ctx context.Context, tenant protocol.TenantID) ([]state.Backup, error)
+	BackupsBefore(ctx context.Context, before time.Time) ([]state.Backup, error)
+
+	SignUp(ctx context.Context, key string) (state.SignUp, bool, error)
+	AddSignUp(ctx context.Context, u state.SignUp) error
 }
 
 // Open opens the store that belongs to dir: an empty one the first time, the
@@ -74,7 +81,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, rollouts, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, backups, rollouts, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {
