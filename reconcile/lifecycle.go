@@ -131,9 +131,6 @@ func (r *Reconciler) removals(ctx context.Context, f reading, s Selection) []Ten
 		return r.leave(f, s) // somebody looks back, or at a part
 	}
 	var report []Tenant
-	if f.waiting != nil {
-		r.recorded = "" // they are to be seen by the next pass too
-	}
 	for _, known := range f.going() {
 		if ctx.Err() != nil {
 			break

@@ -467,6 +467,27 @@ func TestTreeWithoutTenantsIsConfirmed(t *testing.T) {
 	}
 }
 
+// One process, which reads no more at a commit that it has been at than it must.
+func TestTreeWithoutTenantsWaitsAtEachPass(t *testing.T) {
+	w := waves(t, "")
+	commit := w.commit("away", files{"tenants": ""})
+	r, closeAll := w.open()
+	defer closeAll()
+	for range 2 {
+		report, err := r.Sync(t.Context(), reconcile.Selection{})
+		if err == nil || report.Waiting == nil || report.Waiting.Reason != "NoTenants" {
+			t.Errorf("got %+v, %v", report.Waiting, err)
+		}
+	}
+	if err := r.Store.Confirm(t.Context(), state.Confirmation{Revision: commit, Actor: "ada"}); err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Sync(t.Context(), reconcile.Selection{})
+	if got := reasons(report); got["Removed"] != 20 || err != nil {
+		t.Errorf("confirmed: got %v, %v", got, err)
+	}
+}
+
 func TestTreeWithoutTenantsChangesNothing(t *testing.T) {
 	w := waves(t, "")
 	w.commit("away", files{"tenants": ""})

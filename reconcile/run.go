@@ -45,6 +45,16 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		timer.Stop()
+		// Whatever else has come is answered by the same pass. Left where it is
+		// it would have that pass put off the tenants that failed before.
+		select {
+		case <-r.noticed:
+			r.retries.hurry()
+		default:
+		}
+		if len(moved) > 0 {
+			<-moved
+		}
 	}
 }
 
