@@ -20,6 +20,7 @@ type Fleet struct {
 	NotNull          NotNull                         `json:"notNull" default:"strict" doc:"Who enforces required fields: the database or the engine."`
 	Seed             Seed                            `json:"seed" default:"strict" doc:"What a seed record that breaks a constraint does."`
 	Drift            Drift                           `json:"drift" default:"report" doc:"What is done about a database that differs from its last deployment."`
+	OnFailedVerify   OnFailedVerify                  `json:"onFailedVerify" default:"report" doc:"What is done about a deployment after which a query of an app's verify gives rows."`
 	DeletionGuard    Limit                           `json:"deletionGuard" default:"{\"tenants\":1,\"percent\":5}" doc:"Removals beyond which nothing is removed until confirmed."`
 	GraceHours       int                             `json:"graceHours" default:"72" shape:"min=0" doc:"Hours until a removed tenant is destroyed."`
 	Snapshots        Snapshots                       `json:"snapshots" default:"{}" doc:"Copies made of a tenant database before its rows are put at stake."`
@@ -27,9 +28,16 @@ type Fleet struct {
 	SignUp           SignUp                          `json:"signUp" default:"{}" doc:"What a tenant that signs up begins with."`
 	MaxLock          MaxLock                         `json:"maxLock" default:"{}" doc:"How long a deployment may keep writers waiting."`
 	Plans            map[string]protocol.TenantQuota `json:"plans" default:"{}" doc:"Quotas by plan."`
+	KernelVersion    string                          `json:"kernelVersion,omitempty" shape:"minlen=1" doc:"Version of the kernel that applications run on; apps may want a newer one."`
+	Usage            Usage                           `json:"usage" default:"{}" doc:"What counts as use."`
 	Databases        Databases                       `json:"databases" default:"{}" doc:"How tenant databases are provided."`
 	Rollout          Rollout                         `json:"rollout" default:"{}" doc:"In which order and how fast tenants are deployed."`
 	Windows          []Window                        `json:"windows" default:"[]" doc:"When deployments may run; always when empty."`
+}
+
+// Usage says what counts as use of a tenant.
+type Usage struct {
+	Users string `json:"users,omitempty" shape:"format=identifier" doc:"Object whose records are the tenant's users."`
 }
 
 // Policy says what is done with a change of each class.
@@ -111,6 +119,20 @@ const (
 
 // Values lists the reactions.
 func (Drift) Values() []string { return []string{"report", "heal", "ignore"} }
+
+// OnFailedVerify is what is done about a deployment after which a verification
+// query gives rows.
+type OnFailedVerify string
+
+// VerifyReport says so and leaves the tenant as it is; VerifyRollback takes the
+// deployment back and holds its bundle back.
+const (
+	VerifyReport   OnFailedVerify = "report"
+	VerifyRollback OnFailedVerify = "rollback"
+)
+
+// Values lists the reactions.
+func (OnFailedVerify) Values() []string { return []string{"report", "rollback"} }
 
 // Limit is a number of tenants and a share of the fleet.
 type Limit struct {

@@ -107,7 +107,6 @@ func (c *fleetCheck) pending() {
 		{"deletionGuard"},
 		{"graceHours"},
 		{"maxLock"},
-		{"plans"},
 		{"databases"},
 		{"rollout", "waves"},
 		{"windows"},

@@ -15,12 +15,26 @@ import (
 type PolicyError struct {
 	Change   string
 	Class    diff.Class
-	Rule     string // approve or deny
-	Digest   string // of the plan
-	ByAuthor string // who approved it and is the author, where that does not count
+	Rule     string          // approve or deny
+	Digest   string          // of the plan
+	ByAuthor string          // who approved it and is the author, where that does not count
+	Findings []apply.Finding // the rows that an approval agrees to
 }
 
-func (e *PolicyError) Error() string {
+func (e *PolicyError) Error() string { return e.with((*apply.BlockedError).Error) }
+
+// Detail is the error with the ids of rows, see apply.BlockedError.
+func (e *PolicyError) Detail() string { return e.with((*apply.BlockedError).Detail) }
+
+func (e *PolicyError) with(rows func(*apply.BlockedError) string) string {
+	text := e.refusal()
+	if len(e.Findings) > 0 {
+		text += ": " + rows(&apply.BlockedError{Findings: e.Findings})
+	}
+	return text
+}
+
+func (e *PolicyError) refusal() string {
 	switch {
 	case e.Rule != "approve":
 		return fmt.Sprintf("%s is %s, which the policy denies", e.Change, e.Class)
@@ -75,7 +89,10 @@ func classify(err error) (Action, string, string) {
 		Reason() string
 		Next() string
 	}
+	var unverified *VerifyError
 	switch {
+	case errors.As(err, &unverified):
+		return Failed, ReasonVerifyFailed, unverified.Next()
 	case errors.As(err, &explained):
 		return Blocked, explained.Reason(), explained.Next()
 	case errors.As(err, &blocked):
@@ -112,7 +129,7 @@ func classify(err error) (Action, string, string) {
 		return Failed, "SnapshotFailed", "let whoever writes to the database all the time pause; it is tried again"
 	case errors.Is(err, apply.ErrSnapshot):
 		return Failed, "SnapshotFailed",
-			"make room for it, and let the reconciler's user write to the snapshots directory; without a snapshot nothing is deployed"
+			"make room for it, and let the reconciler's user write to the snapshots directory; without a snapshot nothing is deployed; a rollback has --no-snapshot"
 	case errors.Is(err, database.ErrPermission), errors.Is(err, database.ErrReadOnly):
 		return Failed, "PermissionDenied", "let the reconciler's user read and write the file and its directory"
 	case errors.Is(err, database.ErrFull):

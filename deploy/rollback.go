@@ -25,6 +25,7 @@ type RollbackRequest struct {
 	Tenant protocol.TenantID
 	To     string // id of the deployment to go back to, or its beginning; empty for the one before the newest
 	Author string // who wants it
+	Reason string // why, for the event
 	// Snapshots says whether the database is copied first, as for a Request.
 	Snapshots SnapshotPolicy
 	// Before is told which bundles the rollback leaves before it does so: they
@@ -67,7 +68,7 @@ func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackR
 			return fail(err)
 		}
 	}
-	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots})
+	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots, reason: r.Reason})
 }
 
 // left lists the bundles of undone deployments, without the one that is there
@@ -138,7 +139,8 @@ func (d *Deployer) rollback(ctx context.Context, conn database.Conn, journal []a
 	}
 	newest := back.undone[len(back.undone)-1].Deployment
 	r.Subject = "rollback of " + newest
-	r.Policy.Plan.KeepValues, r.Policy.Plan.Retire, r.Policy.Plan.rollback = false, true, true // whatever came since is kept
+	r.Policy.Plan.KeepValues, r.Policy.Plan.Retire, r.Policy.Plan.DropTables = false, true, nil // whatever came since is kept
+	r.Policy.Plan.rollback = true
 	r.Policy.Drift, r.back = "heal", back
 	a := d.Assess(ctx, conn, r)
 	if last := a.seen.Record.Last; last != nil && last.Deployment != newest {

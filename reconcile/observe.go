@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -48,6 +49,10 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 	row := f.observed[t.ID]
 	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
 	row.Reason, row.Message, row.Next = t.Result.Reason, t.Result.Message, t.Result.Next
+	var detailed interface{ Detail() string }
+	if errors.As(t.Result.Err, &detailed) {
+		row.Message = detailed.Detail()
+	}
 	row.Revision, row.ObservedAt = f.commit.Hash, r.Now()
 	switch {
 	case t.Result.Action == Held:
@@ -58,6 +63,9 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 		return row
 	}
 	row.InputDigest = t.input
+	if t.Result.RolledBack {
+		return r.wentBack(row, t)
+	}
 	if t.Result.Plan != nil {
 		row.DesiredDigest = t.Result.Plan.Bundle
 	}
@@ -72,6 +80,16 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 	if t.Result.Changed {
 		row.SchemaDigest, row.AppliedDigest = t.Result.Plan.ToSchema, t.Result.Plan.Applied
 	}
+	return row
+}
+
+// wentBack is the row of a tenant whose deployment was taken back by itself.
+func (r *Reconciler) wentBack(row state.Observed, t Tenant) state.Observed {
+	back := t.Result
+	row.DesiredDigest, row.InputDigest = t.bundle, ""
+	row.AppliedRevision, row.BundleDigest, row.Fingerprint = back.Revision, back.Plan.Bundle, back.Fingerprint
+	row.SchemaDigest, row.AppliedDigest = back.Plan.ToSchema, back.Plan.Applied
+	row.Deployment, row.PurgeAt = back.DeploymentID, back.PurgeAt
 	return row
 }
 

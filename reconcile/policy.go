@@ -8,6 +8,20 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 )
 
+// SnapshotPolicy is what fleet.yaml says about snapshots.
+func SnapshotPolicy(c config.Fleet) deploy.SnapshotPolicy {
+	return deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes}
+}
+
+// SnapshotPolicy is what the fleet.yaml says that was read last, and whether
+// one was. It may be called at any time, by any goroutine.
+func (r *Reconciler) SnapshotPolicy() (deploy.SnapshotPolicy, bool) {
+	if policy := r.snapshots.Load(); policy != nil {
+		return *policy, true
+	}
+	return deploy.SnapshotPolicy{}, false
+}
+
 // policyOf is the policy for a tenant in the words of a deployment: the
 // fleet's, and the tenant's own where that is stricter.
 func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
@@ -28,6 +42,7 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 			"narrowing": string(p.Narrowing), "destructive": string(p.Destructive),
 		},
 		Drift:       string(c.Drift),
+		RollBack:    c.OnFailedVerify == config.VerifyRollback,
 		NotByAuthor: c.Approval.NotByAuthor,
 	}
 }

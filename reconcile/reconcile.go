@@ -58,7 +58,8 @@ type Config struct {
 	AcceptRewrite bool
 }
 
-// Reconciler carries a fleet. Its methods must not overlap, but for Notice.
+// Reconciler carries a fleet. Its methods must not overlap, but for
+// Notice and SnapshotPolicy.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
@@ -71,6 +72,8 @@ type Reconciler struct {
 	noticed chan struct{} // has an element when Run is to make a pass
 	reading sync.Mutex
 	holds   atomic.Pointer[[]state.Hold] // as they were read last
+
+	snapshots atomic.Pointer[deploy.SnapshotPolicy] // of the fleet.yaml that was read last
 }
 
 // New returns a Reconciler.
@@ -195,6 +198,8 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 	if err != nil {
 		return f, err
 	}
+	policy := SnapshotPolicy(f.loaded.Config)
+	r.snapshots.Store(&policy)
 	f.shared = r.shared(f.loaded.Tenants)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
@@ -242,6 +247,27 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	}
 	report.finish()
 	return report, err
+}
+
+// PlanTenant says what Sync would do to one tenant of a fleet that was loaded
+// from somewhere else than the repository, such as a change that is not
+// committed. It writes to no tenant.
+func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, loaded *bundle.Fleet, id protocol.TenantID) (Tenant, error) {
+	f := fleet{commit: commit, loaded: loaded, shared: r.shared(loaded.Tenants)}
+	if r.Store != nil {
+		var err error
+		if f.observed, err = r.Store.Observed(ctx); err == nil {
+			err = r.readHolds(ctx)
+		}
+		if err != nil {
+			return Tenant{}, err
+		}
+	}
+	chosen, err := selected(loaded.Tenants, []protocol.TenantID{id})
+	if err != nil {
+		return Tenant{}, err
+	}
+	return r.planTenant(ctx, f, chosen[0]), nil
 }
 
 // warnOfRewrite tells whoever plans a branch that Sync would refuse it.

@@ -86,8 +86,9 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		return done.failed(err)
 	}
 	input := inputDigest(request, at, stamp)
+	healthy := observed.Sync == state.Synced && observed.Health == state.Healthy && observed.Reason != reasonHeld
 	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
-	if known && !due && observed.Sync == state.Synced && observed.InputDigest == input && observed.Reason != reasonHeld {
+	if known && !due && healthy && observed.InputDigest == input {
 		done.Sync, done.Health = state.Synced, state.Healthy
 		done.Result.Action = deploy.None
 		done.unchanged = true
@@ -116,22 +117,35 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	if seen := f.observed[t.ID]; seen.Sync == state.Synced {
 		last = seen.Deployment // of any other nobody knows whether it was recorded, and as what
 	}
+	policy := policyOf(c, t.Spec.Policy)
+	policy.Plan.DropTables = t.Spec.DropTables
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         underHold(policyOf(c, t.Spec.Policy), t.Spec.LegalHold),
+		Policy:         underHold(policy, t.Spec.LegalHold),
+		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
+		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: last,
-		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
+		Snapshots:      SnapshotPolicy(c),
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
+}
+
+// named are the names of a tenant's own list of apps.
+func named(refs []bundle.AppRef) []string {
+	names := []string{}
+	for _, ref := range refs {
+		names = append(names, ref.Name)
+	}
+	return names
 }
 
 // inputDigest stands for everything that a pass looks at before it opens a
 // tenant's database: equal to the one after the last good pass, it means that
 // there is nothing to do.
 func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
-		q.Desired.Digest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
+		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -164,6 +178,10 @@ func (t Tenant) failed(err error) Tenant {
 func (t *Tenant) judge() {
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
+	case t.Result.Reason == deploy.ReasonVerifyFailed:
+		if t.Health = state.Degraded; t.Result.RolledBack {
+			t.Sync = state.OutOfSync
+		}
 	case t.Result.Reason == "Missing":
 		t.Sync, t.Health = state.Unknown, state.Missing
 	case t.Result.Action == deploy.Blocked:

@@ -37,6 +37,7 @@ const (
 	EventReleased    = "released"
 	EventHoldExpired = "hold_expired"
 	EventRestored    = "restored" // a database, from a snapshot
+	EventVerified    = "verified" // a deployment that had failed its verification
 
 	EventProvisioned = "provisioned"
 	EventSuspended   = "suspended"

@@ -22,8 +22,9 @@ type control struct {
 	store     *state.Store
 	now       func() time.Time
 	snapshots deploy.Snapshots
-	notice    func(context.Context) error // tells the daemon's loop; nil where there is none
-	life      *provision.Service          // for requests about a tenant's life
+	policy    func() (deploy.SnapshotPolicy, bool) // of fleet.yaml as the daemon has read it; nil where there is none
+	notice    func(context.Context) error          // tells the daemon's loop; nil where there is none
+	life      *provision.Service                   // for requests about a tenant's life
 }
 
 // changed makes a change count at once, also when who asked for it has left.

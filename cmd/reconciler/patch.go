@@ -1,13 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+	"github.com/aymanbagabas/go-udiff/myers"
 )
 
 // patch is a change of files as `git apply` takes it: the files of a
@@ -20,7 +22,9 @@ func patch(tree fs.FS, files map[string][]byte) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			writePatch(&b, name, before, files[name])
+			if err := writePatch(&b, name, before, files[name]); err != nil {
+				return "", err
+			}
 			continue
 		}
 		err := fs.WalkDir(tree, name, func(path string, d fs.DirEntry, err error) error {
@@ -29,7 +33,7 @@ func patch(tree fs.FS, files map[string][]byte) (string, error) {
 			}
 			before, err := fs.ReadFile(tree, path)
 			if err == nil {
-				writePatch(&b, path, before, nil)
+				err = writePatch(&b, path, before, nil)
 			}
 			return err
 		})
@@ -48,12 +52,9 @@ func readIfAny(tree fs.FS, name string) ([]byte, error) {
 	return text, err
 }
 
-// contextLines is how many unchanged lines stand around a change, as git has it.
-const contextLines = 3
-
 // writePatch adds one file: from nil for one that is new, to nil for one that
-// goes. What has changed is one hunk: these files are short.
-func writePatch(b *strings.Builder, name string, from, to []byte) {
+// goes.
+func writePatch(b *strings.Builder, name string, from, to []byte) error {
 	fmt.Fprintf(b, "diff --git a/%s b/%s\n", name, name)
 	before, after := "a/"+name, "b/"+name
 	switch {
@@ -64,52 +65,18 @@ func writePatch(b *strings.Builder, name string, from, to []byte) {
 		after = "/dev/null"
 		b.WriteString("deleted file mode 100644\n")
 	}
-	fmt.Fprintf(b, "--- %s\n+++ %s\n", before, after)
-	old, new := linesOf(from), linesOf(to)
-	same := func(i, j int) bool { return bytes.Equal(old[i], new[j]) }
-	head := 0
-	for head < min(len(old), len(new)) && same(head, head) {
-		head++
-	}
-	tail := 0
-	for tail < min(len(old), len(new))-head && same(len(old)-1-tail, len(new)-1-tail) {
-		tail++
-	}
-	first, kept := max(0, head-contextLines), min(tail, contextLines)
-	oldEnd, newEnd := len(old)-tail, len(new)-tail
-	fmt.Fprintf(b, "@@ -%s +%s @@\n", span(first, oldEnd+kept-first), span(first, newEnd+kept-first))
-	writeLines(b, ' ', old[first:head])
-	writeLines(b, '-', old[head:oldEnd])
-	writeLines(b, '+', new[head:newEnd])
-	writeLines(b, ' ', old[oldEnd:oldEnd+kept])
+	text, err := unified(before, after, from, to)
+	b.WriteString(text)
+	return err
 }
 
-// span is where a hunk begins and how many lines it has; before the first line
-// of an empty file.
-func span(first, lines int) string {
-	if lines == 0 {
-		return fmt.Sprintf("%d,0", first)
+// unified is the difference of two texts, empty for equal ones.
+func unified(before, after string, from, to []byte) (string, error) {
+	// Edits of whole lines: the library's own choice may repeat one that stays.
+	edits := myers.ComputeEdits(string(from), string(to)) //nolint:staticcheck // deprecated for being slow on large texts
+	text, err := udiff.ToUnified(before, after, string(from), edits, udiff.DefaultContextLines)
+	if err != nil {
+		return "", fmt.Errorf("write the patch of %s: %w", after, err)
 	}
-	return fmt.Sprintf("%d,%d", first+1, lines)
-}
-
-func linesOf(text []byte) [][]byte {
-	if len(text) == 0 {
-		return nil
-	}
-	lines := bytes.SplitAfter(text, []byte("\n"))
-	if len(lines[len(lines)-1]) == 0 {
-		lines = lines[:len(lines)-1]
-	}
-	return lines
-}
-
-func writeLines(b *strings.Builder, sign byte, lines [][]byte) {
-	for _, line := range lines {
-		b.WriteByte(sign)
-		b.Write(line)
-		if !bytes.HasSuffix(line, []byte("\n")) {
-			b.WriteString("\n\\ No newline at end of file\n")
-		}
-	}
+	return text, nil
 }

@@ -10,10 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -44,9 +46,17 @@ not below the data directory.`,
 			if q.Reason == "" {
 				return usagef("--reason is missing: say why, for those who find the tenant held")
 			}
-			var err error
-			if q.Path, err = c.tenantPath(ctx, q.Tenant); err != nil {
+			fleet, err := c.fleetIfAny(ctx)
+			if err != nil {
 				return err
+			}
+			if q.Path, err = c.tenantPath(fleet, q.Tenant); err != nil {
+				return err
+			}
+			q.Path = absolute(q.Path)
+			if fleet != nil {
+				policy := reconcile.SnapshotPolicy(fleet.Config)
+				q.Snapshots = &policy
 			}
 			answer, err := change(ctx, c, rollbackPath, q, (*control).rollback)
 			if err != nil {
@@ -63,15 +73,13 @@ not below the data directory.`,
 	}
 	setting(command, "data", "repo", "file-root", "actor")
 	command.Flags().StringVar(&q.Reason, "reason", "", "why; needed")
+	command.Flags().BoolVar(&q.NoSnapshot, "no-snapshot", false, "do not copy the database first, when there is no time or no room for that")
 	return command
 }
 
-// tenantPath finds the database file of a tenant that has been deployed.
-func (c *cli) tenantPath(ctx context.Context, id protocol.TenantID) (string, error) {
-	fleet, err := c.fleetIfAny(ctx)
-	if err != nil {
-		return "", err
-	}
+// tenantPath finds the database file of a tenant that has been deployed. The
+// fleet may be nil.
+func (c *cli) tenantPath(fleet *bundle.Fleet, id protocol.TenantID) (string, error) {
 	files, err := c.tenantFiles(fleet)
 	if err != nil {
 		return "", err
@@ -90,6 +98,26 @@ type rollbackRequest struct {
 	Path   string            `json:"path"`         // of its database
 	Actor  string            `json:"actor"`
 	Reason string            `json:"reason"`
+	// Snapshots is what fleet.yaml says, where who asks has seen it.
+	Snapshots  *deploy.SnapshotPolicy `json:"snapshots,omitempty"`
+	NoSnapshot bool                   `json:"noSnapshot,omitempty"`
+}
+
+// snapshotPolicy is the policy of a rollback: what its command has read, else what
+// the daemon has, else to copy and remove nothing, which the next deployment
+// does.
+func (k *control) snapshotPolicy(q rollbackRequest) deploy.SnapshotPolicy {
+	switch {
+	case q.NoSnapshot:
+		return deploy.SnapshotPolicy{}
+	case q.Snapshots != nil:
+		return *q.Snapshots
+	case k.policy != nil:
+		if policy, known := k.policy(); known {
+			return policy
+		}
+	}
+	return deploy.SnapshotPolicy{Keep: math.MaxInt, MaxBytes: math.MaxInt64}
 }
 
 // rollbackAnswer is what a rollback did.
@@ -130,8 +158,7 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 	result, err := onTenant(ctx, q.Path, func(conn database.Conn) deploy.Result {
 		return d.Rollback(ctx, conn, deploy.RollbackRequest{
 			Tenant: q.Tenant, To: q.To, Author: q.Actor,
-			// What fleet.yaml says is not known here. The next deployment prunes.
-			Snapshots: deploy.SnapshotPolicy{Keep: math.MaxInt, MaxBytes: math.MaxInt64},
+			Reason: q.reason(), Snapshots: k.snapshotPolicy(q),
 			Before: func(bundles []string) (err error) {
 				holds, err = k.holdBack(ctx, q, bundles)
 				return err
@@ -161,6 +188,14 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 		answer.Held = append(answer.Held, holdAnswerOf(h))
 	}
 	return answer, errors.Join(k.wentBack(context.WithoutCancel(ctx), q, result), k.changed(ctx))
+}
+
+// reason is what the event says.
+func (q rollbackRequest) reason() string {
+	if q.NoSnapshot {
+		return q.Reason + " (without a snapshot)"
+	}
+	return q.Reason
 }
 
 // onTenant gives f a tenant's database.

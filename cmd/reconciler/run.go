@@ -64,13 +64,15 @@ func (c *cli) run(ctx context.Context) (err error) {
 	stopCommitting := c.commitPending(ctx, loop, w)
 	defer stopCommitting()
 	commands, err := serve(c.settings.Data, &control{
-		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, life: loop.Life(),
+		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy, life: loop.Life(),
 	}, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
-	api, err := c.serveAPI(log, loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}))
+	api, err := c.serveAPI(apiParts{
+		store: w.config.Store, files: w.config.Router, signUps: loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}), log: log,
+	})
 	if err != nil {
 		return err
 	}
