@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -57,8 +58,13 @@ func (r *Reconciler) currentHolds() []state.Hold {
 // hold finds the hold that keeps a tenant from its desired bundle, the one
 // that lasts longest among several.
 func (r *Reconciler) hold(t *bundle.Tenant) (hold state.Hold, held bool) {
+	return r.holdOn(t.ID, t.Spec.Labels, t.Desired.Digest)
+}
+
+// holdOn is hold for a tenant that git may not have; digest is empty then.
+func (r *Reconciler) holdOn(tenant protocol.TenantID, labels map[string]string, digest string) (hold state.Hold, held bool) {
 	for _, h := range r.currentHolds() {
-		if h.Expired(r.Now()) || !h.Covers(t.ID, t.Spec.Labels, t.Desired.Digest) {
+		if h.Expired(r.Now()) || !h.Covers(tenant, labels, digest) {
 			continue
 		}
 		if !held || !hold.Until.IsZero() && (h.Until.IsZero() || h.Until.After(hold.Until)) {
