@@ -54,6 +54,7 @@ they are. It works while the daemon runs.`,
 // statusAnswer is how the fleet is.
 type statusAnswer struct {
 	Pass    *passAnswer    `json:"pass"`
+	Rollout *rolloutAnswer `json:"rollout"` // that is under way, or halted
 	Tenants []tenantStatus `json:"tenants"`
 	Holds   []holdAnswer   `json:"holds"` // that last, on these tenants and on others with them
 }
@@ -89,6 +90,12 @@ func statusOf(ctx context.Context, store *state.Store, tenants []string) (status
 	if ok {
 		last := passAnswerOf(pass)
 		answer.Pass = &last
+	}
+	if last, ok, err := store.LastRollout(ctx); err != nil {
+		return answer, err
+	} else if ok && last.Open() {
+		rollout := rolloutAnswerOf(last)
+		answer.Rollout = &rollout
 	}
 	observed, err := store.Observed(ctx)
 	if err != nil {
@@ -129,6 +136,14 @@ func (a statusAnswer) people(p *page) {
 		if a.Pass.Error != nil {
 			p.line("  %s", *a.Pass.Error)
 		}
+		if w := a.Pass.Waiting; w != nil {
+			p.line("  %s: %s", w.Reason, w.Message)
+			p.line("  next: %s", w.Next)
+		}
+		p.line("")
+	}
+	if a.Rollout != nil {
+		p.summary(*a.Rollout)
 		p.line("")
 	}
 	var rows [][]string
