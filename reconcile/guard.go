@@ -21,7 +21,7 @@ func (r *Reconciler) guard(ctx context.Context, f *reading, s Selection) error {
 	}
 	var gone []protocol.TenantID
 	for _, known := range f.going() {
-		if known.RemovedAt.IsZero() {
+		if _, held := r.holdOn(known.ID, known.Spec.Labels, ""); known.RemovedAt.IsZero() && !held {
 			gone = append(gone, known.ID)
 		}
 	}

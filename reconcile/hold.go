@@ -90,8 +90,13 @@ func (r *Reconciler) holdsOn(id protocol.TenantID) []state.Hold {
 // hold finds the hold that keeps a tenant from its desired bundle, the one
 // that lasts longest among several.
 func (r *Reconciler) hold(t *bundle.Tenant) (hold state.Hold, held bool) {
-	for _, h := range r.holdsOn(t.ID) {
-		if h.Expired(r.Now()) || !h.Covers(t.ID, t.Spec.Labels, t.Desired.Digest) {
+	return r.holdOn(t.ID, t.Spec.Labels, t.Desired.Digest)
+}
+
+// holdOn is hold for a tenant that git may not have; digest is empty then.
+func (r *Reconciler) holdOn(tenant protocol.TenantID, labels map[string]string, digest string) (hold state.Hold, held bool) {
+	for _, h := range r.holdsOn(tenant) {
+		if h.Expired(r.Now()) || !h.Covers(tenant, labels, digest) {
 			continue
 		}
 		if !held || !hold.Until.IsZero() && (h.Until.IsZero() || h.Until.After(hold.Until)) {

@@ -41,7 +41,7 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 	defer r.life.Lock(t.ID)()
 	known, err := r.recordOf(ctx, f, t)
 	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}
-	switch _, held := r.hold(t); {
+	switch {
 	case err != nil:
 		return done.failed(err)
 	case t.Desired == nil || f.shared[t.ID] != nil || known.ID == "":
@@ -60,8 +60,10 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 		if err := r.life.Resume(ctx, &known, "git says so"); err != nil {
 			return done.failed(err)
 		}
-	case known.Status != protocol.TenantActive && !held && f.gate.wait(t.ID) == nil:
-		return r.bringUp(ctx, f, t, known)
+	case known.Status != protocol.TenantActive && f.gate.wait(t.ID) == nil:
+		if _, held := r.hold(t); !held {
+			return r.bringUp(ctx, f, t, known)
+		}
 	}
 	done = r.deployTo(ctx, f, t)
 	if done.Result.Reason == reasonSuspended { // the mark is older than what is recorded
@@ -134,6 +136,10 @@ func (r *Reconciler) removals(ctx context.Context, f reading, s Selection) []Ten
 	for _, known := range f.going() {
 		if ctx.Err() != nil {
 			break
+		}
+		if h, held := r.holdOn(known.ID, known.Spec.Labels, ""); held {
+			report = append(report, r.heldHere(f, known, h))
+			continue
 		}
 		if known.RemovedAt.IsZero() && f.waiting != nil {
 			report = append(report, r.kept(f, known, f.waiting.Waiting))
@@ -264,6 +270,14 @@ func (r *Reconciler) inUse(f reading, known state.Tenant) string {
 		}
 	}
 	return ""
+}
+
+// heldHere is a tenant that git no longer has and that a hold keeps as it is.
+func (r *Reconciler) heldHere(f reading, known state.Tenant, h state.Hold) Tenant {
+	r.recorded = "" // it is to be seen when the hold has ended
+	t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan)}.held(h, f.observed[known.ID])
+	t.Sync = state.OutOfSync
+	return t
 }
 
 // kept is a tenant whose removal the guard holds back.

@@ -5,14 +5,17 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 func runCommand(c *cli) *cobra.Command {
@@ -62,6 +65,12 @@ func (c *cli) run(ctx context.Context) (err error) {
 	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
 	w.config.AcceptRewrite = c.acceptRewrite
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
+	var gateway atomic.Pointer[tenantrouter.Gateway] // of the API, if that is served
+	w.config.OnChange = func(tenant protocol.TenantID) {
+		if g := gateway.Load(); g != nil {
+			g.InvalidateCache(tenant)
+		}
+	}
 	loop := reconcile.New(w.config)
 	stopCommitting := c.commitPending(ctx, loop, w)
 	defer stopCommitting()
@@ -73,7 +82,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
 	api, err := c.serveAPI(apiParts{
-		store: w.config.Store, files: w.config.Router, signUps: loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}), log: log,
+		store: w.config.Store, files: w.config.Router, signUps: loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}), opened: gateway.Store, log: log,
 	})
 	if err != nil {
 		return err
