@@ -184,23 +184,18 @@ type Databases struct {
 // Rollout says in which order and how fast tenants are deployed.
 type Rollout struct {
 	MaxConcurrent int    `json:"maxConcurrent" default:"8" shape:"min=1" doc:"Tenants deployed at the same time."`
-	Waves         []Wave `json:"waves" default:"[{\"name\":\"all\"}]" shape:"items=1" doc:"Groups of tenants, one after the other."`
+	Waves         []Wave `json:"waves" default:"[{\"name\":\"all\"}]" shape:"items=1" doc:"Groups of tenants, one after the other; what none of them takes comes last, as the wave rest."`
 }
 
 // Wave is a group of tenants that is deployed before the next one. Without
 // match it takes what is left; tenants and percent limit how many.
 type Wave struct {
-	Name          string            `json:"name" shape:"minlen=1" doc:"Name of the wave."`
+	Name          string            `json:"name" shape:"minlen=1,maxlen=63" doc:"Name of the wave."`
 	Match         map[string]string `json:"match,omitzero" doc:"Labels that a tenant must have."`
 	Tenants       *int              `json:"tenants,omitempty" shape:"min=1" doc:"Number of tenants."`
-	Percent       *float64          `json:"percent,omitempty" shape:"above=0,max=100" doc:"Share of the tenants, in percent."`
+	Percent       *float64          `json:"percent,omitempty" shape:"above=0,max=100" doc:"Share of the rollout's tenants that match, in percent, rounded up."`
+	MaxConcurrent *int              `json:"maxConcurrent,omitempty" shape:"min=1" doc:"Tenants deployed at the same time, where that is fewer than in the rollout."`
+	PauseBefore   bool              `json:"pauseBefore,omitempty" doc:"Wait before the wave until somebody resumes the rollout."`
 	Bake          Span              `json:"bake,omitempty" doc:"How long to wait after it before the next wave."`
 	FailureBudget *Limit            `json:"failureBudget,omitempty" doc:"Failures after which the rollout halts; no limit when absent."`
-}
-
-// Window is a time when deployments may run.
-type Window struct {
-	Cron     string `json:"cron" doc:"When it opens: minute, hour, day, month, weekday."`
-	Duration Span   `json:"duration" doc:"How long it stays open."`
-	Timezone string `json:"timezone" default:"UTC" doc:"Time zone of cron, such as Europe/Berlin."`
 }

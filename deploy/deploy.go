@@ -71,6 +71,7 @@ type Request struct {
 	Email    string
 	Subject  string
 	Reverts  string // the commit that Revision says to revert
+	Rollout  int    // that the deployment belongs to; 0 for none
 	// LastDeployment is the tenant's newest deployment that state is known to
 	// have as ready; empty makes the Deployer ask.
 	LastDeployment string
@@ -374,6 +375,9 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 		return err
 	}
 	found := FromJournal(protocol.TenantID(r.Owner.Tenant), journal[len(journal)-1])
+	if found.BundleDigest == r.Desired.Digest {
+		found.Rollout = r.Rollout // it has what the rollout is about; nothing else could have given it that
+	}
 	return d.store.SaveDeployment(ctx, found, foundEvent(found))
 }
 

@@ -24,8 +24,10 @@ var ErrNoWayBack = errors.New("there is no way back")
 type RollbackRequest struct {
 	Tenant protocol.TenantID
 	To     string // id of the deployment to go back to, or its beginning; empty for the one before the newest
-	Author string // who wants it
-	Reason string // why, for the event
+	// BeforeOf names, in place of To, the first deployment to take back.
+	BeforeOf string
+	Author   string // who wants it
+	Reason   string // why, for the event
 	// Snapshots says whether the database is copied first, as for a Request.
 	Snapshots SnapshotPolicy
 	// Before is told which bundles the rollback leaves before it does so: they
@@ -52,6 +54,9 @@ func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackR
 		return fail(err)
 	}
 	at, err := target(journal, r.To)
+	if r.BeforeOf != "" {
+		at, err = before(journal, r.BeforeOf)
+	}
 	if err != nil {
 		return fail(err)
 	}
@@ -123,6 +128,18 @@ func target(journal []apply.Entry, to string) (int, error) {
 		return 0, fmt.Errorf("%w: %s is the newest deployment already; name an earlier one", ErrNoWayBack, journal[last].Deployment)
 	}
 	return found[0], nil
+}
+
+// before finds the journal row before that of a deployment.
+func before(journal []apply.Entry, deployment string) (int, error) {
+	at := slices.IndexFunc(journal, func(e apply.Entry) bool { return e.Deployment == deployment })
+	switch {
+	case at < 0:
+		return 0, fmt.Errorf("%w: the tenant's journal has none that is %s; see reconciler history", protocol.ErrUnknownDeployment, deployment)
+	case at == 0:
+		return 0, fmt.Errorf("%w: %s is the tenant's first deployment; remove the tenant from git instead", ErrNoWayBack, deployment)
+	}
+	return at - 1, nil
 }
 
 // rollback goes back to the journal row of an index; -1 is before all of them.

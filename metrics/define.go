@@ -30,7 +30,7 @@ func histogram(name, help string) prometheus.Histogram {
 func (m *Metrics) define() {
 	m.tenants = prometheus.NewGaugeVec(gauge("tenant_info", "Tenants by how they were in the last pass."), []string{"sync_status", "health_status"})
 	m.failing = prometheus.NewGauge(gauge("tenants_failing", "Tenants that are blocked, degraded or missing."))
-	m.queue = prometheus.NewGaugeVec(gauge("queue_tenants", "Tenants that wait: for the next try after a failure, or for the end of a hold."), []string{"queue"})
+	m.queue = prometheus.NewGaugeVec(gauge("queue_tenants", "Tenants that wait: for the next try after a failure, the end of a hold, or a wave of the rollout."), []string{"queue"})
 	m.reconciled = histogram("reconcile_duration_seconds", "Time of each deployment that was tried.")
 	m.deployments = counter("deployments_total", "Deployments that passes have tried, by the phase that they ended in.", "phase")
 	m.passes = counter("passes_total", "Passes over the fleet by how they ended.", "status")
@@ -42,7 +42,7 @@ func (m *Metrics) define() {
 		m.health = prometheus.NewGaugeVec(gauge("tenant_health", "1 for each tenant that was chosen, with how it is."),
 			[]string{"tenant", "sync_status", "health_status", "reason"})
 	}
-	for _, queue := range []string{"retry", "held"} {
+	for _, queue := range []string{"retry", "held", "wave"} {
 		m.queue.WithLabelValues(queue)
 	}
 	for _, phase := range []protocol.DeployStatus{protocol.DeployReady, protocol.DeployFailed} {

@@ -113,7 +113,7 @@ func (m *Metrics) Pass(r reconcile.Report, err error, took time.Duration) {
 func (m *Metrics) count(tenants []reconcile.Tenant) {
 	type words struct{ sync, health string }
 	counts := map[words]int{}
-	failing, retry, held := 0, 0, 0
+	failing, retry, held, waves := 0, 0, 0, 0
 	for _, t := range tenants {
 		counts[words{string(t.Sync), string(t.Health)}]++
 		if t.Problem() {
@@ -122,8 +122,11 @@ func (m *Metrics) count(tenants []reconcile.Tenant) {
 		if t.Waiting() {
 			retry++
 		}
-		if t.Result.Action == reconcile.Held {
+		switch t.Result.Action {
+		case reconcile.Held:
 			held++
+		case reconcile.Waits:
+			waves++
 		}
 	}
 	m.tenants.Reset()
@@ -133,6 +136,7 @@ func (m *Metrics) count(tenants []reconcile.Tenant) {
 	m.failing.Set(float64(failing))
 	m.queue.WithLabelValues("retry").Set(float64(retry))
 	m.queue.WithLabelValues("held").Set(float64(held))
+	m.queue.WithLabelValues("wave").Set(float64(waves))
 	m.countEach(tenants)
 }
 

@@ -20,32 +20,37 @@ type Watch struct {
 	failure          string // of the last pass; empty for none
 	deletion         string // what waited after the last pass
 	awaySince        time.Time
-	rollout          Rollout
+	rollout          state.Rollout
 }
 
-// NewWatch begins with what was known when the daemon ended last, so that a
-// restart tells of nothing twice.
-func NewWatch(tell func(Event), observed map[protocol.TenantID]state.Observed, source state.Source) *Watch {
-	w := &Watch{tell: tell, failing: map[protocol.TenantID]bool{}, drifted: map[protocol.TenantID]bool{}, awaySince: source.AwaySince}
-	for id, row := range observed {
+// Known is what was known when the daemon ended last.
+type Known struct {
+	Observed map[protocol.TenantID]state.Observed
+	Source   state.Source
+	Pass     state.Pass
+	Rollout  state.Rollout
+}
+
+// NewWatch begins with what was known, so that a restart tells of nothing
+// twice.
+func NewWatch(tell func(Event), known Known) *Watch {
+	w := &Watch{
+		tell: tell, failing: map[protocol.TenantID]bool{}, drifted: map[protocol.TenantID]bool{},
+		awaySince: known.Source.AwaySince, deletion: known.Pass.WaitingMessage, rollout: known.Rollout,
+	}
+	for id, row := range known.Observed {
 		switch {
 		case row.Reason == reasonDrift:
 			w.drifted[id] = true
 		case (reconcile.Tenant{Health: row.Health}).Problem():
 			w.failing[id] = true
-		case row.Reason == reasonGuard || row.Reason == reasonNoTenants:
-			w.deletion = row.Message
 		}
 	}
 	return w
 }
 
-// Reasons that have events of their own.
-const (
-	reasonDrift     = "Drift"
-	reasonGuard     = "DeletionGuard"
-	reasonNoTenants = "NoTenants"
-)
+// reasonDrift has an event of its own.
+const reasonDrift = "Drift"
 
 // Pass tells of what a pass changed.
 func (w *Watch) Pass(r reconcile.Report, err error) {
@@ -63,25 +68,23 @@ func (w *Watch) Pass(r reconcile.Report, err error) {
 		w.failure = ""
 		w.tell(Event{Kind: PassRecovered, Message: "passes work again", Revision: r.Revision.Hash})
 	}
-	failing, drifted, waiting := sorted(r.Tenants)
+	failing, drifted := sorted(r.Tenants)
 	w.problems(r, failing)
 	w.drift(r, drifted)
-	w.deletions(r, waiting)
+	w.deletions(r.Waiting)
 }
 
 // sorted picks out the tenants that have something to tell of.
-func sorted(tenants []reconcile.Tenant) (failing, drifted, waiting []reconcile.Tenant) {
+func sorted(tenants []reconcile.Tenant) (failing, drifted []reconcile.Tenant) {
 	for _, t := range tenants {
 		switch {
 		case t.Result.Reason == reasonDrift:
 			drifted = append(drifted, t)
 		case t.Problem():
 			failing = append(failing, t)
-		case t.Result.Reason == reasonGuard || t.Result.Reason == reasonNoTenants:
-			waiting = append(waiting, t)
 		}
 	}
-	return failing, drifted, waiting
+	return failing, drifted
 }
 
 func (w *Watch) problems(r reconcile.Report, failing []reconcile.Tenant) {
@@ -104,15 +107,15 @@ func (w *Watch) drift(r reconcile.Report, drifted []reconcile.Tenant) {
 	}
 }
 
-func (w *Watch) deletions(r reconcile.Report, waiting []reconcile.Tenant) {
-	message := ""
-	if len(waiting) > 0 {
-		message = waiting[0].Result.Message
+func (w *Watch) deletions(waiting *reconcile.Removal) {
+	if waiting == nil {
+		w.deletion = ""
+		return
 	}
-	if message != "" && message != w.deletion {
-		w.tell(Event{Kind: DeletionWaiting, Message: message, Next: waiting[0].Result.Next, Revision: r.Revision.Hash, Tenants: ids(waiting)})
+	if waiting.Message != w.deletion {
+		w.tell(Event{Kind: DeletionWaiting, Message: waiting.Message, Next: waiting.Next, Revision: waiting.Revision})
 	}
-	w.deletion = message
+	w.deletion = waiting.Message
 }
 
 // about is an event on tenants, with the reasons that they give. Their messages
@@ -173,29 +176,21 @@ func (w *Watch) Source(s state.Source) {
 	}
 }
 
-// Rollout is how a rollout is.
-type Rollout struct {
-	ID            int // 0 for none
-	Revision      string
-	Status        state.Operation // Running until it has ended, or halted
-	Halted        bool
-	Message, Next string // why it has halted, or how it ended
-}
-
 // Rollout tells of a rollout that has begun, halted or ended.
-func (w *Watch) Rollout(r Rollout) {
+func (w *Watch) Rollout(r state.Rollout) {
 	was := w.rollout
 	w.rollout = r
-	if r.ID == 0 || r.ID == was.ID && r.Status == was.Status && r.Halted == was.Halted {
+	fresh := r.ID != was.ID
+	if r.ID == 0 || !fresh && r.Status == was.Status && r.Open() == was.Open() {
 		return
 	}
 	e := Event{Revision: r.Revision, Rollout: r.ID, Next: r.Next}
 	switch {
-	case r.Halted:
-		e.Kind, e.Message = RolloutHalted, fmt.Sprintf("rollout %d of %.12s has halted: %s", r.ID, r.Revision, r.Message)
-	case r.Status != state.Running:
+	case !r.Open():
 		e.Kind, e.Message = RolloutFinished, fmt.Sprintf("rollout %d of %.12s ended: %s", r.ID, r.Revision, r.Status)
-	case r.ID != was.ID:
+	case r.Status != state.Running:
+		e.Kind, e.Message = RolloutHalted, fmt.Sprintf("rollout %d of %.12s has halted: %s", r.ID, r.Revision, r.Message)
+	case fresh:
 		e.Kind, e.Message = RolloutStarted, fmt.Sprintf("rollout %d of %.12s has started", r.ID, r.Revision)
 	default:
 		return // it goes on

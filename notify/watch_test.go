@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/notify"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
@@ -45,7 +46,9 @@ func report(tenants ...reconcile.Tenant) reconcile.Report {
 // Each change is told of once, and what lasts is not told of again.
 func TestWatch(t *testing.T) {
 	var log told
-	w := notify.NewWatch(log.tell, map[protocol.TenantID]state.Observed{"old": {Tenant: "old", Health: state.Missing, Reason: "Missing"}}, state.Source{})
+	w := notify.NewWatch(log.tell, notify.Known{Observed: map[protocol.TenantID]state.Observed{
+		"old": {Tenant: "old", Health: state.Missing, Reason: "Missing"},
+	}})
 	w.Pass(report(failing("old", "Missing")), nil)
 	log.want(t, "what failed before the start")
 	w.Pass(report(failing("acme", "PreCheckFailed"), failing("old", "Missing")), nil)
@@ -67,16 +70,16 @@ func TestWatch(t *testing.T) {
 	w.Pass(report(drifted), nil)
 	w.Pass(report(drifted), nil)
 	log.want(t, "drift", "drift_found: tenant acme: Drift")
-	kept := reconcile.Tenant{ID: "acme", Sync: state.OutOfSync, Health: state.Healthy}
-	kept.Result.Reason, kept.Result.Message, kept.Result.Next = "DeletionGuard", "commit a removes 3 tenants", "confirm"
-	w.Pass(report(kept), nil)
-	w.Pass(report(kept), nil)
+	waits := report()
+	waits.Waiting = &reconcile.Removal{Waiting: fleet.Waiting{Reason: "DeletionGuard", Message: "commit a removes 3 tenants", Next: "confirm"}}
+	w.Pass(waits, nil)
+	w.Pass(waits, nil)
 	log.want(t, "a deletion", "deletion_waiting: commit a removes 3 tenants")
 }
 
 func TestWatchSource(t *testing.T) {
 	var log told
-	w := notify.NewWatch(log.tell, nil, state.Source{})
+	w := notify.NewWatch(log.tell, notify.Known{})
 	now := time.Now()
 	for range 3 {
 		w.Source(state.Source{FetchedAt: now, AwaySince: now, Error: "no route"})
@@ -89,13 +92,13 @@ func TestWatchSource(t *testing.T) {
 
 func TestWatchRollout(t *testing.T) {
 	var log told
-	w := notify.NewWatch(log.tell, nil, state.Source{})
-	r := notify.Rollout{ID: 3, Revision: strings.Repeat("a", 40), Status: state.Running}
-	for _, halted := range []bool{false, false, true, true, false} {
-		r.Halted, r.Message = halted, "2 of 10 failed"
+	w := notify.NewWatch(log.tell, notify.Known{})
+	r := state.Rollout{ID: 3, Revision: strings.Repeat("a", 40), Message: "2 of 10 failed"}
+	for _, status := range []state.Operation{state.Running, state.Running, state.Failed, state.Failed, state.Running} {
+		r.Status = status
 		w.Rollout(r)
 	}
-	r.Halted, r.Status = false, state.Partial
+	r.Status, r.EndedAt = state.Partial, time.Now()
 	w.Rollout(r)
 	w.Rollout(r)
 	log.want(t, "a rollout",

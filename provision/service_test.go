@@ -254,8 +254,13 @@ func TestKeyOfASignUp(t *testing.T) {
 		t.Errorf("got error %v, want ErrKeyReused", err)
 	}
 	for _, r := range []protocol.TenantProvisioningRequest{
-		{}, {OrgID: "x", Plan: "gold"}, {OrgID: "x", AdminEmail: "nobody"}, {OrgID: strings.Repeat("x", 300)},
-		{OrgID: "x", DisplayName: "a\nb"}, {OrgID: "x\x00"}, {OrgID: "x", Metadata: map[string]any{"a": []any{"\x00"}}},
+		{},
+		{OrgID: "x", Plan: "gold"},
+		{OrgID: "x", AdminEmail: "nobody"},
+		{OrgID: strings.Repeat("x", 300)},
+		{OrgID: "x", DisplayName: "a\nb"},
+		{OrgID: "x\x00"},
+		{OrgID: "x", Metadata: map[string]any{"a": []any{"\x00"}}},
 	} {
 		if _, err := w.SignUp(t.Context(), "", r); !errors.Is(err, provision.ErrRequest) {
 			t.Errorf("%+v: got error %v, want ErrRequest", r, err)

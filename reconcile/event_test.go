@@ -77,7 +77,7 @@ func TestDeploymentFoundInTheJournalIsAnEvent(t *testing.T) {
 	if _, err := forgetful.Sync(t.Context(), reconcile.Selection{}); err != nil {
 		t.Fatal(err)
 	}
-	list, err := store.Events(t.Context(), state.EventQuery{})
+	list, err := store.Events(t.Context(), state.EventQuery{Tenant: "acme"})
 	if err != nil {
 		t.Fatal(err)
 	}

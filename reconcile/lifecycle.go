@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
-	rules "github.com/tenantops/reconciler/fleet"
+	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
@@ -37,11 +37,11 @@ func (r *Reconciler) Life() *provision.Service { return r.life }
 
 // syncTenant brings one tenant to the revision, and through its life to where
 // it should be in it.
-func (r *Reconciler) syncTenant(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
+func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	defer r.life.Lock(t.ID)()
 	known, err := r.recordOf(ctx, f, t)
-	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t)}
-	switch _, held := r.hold(t); {
+	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}
+	switch {
 	case err != nil:
 		return done.failed(err)
 	case t.Desired == nil || f.shared[t.ID] != nil || known.ID == "":
@@ -60,8 +60,10 @@ func (r *Reconciler) syncTenant(ctx context.Context, f fleet, t *bundle.Tenant) 
 		if err := r.life.Resume(ctx, &known, "git says so"); err != nil {
 			return done.failed(err)
 		}
-	case known.Status != protocol.TenantActive && !held:
-		return r.bringUp(ctx, f, t, known)
+	case known.Status != protocol.TenantActive && f.gate.wait(t.ID) == nil:
+		if _, held := r.hold(t); !held {
+			return r.bringUp(ctx, f, t, known)
+		}
 	}
 	done = r.deployTo(ctx, f, t)
 	if done.Result.Reason == reasonSuspended { // the mark is older than what is recorded
@@ -77,7 +79,7 @@ const reasonSuspended = "Suspended"
 
 // suspend suspends a tenant, also one that was being removed: it is in git
 // again, and not in use.
-func (r *Reconciler) suspend(ctx context.Context, f fleet, known state.Tenant) error {
+func (r *Reconciler) suspend(ctx context.Context, f reading, known state.Tenant) error {
 	if !known.RemovedAt.IsZero() {
 		if err := r.life.Resume(ctx, &known, "git has the tenant again"); err != nil {
 			return err
@@ -89,7 +91,7 @@ func (r *Reconciler) suspend(ctx context.Context, f fleet, known state.Tenant) e
 // recordOf is what is recorded of a tenant, as of now where it is not simply
 // active: somebody may have changed it since the pass began. The zero record
 // stands for one that is, and need not be read.
-func (r *Reconciler) recordOf(ctx context.Context, f fleet, t *bundle.Tenant) (state.Tenant, error) {
+func (r *Reconciler) recordOf(ctx context.Context, f reading, t *bundle.Tenant) (state.Tenant, error) {
 	known, ok := f.records[t.ID]
 	wantsActive := t.Spec.ProvisioningStatus != protocol.TenantSuspended
 	switch {
@@ -106,7 +108,7 @@ func (r *Reconciler) recordOf(ctx context.Context, f fleet, t *bundle.Tenant) (s
 }
 
 // bringUp provisions a tenant: what a pass deploys to it is a step of that.
-func (r *Reconciler) bringUp(ctx context.Context, f fleet, t *bundle.Tenant, known state.Tenant) Tenant {
+func (r *Reconciler) bringUp(ctx context.Context, f reading, t *bundle.Tenant, known state.Tenant) Tenant {
 	var done Tenant
 	err := r.life.Provision(ctx, &known, f.loaded.Config, func(ctx context.Context) error {
 		done = r.deployTo(ctx, f, t)
@@ -116,7 +118,7 @@ func (r *Reconciler) bringUp(ctx context.Context, f fleet, t *bundle.Tenant, kno
 	case done.ID == "" && err == nil: // it was deployed to before a crash
 		return r.deployTo(ctx, f, t)
 	case done.ID == "":
-		return Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t)}.failed(err)
+		return Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}.failed(err)
 	case err != nil && done.Result.Err == nil:
 		return done.failed(err)
 	}
@@ -125,38 +127,29 @@ func (r *Reconciler) bringUp(ctx context.Context, f fleet, t *bundle.Tenant, kno
 
 // removals leads the tenants that git no longer has out of the fleet, and
 // reports them.
-func (r *Reconciler) removals(ctx context.Context, f fleet, s Selection) []Tenant {
+func (r *Reconciler) removals(ctx context.Context, f reading, s Selection) []Tenant {
 	r.nextEnd = time.Time{}
 	if len(s.Tenants) > 0 || s.Revision != "" {
 		return r.leave(f, s) // somebody looks back, or at a part
 	}
 	var report []Tenant
-	var going []state.Tenant
-	fresh := rules.Removal{Revision: f.commit.Hash, Left: len(f.loaded.Tenants)}
-	for _, known := range f.records {
-		if known.Revision == "" || f.has(known.ID) {
-			continue
-		}
-		going = append(going, known)
-		if known.RemovedAt.IsZero() {
-			fresh.Tenants = append(fresh.Tenants, known.ID)
-		}
-	}
-	slices.SortFunc(going, func(a, b state.Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
-	slices.Sort(fresh.Tenants)
-	refused := rules.Guard(f.loaded.Config.DeletionGuard, fresh)
-	if refused != nil {
-		r.recorded = "" // they are to be seen by the next pass too
-	}
-	for _, known := range going {
+	for _, known := range f.going() {
 		if ctx.Err() != nil {
 			break
 		}
-		if known.RemovedAt.IsZero() && refused != nil {
-			report = append(report, r.kept(f, known, refused))
+		if h, held := r.holdOn(known.ID, known.Spec.Labels, ""); held {
+			report = append(report, r.heldHere(f, known, h))
 			continue
 		}
-		report = append(report, r.removeNow(ctx, f, known.ID))
+		if known.RemovedAt.IsZero() && f.waiting != nil {
+			report = append(report, r.kept(f, known, f.waiting.Waiting))
+			continue
+		}
+		done := r.removeNow(ctx, f, known.ID)
+		if done.gone {
+			r.recorded = "" // a directory that is back is a new tenant
+		}
+		report = append(report, done)
 	}
 	for _, id := range removed(f, s) {
 		if _, ok := f.records[id]; !ok {
@@ -166,9 +159,21 @@ func (r *Reconciler) removals(ctx context.Context, f fleet, s Selection) []Tenan
 	return report
 }
 
+// going are the tenants that a commit had and that this one has not, by id.
+func (f *reading) going() []state.Tenant {
+	var going []state.Tenant
+	for _, known := range f.records {
+		if known.Revision != "" && !f.has(known.ID) {
+			going = append(going, known)
+		}
+	}
+	slices.SortFunc(going, func(a, b state.Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return going
+}
+
 // recover goes on with sign-ups that a crash has interrupted, or that failed. That
 // one fails again is told to the log: nobody waits for it here.
-func (r *Reconciler) recover(ctx context.Context, f fleet) {
+func (r *Reconciler) recover(ctx context.Context, f reading) {
 	for _, known := range f.records {
 		if ctx.Err() != nil || !known.PendingCommit() || f.has(known.ID) {
 			continue
@@ -183,7 +188,7 @@ func (r *Reconciler) recover(ctx context.Context, f fleet) {
 }
 
 // leave reports what git does not have and does nothing about it.
-func (r *Reconciler) leave(f fleet, s Selection) []Tenant {
+func (r *Reconciler) leave(f reading, s Selection) []Tenant {
 	var report []Tenant
 	for _, id := range removed(f, s) {
 		if known, ok := f.records[id]; !ok || !known.PendingCommit() {
@@ -194,11 +199,11 @@ func (r *Reconciler) leave(f fleet, s Selection) []Tenant {
 }
 
 // has tells that the revision has a tenant, broken or not.
-func (f *fleet) has(id protocol.TenantID) bool {
-	return slices.ContainsFunc(f.loaded.Tenants, func(t *bundle.Tenant) bool { return t.ID == id })
+func (f *reading) has(id protocol.TenantID) bool {
+	return f.tenant(id) != nil
 }
 
-func (r *Reconciler) removeNow(ctx context.Context, f fleet, id protocol.TenantID) Tenant {
+func (r *Reconciler) removeNow(ctx context.Context, f reading, id protocol.TenantID) Tenant {
 	defer r.life.Lock(id)()
 	known, err := r.Store.Tenant(ctx, id)
 	if err != nil {
@@ -214,7 +219,7 @@ func (r *Reconciler) removeNow(ctx context.Context, f fleet, id protocol.TenantI
 }
 
 // remove does what is due of a tenant's removal. The caller has its lock.
-func (r *Reconciler) remove(ctx context.Context, f fleet, known state.Tenant) Tenant {
+func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) Tenant {
 	done := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.Synced, Health: state.Suspended}
 	done.Result.Action = Remove
 	keep := r.inUse(f, known)
@@ -226,7 +231,7 @@ func (r *Reconciler) remove(ctx context.Context, f fleet, known state.Tenant) Te
 		return done
 	}
 	if gone {
-		done.gone, r.recorded = true, "" // a directory that is back is a new tenant
+		done.gone = true
 		done.Result.Reason, done.Result.Message = "Destroyed", "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
 		if last := len(known.Steps) - 1; last >= 0 && known.Steps[last].Status == protocol.StepSkipped {
 			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's"
@@ -242,6 +247,9 @@ func (r *Reconciler) remove(ctx context.Context, f fleet, known state.Tenant) Te
 		done.Result.Reason = "LegalHold"
 		done.Result.Message = "the tenant is removed, and a legal hold keeps its database: " + known.Spec.LegalHold.Reason
 		done.Result.Next = "put its directory back without legalHold, and remove it again, when the hold is over"
+	case known.Awaits(state.PendingRemoval):
+		done.Result.Message += ", once git no longer has it"
+		done.Result.Next = "remove its directory from git, or see why the daemon cannot commit that"
 	case keep != "":
 		done.Result.Message, done.Result.Next = keep, "give that tenant a database of its own, or run \"reconciler tenant take\" for it"
 	case r.nextEnd.IsZero() || at.Before(r.nextEnd):
@@ -254,7 +262,7 @@ func (r *Reconciler) remove(ctx context.Context, f fleet, known state.Tenant) Te
 
 // inUse says that a tenant in git has come to the database of one that git no
 // longer has: it was renamed.
-func (r *Reconciler) inUse(f fleet, known state.Tenant) string {
+func (r *Reconciler) inUse(f reading, known state.Tenant) string {
 	at, err := r.Router.Locate(known.ID, known.Spec.ConnectionConfig)
 	if err != nil {
 		return ""
@@ -271,8 +279,16 @@ func (r *Reconciler) inUse(f fleet, known state.Tenant) string {
 	return ""
 }
 
+// heldHere is a tenant that git no longer has and that a hold keeps as it is.
+func (r *Reconciler) heldHere(f reading, known state.Tenant, h state.Hold) Tenant {
+	r.recorded = "" // it is to be seen when the hold has ended
+	t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan)}.held(h, f.observed[known.ID])
+	t.Sync = state.OutOfSync
+	return t
+}
+
 // kept is a tenant whose removal the guard holds back.
-func (r *Reconciler) kept(f fleet, known state.Tenant, why *rules.Waiting) Tenant {
+func (r *Reconciler) kept(f reading, known state.Tenant, why fleet.Waiting) Tenant {
 	t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.OutOfSync, Health: state.Blocked}
 	t.Result.Action, t.Result.Reason = Remove, why.Reason
 	t.Result.Message, t.Result.Next = why.Message, why.Next
@@ -283,7 +299,7 @@ func (r *Reconciler) kept(f fleet, known state.Tenant, why *rules.Waiting) Tenan
 
 // expire erases the backups that are past their time. That it could not is told
 // to the log: the fleet is not worse for it.
-func (r *Reconciler) expire(ctx context.Context, f fleet) {
+func (r *Reconciler) expire(ctx context.Context, f reading) {
 	if err := r.life.Expire(ctx, f.loaded.Config.Backup); err != nil {
 		r.Log.Warn("backups not expired", logErr, err)
 	}

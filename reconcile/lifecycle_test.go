@@ -416,3 +416,58 @@ func TestSignUpIsRecovered(t *testing.T) {
 		t.Errorf("got %s rows, want 2", got)
 	}
 }
+
+// A hold keeps a tenant from being removed, and from being destroyed, until it
+// ends.
+func TestHeldTenantIsNotRemoved(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex", "hooli"))
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	must(t, w.insertAs("acme", "ada"))
+	all := state.Hold{Owner: "ops", Reason: "freeze"}
+	store, err := state.Open(t.Context(), filepath.Join(w.data, "state.db"), state.Options{})
+	must(t, err)
+	must(t, store.SetHold(t.Context(), all))
+	holds, err := store.Holds(t.Context())
+	must(t, err)
+	must(t, store.Close())
+	w.commit("remove one, break one", files{"tenants/acme": "", "tenants/globex/tenant.yaml": "id: [\n"})
+	for _, at := range []time.Time{now, now.Add(1000 * time.Hour)} {
+		report := w.passAt(at)
+		if got := tenantOf(t, report, "acme"); got.Result.Reason != "Held" || got.Problem() {
+			t.Errorf("got %+v", got)
+		}
+		if got := tenantOf(t, report, "globex"); got.Result.Reason != "InvalidBundle" {
+			t.Errorf("got %+v", got)
+		}
+	}
+	must(t, w.insertAs("acme", "bo"))
+	store, err = state.Open(t.Context(), filepath.Join(w.data, "state.db"), state.Options{})
+	must(t, err)
+	_, err = store.EndHold(t.Context(), holds[0], state.Event{Kind: state.EventReleased})
+	must(t, err)
+	must(t, store.Close())
+	if got := tenantOf(t, w.passAt(now), "acme"); got.Result.Reason != "Removed" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// A removal that git does not say yet is not carried to its end: git would have
+// the tenant made anew.
+func TestPendingRemovalWaitsForGit(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	w.commit("no grace", files{"fleet.yaml": "graceHours: 0\n"})
+	w.sync()
+	must(t, w.insertAs("acme", "ada"))
+	r, closeAll := w.open()
+	must(t, r.Life().DestroyTenant(t.Context(), "acme"))
+	closeAll()
+	got := tenantOf(t, w.sync(), "acme")
+	if !strings.Contains(got.Result.Message, "once git no longer has it") || w.rows("acme", countCustomers) != "1" {
+		t.Errorf("got %+v", got)
+	}
+	w.without("acme")
+	if got := tenantOf(t, w.sync(), "acme"); got.Result.Reason != "Destroyed" || w.exists("acme") {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -47,6 +47,13 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 	}
 }
 
+// tenantPolicy is the policy for a tenant in the words of a deployment.
+func tenantPolicy(c config.Fleet, t bundle.TenantSpec) deploy.Policy {
+	p := policyOf(c, t.Policy)
+	p.Plan.DropTables = t.DropTables
+	return underHold(p, t.LegalHold)
+}
+
 // underHold is a policy for a tenant that may be under a legal hold: then what
 // goes is retired, and is never due.
 func underHold(p deploy.Policy, hold *bundle.LegalHold) deploy.Policy {

@@ -14,7 +14,10 @@ import (
 // record saves what this revision says of the tenants of the pass, where that
 // is not what is recorded. Nothing is read of tenants that stand as they should
 // at a revision that was recorded before.
-func (r *Reconciler) record(ctx context.Context, f *fleet, s Selection) error {
+func (r *Reconciler) record(ctx context.Context, f *reading, s Selection) error {
+	if f.records != nil {
+		return nil // a commit without tenants was looked at before
+	}
 	read := r.Store.Tenants
 	if r.recorded == f.commit.Hash {
 		read = r.Store.UnsettledTenants
@@ -46,7 +49,7 @@ func (r *Reconciler) record(ctx context.Context, f *fleet, s Selection) error {
 
 // changedTenants are the records of tenants of which this revision says
 // something else. One that is broken, or shares its database, stays as it was.
-func (f *fleet) changedTenants() ([]state.Tenant, error) {
+func (f *reading) changedTenants() ([]state.Tenant, error) {
 	var changed []state.Tenant
 	for _, t := range f.tenants {
 		if t.Desired == nil || f.shared[t.ID] != nil {
@@ -65,7 +68,7 @@ func (f *fleet) changedTenants() ([]state.Tenant, error) {
 	return changed, nil
 }
 
-func (f *fleet) recordOf(t *bundle.Tenant, known state.Tenant) state.Tenant {
+func (f *reading) recordOf(t *bundle.Tenant, known state.Tenant) state.Tenant {
 	next := known
 	next.ID, next.Spec, next.Revision = t.ID, t.Spec, f.commit.Hash
 	next.Pending = ""

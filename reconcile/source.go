@@ -72,7 +72,7 @@ func (s *source) Compose(ctx context.Context, spec bundle.TenantSpec) (provision
 	if err != nil {
 		return provision.Composed{}, err
 	}
-	f := fleet{commit: commit, loaded: &bundle.Fleet{Config: c}}
+	f := reading{commit: commit, loaded: &bundle.Fleet{Config: c}}
 	return provision.Composed{Spec: t.Spec, Quotas: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Request: s.request(f, t)}, nil
 }
 

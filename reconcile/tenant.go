@@ -25,14 +25,14 @@ const (
 )
 
 // deployTo brings one tenant that is active to the revision.
-func (r *Reconciler) deployTo(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
+func (r *Reconciler) deployTo(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		return r.deployer.Deploy(ctx, conn, q)
 	}, r.Router.Open)
 }
 
 // planTenant says what syncTenant would do.
-func (r *Reconciler) planTenant(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
+func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	var takes time.Duration
 	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		a := r.deployer.Assess(ctx, conn, q)
@@ -60,10 +60,10 @@ type opener func(ctx context.Context, at tenantrouter.Location, create bool) (da
 
 // visit leads one tenant through a pass: what is wrong with it in git, whether
 // there is anything to do at all, and then the work on its database.
-func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
+func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	work func(database.Conn, deploy.Request) deploy.Result, open opener,
 ) Tenant {
-	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t)}
+	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}
 	switch {
 	case t.Desired == nil:
 		return done.failed(&invalidTenant{faults: t.Faults})
@@ -75,6 +75,9 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	observed, known := f.observed[t.ID]
 	if hold, held := r.hold(t); held {
 		return done.held(hold, observed)
+	}
+	if why := f.gate.wait(t.ID); why != nil {
+		return done.waits(*why, observed)
 	}
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
@@ -107,7 +110,7 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	return done
 }
 
-func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
+func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 	c := f.loaded.Config
 	environment := string(c.Environment)
 	if t.Spec.Environment != "" {
@@ -117,15 +120,14 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	if seen := f.observed[t.ID]; seen.Sync == state.Synced {
 		last = seen.Deployment // of any other nobody knows whether it was recorded, and as what
 	}
-	policy := policyOf(c, t.Spec.Policy)
-	policy.Plan.DropTables = t.Spec.DropTables
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         underHold(policy, t.Spec.LegalHold),
+		Policy:         tenantPolicy(c, t.Spec),
 		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
 		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: last,
+		Rollout:        f.gate.rolloutOf(t.ID),
 		Snapshots:      SnapshotPolicy(c),
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
@@ -151,7 +153,7 @@ func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) strin
 
 // suspended tells that a tenant is to be so: git says it, or somebody has said
 // it since.
-func (f *fleet) suspended(t *bundle.Tenant) bool {
+func (f *reading) suspended(t *bundle.Tenant) bool {
 	if known, ok := f.records[t.ID]; ok && known.Awaits(state.PendingStatus) {
 		return known.Spec.ProvisioningStatus == protocol.TenantSuspended
 	}

@@ -42,7 +42,7 @@ func (r *Reconciler) Verify(ctx context.Context, s Selection) (gitrepo.Commit, [
 	return f.commit, all, ctx.Err()
 }
 
-func (r *Reconciler) verify(ctx context.Context, f fleet, t *bundle.Tenant, v *Verified) error {
+func (r *Reconciler) verify(ctx context.Context, f reading, t *bundle.Tenant, v *Verified) error {
 	switch {
 	case t.Desired == nil:
 		return &invalidTenant{faults: t.Faults}

@@ -36,8 +36,18 @@ const (
 	EventHeld        = "held"
 	EventReleased    = "released"
 	EventHoldExpired = "hold_expired"
-	EventRestored    = "restored" // a database, from a snapshot
-	EventVerified    = "verified" // a deployment that had failed its verification
+	EventRestored    = "restored"  // a database, from a snapshot
+	EventVerified    = "verified"  // a deployment that had failed its verification
+	EventConfirmed   = "confirmed" // removals
+
+	EventRolloutStarted  = "rollout_started"
+	EventRolloutHalted   = "rollout_halted" // too many of its tenants failed
+	EventRolloutEnded    = "rollout_ended"
+	EventRolloutReplaced = "rollout_superseded"
+	EventRolloutPaused   = "rollout_paused"
+	EventRolloutResumed  = "rollout_resumed"
+	EventRolloutAborted  = "rollout_aborted"
+	EventRolloutPromoted = "rollout_promoted"
 
 	EventProvisioned = "provisioned"
 	EventSuspended   = "suspended"

@@ -38,6 +38,7 @@ type apiParts struct {
 	store   *state.Store
 	files   *tenantrouter.Router
 	signUps server.SignUps // nil: nobody can sign up
+	opened  func(*tenantrouter.Gateway)
 	log     *slog.Logger
 }
 
@@ -114,6 +115,9 @@ func (c *cli) gateway(a *api, p apiParts) (*tenantrouter.Gateway, error) {
 	gateway, err := tenantrouter.Open(options)
 	if err == nil {
 		a.parts = append(a.parts, gateway.Close)
+	}
+	if err == nil && p.opened != nil {
+		p.opened(gateway)
 	}
 	return gateway, err
 }

@@ -63,6 +63,7 @@ are blocked, 64 wrong usage.`,
 		runCommand(c), syncCommand(c), planCommand(c), verifyCommand(c), validateCommand(c), renderCommand(c),
 		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
+		rolloutCommand(c), confirmCommand(c), waitCommand(c),
 		snapshotsCommand(c), restoreCommand(c), appCommand(c), tenantCommand(c),
 		notifyCommand(c), schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)

@@ -24,6 +24,7 @@ import (
 // readiness, notifications. None of it holds up a pass.
 type operations struct {
 	log      *slog.Logger
+	store    *state.Store
 	metrics  *metrics.Metrics
 	notifier *notify.Notifier
 	watch    *notify.Watch
@@ -42,21 +43,17 @@ func (c *cli) operate(ctx context.Context, loop *reconcile.Config) (*operations,
 	if err != nil {
 		return nil, err
 	}
-	observed, err := loop.Store.Observed(ctx)
+	known, err := knownOf(ctx, loop.Store)
 	if err != nil {
 		return nil, err
 	}
-	source, err := loop.Store.Source(ctx)
-	if err != nil {
-		return nil, err
-	}
-	o := &operations{log: loop.Log, fetched: time.Now(), ending: func() bool { return ctx.Err() != nil }}
+	o := &operations{log: loop.Log, store: loop.Store, fetched: time.Now(), ending: func() bool { return ctx.Err() != nil }}
 	o.metrics = metrics.New(metrics.Config{
 		Tenants: tenantMetrics[c.settings.Server.Metrics.Tenants], Version: versionAnswerOf(debug.ReadBuildInfo()).Version,
 	})
-	o.metrics.Source(source)
+	o.metrics.Source(known.Source)
 	o.notifier = notify.New(notify.Config{Targets: targets, Log: loop.Log, Count: o.metrics.Notification})
-	o.watch = notify.NewWatch(o.notifier.Tell, observed, source)
+	o.watch = notify.NewWatch(o.notifier.Tell, known)
 	loop.OnTenant, loop.OnPass, loop.OnFetch = o.tenant, o.pass, o.fetch
 	return o, nil
 }
@@ -90,6 +87,27 @@ func (o *operations) pass(r reconcile.Report, err error) {
 	if err == nil {
 		o.passed.Store(true)
 	}
+	rollout, _, err := o.store.LastRollout(context.Background())
+	if err != nil {
+		o.log.Warn("rollout not read", attrErr, err)
+		return
+	}
+	o.watch.Rollout(rollout)
+}
+
+// knownOf reads what was known when the daemon ended last.
+func knownOf(ctx context.Context, store *state.Store) (known notify.Known, err error) {
+	if known.Observed, err = store.Observed(ctx); err != nil {
+		return known, err
+	}
+	if known.Source, err = store.Source(ctx); err != nil {
+		return known, err
+	}
+	if known.Pass, _, err = store.LastPass(ctx); err != nil {
+		return known, err
+	}
+	known.Rollout, _, err = store.LastRollout(ctx)
+	return known, err
 }
 
 // fetch is told of each look at the repository. That it has gone away, and that

@@ -195,8 +195,8 @@ func TestOperations(t *testing.T) {
 	up.Store(false)
 	hook()
 	d.line("repository away")
-	if kind := <-told; kind != "source_away" {
-		t.Errorf("told of %s", kind)
+	if first, second := <-told, <-told; first != "rollout_finished" || second != "source_away" {
+		t.Errorf("told of %s and %s", first, second)
 	}
 	for range 3 { // each is a pass at the commit before, or is one with it
 		hook()
@@ -207,7 +207,7 @@ func TestOperations(t *testing.T) {
 	status, metrics := get(t, root+"/metrics")
 	for _, line := range []string{
 		`reconciler_tenant_info{health_status="Healthy",sync_status="Synced"} 1`, `reconciler_source_up 0`,
-		`reconciler_deployments_total{phase="ready"} 2`, `reconciler_notifications_total{outcome="sent"} 1`,
+		`reconciler_deployments_total{phase="ready"} 2`, `reconciler_webhooks_total{outcome="woken"} 5`,
 	} {
 		if status != http.StatusOK || !strings.Contains(metrics, line+"\n") {
 			t.Errorf("metrics: got %d without %s", status, line)

@@ -5,14 +5,17 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 func runCommand(c *cli) *cobra.Command {
@@ -21,15 +24,17 @@ func runCommand(c *cli) *cobra.Command {
 		Short: "the daemon: keep every tenant's database equal to git",
 		Long: `Bring every tenant's database to the head of --ref, and do so again whenever it
 moves: at each poll, and at once for a local repository, which is watched. A
-tenant that fails is tried again, ever more slowly, without holding up others. A
-remote that cannot be reached is asked again at the next poll.
+commit goes to its tenants in the waves of fleet.yaml; "reconciler rollout show"
+says how far it is. A tenant that fails is tried again, ever more slowly, without
+holding up others. A remote that cannot be reached is asked again at the next
+poll.
 
 After a force push nothing is deployed until a person agrees: stop the daemon
 and run "reconciler sync --accept-rewrite", or start it anew with
 --accept-rewrite, which holds for the branch as it is found then. A later force
 push is refused again, so leave the flag out of what starts the daemon by itself.
 
-"reconciler approve", "hold" and "release" reach it through the socket
+"reconciler approve", "hold", "rollout" and others reach it through the socket
 DIR/reconciler.sock, and what they change counts at once.
 
 With --listen it serves an HTTP API, to requests that show the token of
@@ -65,6 +70,12 @@ func (c *cli) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer c.operations.close()
+	var gateway atomic.Pointer[tenantrouter.Gateway] // of the API, if that is served
+	w.config.OnChange = func(tenant protocol.TenantID) {
+		if g := gateway.Load(); g != nil {
+			g.InvalidateCache(tenant)
+		}
+	}
 	loop := reconcile.New(w.config)
 	c.operations.wake = loop.Wake
 	stopCommitting := c.commitPending(ctx, loop, w)
@@ -77,7 +88,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
 	api, err := c.serveAPI(apiParts{
-		store: w.config.Store, files: w.config.Router, signUps: loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}), log: log,
+		store: w.config.Store, files: w.config.Router, signUps: loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}), opened: gateway.Store, log: log,
 	})
 	if err != nil {
 		return err
@@ -118,7 +129,7 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 	switch {
 	case t.Result.Action == reconcile.Held:
 		log.Debug("tenant held", append(attrs, slog.String(attrReason, t.Result.Message))...)
-	case t.Waiting(), t.Health == state.Suspended:
+	case t.Waiting(), t.Health == state.Suspended, t.Result.Action == reconcile.Waits:
 		log.Debug("tenant waits", append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason))...)
 	case t.Result.Reason != "":
 		level := slog.LevelWarn

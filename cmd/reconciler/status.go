@@ -54,7 +54,8 @@ they are. It works while the daemon runs.`,
 // statusAnswer is how the fleet is.
 type statusAnswer struct {
 	Pass    *passAnswer    `json:"pass"`
-	Source  *sourceAnswer  `json:"source"` // null before a daemon has looked at it
+	Source  *sourceAnswer  `json:"source"`  // null before a daemon has looked at it
+	Rollout *rolloutAnswer `json:"rollout"` // that is under way, or halted
 	Tenants []tenantStatus `json:"tenants"`
 	Holds   []holdAnswer   `json:"holds"` // that last, on these tenants and on others with them
 }
@@ -96,6 +97,12 @@ func statusOf(ctx context.Context, store *state.Store, tenants []string) (status
 		return answer, err
 	}
 	answer.Source = sourceAnswerOf(source, time.Now())
+	if last, ok, err := store.LastRollout(ctx); err != nil {
+		return answer, err
+	} else if ok && last.Open() {
+		rollout := rolloutAnswerOf(last)
+		answer.Rollout = &rollout
+	}
 	observed, err := store.Observed(ctx)
 	if err != nil {
 		return answer, err
@@ -135,6 +142,14 @@ func (a statusAnswer) people(p *page) {
 		if a.Pass.Error != nil {
 			p.line("  %s", *a.Pass.Error)
 		}
+		if w := a.Pass.Waiting; w != nil {
+			p.line("  %s: %s", w.Reason, w.Message)
+			p.line("  next: %s", w.Next)
+		}
+		p.line("")
+	}
+	if a.Rollout != nil {
+		p.summary(*a.Rollout)
 		p.line("")
 	}
 	p.source(a.Source)
