@@ -11,9 +11,11 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/fleet"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // newLife returns the service that carries the tenants of a Reconciler through
@@ -110,8 +112,12 @@ func (r *Reconciler) recordOf(ctx context.Context, f reading, t *bundle.Tenant) 
 // bringUp provisions a tenant: what a pass deploys to it is a step of that.
 func (r *Reconciler) bringUp(ctx context.Context, f reading, t *bundle.Tenant, known state.Tenant) Tenant {
 	var done Tenant
-	err := r.life.Provision(ctx, &known, f.loaded.Config, func(ctx context.Context) error {
-		done = r.deployTo(ctx, f, t)
+	err := r.life.Provision(ctx, &known, f.loaded.Config, func(ctx context.Context, made database.Conn) error {
+		open := r.Router.Open
+		if made != nil {
+			open = func(context.Context, tenantrouter.Location, bool) (database.Conn, error) { return made, nil }
+		}
+		done = r.deployThrough(ctx, f, t, open)
 		return done.Result.Err
 	})
 	switch {
