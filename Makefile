@@ -1,4 +1,4 @@
-# Everything made here stays in bin/, .tools/ and .reconciler/demo/.
+# Everything made here stays in bin/, dist/, .tools/ and .reconciler/demo/.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,6 +19,26 @@ help: ## list the targets
 .PHONY: build
 build: ## build bin/reconciler
 	go build -o bin/reconciler ./cmd/reconciler
+
+# The database engine is linked in by cgo: each platform needs a C compiler that
+# makes programs for it. RELEASE_ARCHS=amd64 builds for that one alone.
+RELEASE_ARCHS ?= amd64 arm64
+CC_amd64 ?= x86_64-linux-gnu-gcc
+CC_arm64 ?= aarch64-linux-gnu-gcc
+VERSION ?= $(shell git describe --tags --always --dirty)
+
+.PHONY: release
+release: $(addprefix release-,$(RELEASE_ARCHS)) ## archives for linux amd64 and arm64 with checksums, in dist/
+	cd dist && sha256sum reconciler_$(VERSION)_linux_*.tar.gz > checksums.txt
+
+# The same commit gives the same archive: no paths, no times but the commit's.
+.PHONY: release-amd64 release-arm64
+release-amd64 release-arm64: release-%:
+	@command -v $(CC_$*) > /dev/null || { echo "a release for $* needs $(CC_$*): on Debian, apt-get install gcc-$(firstword $(subst -, ,$(CC_$*)))-linux-gnu; or give CC_$*=..." >&2; exit 1; }
+	mkdir -p dist/linux_$*
+	CGO_ENABLED=1 GOOS=linux GOARCH=$* CC=$(CC_$*) go build -trimpath -ldflags '-s -w' -o dist/linux_$*/reconciler ./cmd/reconciler
+	cp LICENSE README.md CHANGELOG.md dist/linux_$*/
+	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct) -C dist/linux_$* -cf - . | gzip -9n > dist/reconciler_$(VERSION)_linux_$*.tar.gz
 
 .PHONY: run
 run: build ## deploy examples/repo to local databases and watch it; ONCE=1 exits when all is synced
@@ -96,4 +116,4 @@ verify: golden ## go.mod is tidy, modules are intact, golden files are what the 
 
 .PHONY: clean
 clean: ## remove what these targets made
-	rm -rf bin .tools .reconciler/demo
+	rm -rf bin dist .tools .reconciler/demo

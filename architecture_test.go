@@ -47,6 +47,8 @@ var rows = []struct {
 	{name: "applifecycle"},
 	{name: "provision"},
 	{name: "reconcile"},
+	{name: "metrics"},
+	{name: "notify"},
 	{name: "server"},
 	{name: "cmd/reconciler"},
 	{name: "examples/app"},

@@ -27,6 +27,9 @@ type Settings struct {
 	Actor         string    `json:"actor,omitempty" doc:"Who the record of what was done names; the user of the operating system when absent."`
 	Server        Server    `json:"server" default:"{}" doc:"The HTTP API of the daemon."`
 	Router        Router    `json:"router" default:"{}" doc:"How the HTTP API finds the tenant of a request that is described to it."`
+
+	ShutdownTimeout Span     `json:"shutdownTimeout" default:"30s" doc:"Time that the daemon has to end after SIGTERM."`
+	Notify          []Notify `json:"notify,omitempty" doc:"Where to tell of what happens to the fleet."`
 }
 
 // Router says where a request names its tenant. Lists are separated by commas.
@@ -55,6 +58,9 @@ type Token struct {
 type Server struct {
 	Listen string `json:"listen,omitempty" doc:"Address to serve the HTTP API on, such as 127.0.0.1:8080; none when absent."`
 	Token  Secret `json:"token,omitempty" doc:"Bearer token that requests have to show: a reference to a secret."`
+
+	Webhook Webhook `json:"webhook" default:"{}" doc:"How pushes are told of at /webhook."`
+	Metrics Metrics `json:"metrics" default:"{}" doc:"What /metrics has, and for whom."`
 }
 
 // Git says how a remote repository is asked for access.
@@ -108,6 +114,11 @@ var settingsKeys = []struct {
 	{path: []any{"actor"}},
 	{path: []any{"server", "listen"}},
 	{path: []any{"server", "token"}},
+	{path: []any{"server", "webhook", "secret"}},
+	{path: []any{"server", "webhook", "previousSecret"}},
+	{path: []any{"server", "metrics", "access"}},
+	{path: []any{"server", "metrics", "tenants"}},
+	{path: []any{"shutdownTimeout"}},
 	{path: []any{"router", "strategies"}},
 	{path: []any{"router", "optional"}},
 	{path: []any{"router", "header"}},
@@ -148,6 +159,7 @@ func Load(from Sources) (Settings, []Fault) {
 	m.secret([]any{"git", "token"}, s.Git.Token)
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
 	m.secret([]any{"server", "token"}, s.Server.Token)
+	m.operations(s)
 	return s, SortFaults(m.faults)
 }
 

@@ -43,6 +43,7 @@ type Deployer struct {
 	planner planner
 	bundles bundles
 	keeper  keeper
+	backlog backlog
 }
 
 // New returns a Deployer.
@@ -56,7 +57,7 @@ func New(c Config) *Deployer {
 	return &Deployer{
 		store: c.Store, by: c.By, now: c.Now, log: c.Log,
 		planner: planner{store: c.Store, readOnly: c.ReadOnly}, bundles: bundles{store: c.Store},
-		keeper: keeper{Snapshots: c.Snapshots, log: c.Log},
+		keeper: keeper{Snapshots: c.Snapshots, log: c.Log}, backlog: backlog{store: c.Store},
 	}
 }
 
@@ -287,7 +288,11 @@ func (d *Deployer) attempt(ctx context.Context, conn database.Conn, r Request) R
 func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, a Assessment, start time.Time) Result {
 	result := Result{Assessment: a}
 	result.Fingerprint = result.seen.Master.Fingerprint()
-	if err := d.follow(ctx, conn, r, result.seen.Record); err != nil {
+	err := d.backlog.catchUp(context.WithoutCancel(ctx))
+	if err == nil {
+		err = d.follow(ctx, conn, r, result.seen.Record)
+	}
+	if err != nil {
 		result.Assessment = result.failed(err)
 		return result
 	}
@@ -308,7 +313,7 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	if r.reason != "" && event.Kind == state.EventRolledBack {
 		event.Reason = r.reason
 	}
-	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
+	if err := d.backlog.save(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
 		result.Assessment = result.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
 		return result
 	}

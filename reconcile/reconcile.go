@@ -38,6 +38,9 @@ type Config struct {
 	Snapshots deploy.Snapshots
 	Now       func() time.Time
 	Log       *slog.Logger
+	// OnRead is told how many tenants a pass has chosen, before the first one.
+	// May be nil.
+	OnRead func(tenants int)
 	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
 	// May be nil.
 	OnTenant func(Tenant)
@@ -47,6 +50,8 @@ type Config struct {
 	OnChange func(protocol.TenantID)
 	// OnPass is told of each pass of Run. May be nil.
 	OnPass func(Report, error)
+	// OnFetch is told by Run of each look at the repository. May be nil.
+	OnFetch func(state.Source)
 	// ReadOnly keeps state as it is: for Plan beside a running daemon.
 	ReadOnly bool
 	// AcceptRewrite lets Run begin on a branch that has left the commit of the
@@ -55,8 +60,8 @@ type Config struct {
 	AcceptRewrite bool
 }
 
-// Reconciler carries a fleet. Its methods must not overlap, but for
-// Notice and SnapshotPolicy.
+// Reconciler carries a fleet. Its methods must not overlap, but for Notice,
+// Wake and SnapshotPolicy.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
@@ -67,6 +72,7 @@ type Reconciler struct {
 	nextEnd  time.Time // when the first tenant that is being removed is due
 
 	noticed   chan struct{} // has an element when Run is to make a pass
+	woken     chan struct{} // the same, with nothing to hurry for
 	reading   sync.Mutex
 	holds     atomic.Pointer[holds]         // as they were read last
 	rollout   atomic.Pointer[state.Rollout] // the newest one, as it was read last
@@ -95,6 +101,7 @@ func New(c Config) *Reconciler {
 		cache:    bundle.NewCache(),
 		retries:  retries{now: c.Now},
 		noticed:  make(chan struct{}, 1),
+		woken:    make(chan struct{}, 1),
 	}
 	r.life = newLife(r)
 	return r
@@ -225,6 +232,9 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 		if f.tenants, err = selected(f.loaded.Tenants, s.Tenants); err != nil {
 			return f, err
 		}
+	}
+	if r.OnRead != nil {
+		r.OnRead(len(f.tenants))
 	}
 	return f, nil
 }

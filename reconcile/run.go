@@ -7,7 +7,7 @@ import (
 )
 
 // Run carries the fleet until ctx ends: a pass at once, then one at each
-// movement of a watched repository, each poll, each Notice, each time a failing
+// movement of a watched repository, each poll, each Notice and Wake, each time a failing
 // tenant is due again, a wave may begin, and a hold ends. Tenants that have
 // failed before come last in a pass, and wait for the next one when something
 // else does. It returns after the work under way has ended, with nil when
@@ -21,12 +21,13 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	for {
 		began := r.Now()
 		r.waking = func() bool {
-			return len(moved) > 0 || len(r.noticed) > 0 || r.Now().Sub(began) >= r.Poll
+			return len(moved) > 0 || len(r.noticed) > 0 || len(r.woken) > 0 || r.Now().Sub(began) >= r.Poll
 		}
 		report, err := r.tick(ctx)
 		if r.OnPass != nil {
 			r.OnPass(report, err)
 		}
+		r.compact(ctx)
 		wait := r.untilNext()
 		if err != nil {
 			wait = max(wait, min(r.Poll, time.Second)) // what was due is due still
@@ -42,6 +43,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			}
 		case <-r.noticed:
 			r.retries.hurry()
+		case <-r.woken:
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -55,6 +57,10 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		if len(moved) > 0 {
 			<-moved
 		}
+		select {
+		case <-r.woken:
+		default:
+		}
 	}
 }
 
@@ -63,7 +69,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 func (r *Reconciler) tick(ctx context.Context) (Report, error) {
 	started := r.Now()
 	r.wake = time.Time{}
-	if _, err := r.Repo.Fetch(ctx); err != nil {
+	if err := r.fetch(ctx); err != nil {
 		if ctx.Err() != nil {
 			return Report{}, err
 		}
@@ -82,7 +88,7 @@ func (r *Reconciler) tick(ctx context.Context) (Report, error) {
 }
 
 func (r *Reconciler) untilNext() time.Duration {
-	wait := r.Poll
+	wait := jittered(r.Poll)
 	if next, ok := r.retries.next(); ok {
 		wait = min(wait, max(0, next.Sub(r.Now())))
 	}

@@ -26,6 +26,9 @@ var sentinels = []struct {
 }{
 	{errUnauthenticated, http.StatusUnauthorized, "invalid_token"},
 	{errNoToken, http.StatusServiceUnavailable, "unavailable"},
+	{errUnsigned, http.StatusUnauthorized, "unauthenticated"},
+	{errNoSecrets, http.StatusServiceUnavailable, "unavailable"},
+	{errNotReady, http.StatusServiceUnavailable, "unavailable"},
 	{errNoRoute, http.StatusNotFound, "not_found"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},
@@ -68,7 +71,7 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
-	case status >= http.StatusInternalServerError:
+	case status >= http.StatusInternalServerError && !errors.Is(err, errNotReady):
 		s.config.Log.Error("request failed", attrRequest, r.Pattern, attrErr, err)
 	}
 	if err := write(w, status, answer); err != nil {

@@ -25,6 +25,13 @@ type Config struct {
 	Router Router
 	// SignUps answers POST /api/v1/tenants.
 	SignUps SignUps
+	// Webhook answers /webhook.
+	Webhook *Webhook
+	// Health answers /healthz and /readyz.
+	Health *Health
+	// Metrics answers /metrics, to anybody with OpenMetrics.
+	Metrics     http.Handler
+	OpenMetrics bool
 	// Log gets a line for each request that failed by no fault of its own.
 	Log *slog.Logger
 }
@@ -61,7 +68,7 @@ func (s *server) routes() []route {
 	if s.config.SignUps != nil {
 		all = append(all, route{pattern: "POST /api/v1/tenants", handler: s.signUp})
 	}
-	return all
+	return append(all, s.operations()...)
 }
 
 type server struct{ config Config }

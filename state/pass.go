@@ -57,9 +57,11 @@ func (s *Store) SavePass(ctx context.Context, p Pass) error {
 	return s.save(ctx, fmt.Sprintf("save pass %q", p.Kind), "REPLACE INTO passes", p.columns())
 }
 
-// LastPass returns the pass that started last, and whether there was one.
+// LastPass returns the pass over the fleet that started last, and whether there
+// was one.
 func (s *Store) LastPass(ctx context.Context) (Pass, bool, error) {
 	return first(read(ctx, s, "read last pass", (*Pass).columns, database.Statement{
-		SQL: selection("passes", new(Pass).columns()) + "ORDER BY started_at DESC, kind LIMIT 1",
+		SQL:  selection("passes", new(Pass).columns()) + "WHERE kind <> ? ORDER BY started_at DESC, kind LIMIT 1",
+		Args: []any{kindFetch},
 	}))
 }

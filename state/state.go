@@ -68,14 +68,16 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", wayOut(path, err))
 	}
-	s, err := open(ctx, conn, path, o)
+	s, err := OpenConn(ctx, conn, path, o)
 	if err != nil {
 		return nil, errors.Join(explain(path, "open", err), conn.Close())
 	}
 	return s, nil
 }
 
-func open(ctx context.Context, conn database.Conn, path string, o Options) (*Store, error) {
+// OpenConn opens the store on a connection to the file at path, which Close
+// closes, with the errors of Open.
+func OpenConn(ctx context.Context, conn database.Conn, path string, o Options) (*Store, error) {
 	if err := migrate(ctx, conn, o.ReadOnly); err != nil {
 		return nil, err
 	}

@@ -89,12 +89,16 @@ func (c *cli) apiHandler(a *api, p apiParts) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return server.New(server.Config{
+	served := server.Config{
 		Token:   func() (string, error) { return token.Resolve(dir) },
 		Router:  gateway,
 		SignUps: p.signUps,
 		Log:     p.log,
-	})
+	}
+	if err := c.serveOperations(&served); err != nil {
+		return nil, err
+	}
+	return server.New(served)
 }
 
 // gateway finds tenants in the daemon's own state. It opens no database.

@@ -29,6 +29,8 @@ type cli struct {
 	patience time.Duration // for tests; default patience
 
 	settings config.Settings
+
+	operations *operations // of run; nil for other commands
 }
 
 // root returns the tree of commands.
@@ -63,7 +65,7 @@ are blocked, 64 wrong usage.`,
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
 		rolloutCommand(c), confirmCommand(c), waitCommand(c),
 		snapshotsCommand(c), restoreCommand(c), appCommand(c), tenantCommand(c),
-		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
+		notifyCommand(c), schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root
 }

@@ -28,6 +28,7 @@ const (
 	attrElapsed    = "elapsed_ms"
 	attrErr        = "err"
 	attrAddress    = "address"
+	attrTimeout    = "timeout"
 	attrRequest    = "request" // on the control socket
 )
 

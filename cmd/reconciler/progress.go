@@ -1,17 +1,19 @@
 package main
 
 import (
-	"fmt"
 	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
 
 	"github.com/tenantops/reconciler/reconcile"
 )
 
-// progress is one line on a terminal that counts tenants while a pass goes
-// on. Where stderr is no terminal it stays silent.
+// progress is a bar on a terminal that fills while a pass goes on. Where
+// stderr is no terminal it stays silent.
 type progress struct {
-	w    io.Writer // nil for silence
-	done int
+	w   io.Writer // nil for silence
+	bar *progressbar.ProgressBar
 }
 
 func (c *cli) progress() *progress {
@@ -21,17 +23,28 @@ func (c *cli) progress() *progress {
 	return &progress{w: c.stderr}
 }
 
-// tenant counts one tenant more.
-func (p *progress) tenant(t reconcile.Tenant) {
-	p.done++
-	if p.w != nil {
-		fmt.Fprintf(p.w, "\r\x1b[K%s done, %s", plural(p.done, "tenant"), t.ID)
+// begin draws the bar for so many tenants.
+func (p *progress) begin(tenants int) {
+	if p.w == nil || tenants == 0 {
+		return
+	}
+	p.bar = progressbar.NewOptions(tenants,
+		progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription("tenants"), progressbar.OptionSetWidth(30),
+		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish())
+}
+
+// tenant counts one tenant more. A terminal that went away is no reason to
+// stop.
+func (p *progress) tenant(reconcile.Tenant) {
+	if p.bar != nil {
+		_ = p.bar.Add(1)
 	}
 }
 
-// clear takes the line away.
+// clear takes the bar away.
 func (p *progress) clear() {
-	if p.w != nil {
-		fmt.Fprint(p.w, "\r\x1b[K")
+	if p.bar != nil {
+		_ = p.bar.Clear()
 	}
 }

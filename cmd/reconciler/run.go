@@ -38,22 +38,25 @@ push is refused again, so leave the flag out of what starts the daemon by itself
 DIR/reconciler.sock, and what they change counts at once.
 
 With --listen it serves an HTTP API, to requests that show the token of
-server.token; docs/cli.md has its routes.
+server.token, and /webhook, /healthz, /readyz and /metrics beside it; docs/cli.md
+has the routes, docs/operating.md the rest.
 
-The first SIGINT or SIGTERM lets what is under way finish, the second one ends
-the process at once; both are safe at any moment.`,
+The first SIGINT or SIGTERM lets the statements that run finish, for as long as
+--shutdown-timeout, the second one ends the process at once; both are safe at any
+moment.`,
 		Example: `  reconciler run --repo /srv/git/company.git --data /var/lib/reconciler
   reconciler run --repo https://git.example/company.git --data ./data --poll 30s
   reconciler run --repo /srv/git/company.git --data /var/lib/reconciler --accept-rewrite`,
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
 	}
-	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "listen", "log-format")
+	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "listen", "shutdown-timeout", "log-format")
 	c.acceptFlag(command, "begin on a branch that has left the commit deployed last behind, as after a force push")
 	return command
 }
 
 func (c *cli) run(ctx context.Context) (err error) {
+	defer c.endInTime(ctx)()
 	c.patient = true // it may be started before the network is
 	w, err := c.openFleet(ctx)
 	if err != nil {
@@ -62,9 +65,11 @@ func (c *cli) run(ctx context.Context) (err error) {
 	defer w.close()
 	log := w.config.Log
 	w.config.By = deploy.Doer{Actor: cmp.Or(c.settings.Actor, "reconciler"), Via: viaDaemon}
-	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
 	w.config.AcceptRewrite = c.acceptRewrite
-	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
+	if c.operations, err = c.operate(ctx, &w.config); err != nil {
+		return err
+	}
+	defer c.operations.close()
 	var gateway atomic.Pointer[tenantrouter.Gateway] // of the API, if that is served
 	w.config.OnChange = func(tenant protocol.TenantID) {
 		if g := gateway.Load(); g != nil {
@@ -72,6 +77,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 		}
 	}
 	loop := reconcile.New(w.config)
+	c.operations.wake = loop.Wake
 	stopCommitting := c.commitPending(ctx, loop, w)
 	defer stopCommitting()
 	commands, err := serve(c.settings.Data, &control{

@@ -20,15 +20,16 @@ const settingsFile = "reconciler.yaml"
 // settingFlags are the flags that say what RECONCILER_* variables and
 // reconciler.yaml can say too, by name, with the key there.
 var settingFlags = map[string]struct{ key, usage string }{
-	"data":        {"data", "data `directory`: state.db, tenants/, git/"},
-	"repo":        {"repo", "git repository: a path, or a file, https or ssh `URL`"},
-	"ref":         {"ref", "`branch`, tag or commit to follow (default main)"},
-	"poll":        {"poll", "`time` between looks at the repository (default 60s)"},
-	"secrets-dir": {"secretsDir", "`directory` of the files that $file: names"},
-	"file-root":   {"fileRoot", "`directory` that file: URLs of tenants may lead to, beside the data directory"},
-	"actor":       {"actor", "`name` of who does this, for the record (default: the user of the operating system)"},
-	"listen":      {"server.listen", "`address` to serve the HTTP API on, such as 127.0.0.1:8080 (default: none)"},
-	"log-format":  {"logFormat", "`form` of the log: text, json, or auto (default) for text on a terminal"},
+	"data":             {"data", "data `directory`: state.db, tenants/, git/"},
+	"repo":             {"repo", "git repository: a path, or a file, https or ssh `URL`"},
+	"ref":              {"ref", "`branch`, tag or commit to follow (default main)"},
+	"poll":             {"poll", "`time` between looks at the repository (default 60s)"},
+	"secrets-dir":      {"secretsDir", "`directory` of the files that $file: names"},
+	"file-root":        {"fileRoot", "`directory` that file: URLs of tenants may lead to, beside the data directory"},
+	"actor":            {"actor", "`name` of who does this, for the record (default: the user of the operating system)"},
+	"listen":           {"server.listen", "`address` to serve the HTTP API on, such as 127.0.0.1:8080 (default: none)"},
+	"shutdown-timeout": {"shutdownTimeout", "`time` that what is under way has to end after SIGTERM (default 30s)"},
+	"log-format":       {"logFormat", "`form` of the log: text, json, or auto (default) for text on a terminal"},
 }
 
 // setting adds flags of settingFlags to a command.

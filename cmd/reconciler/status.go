@@ -54,6 +54,7 @@ they are. It works while the daemon runs.`,
 // statusAnswer is how the fleet is.
 type statusAnswer struct {
 	Pass    *passAnswer    `json:"pass"`
+	Source  *sourceAnswer  `json:"source"`  // null before a daemon has looked at it
 	Rollout *rolloutAnswer `json:"rollout"` // that is under way, or halted
 	Tenants []tenantStatus `json:"tenants"`
 	Holds   []holdAnswer   `json:"holds"` // that last, on these tenants and on others with them
@@ -91,6 +92,11 @@ func statusOf(ctx context.Context, store *state.Store, tenants []string) (status
 		last := passAnswerOf(pass)
 		answer.Pass = &last
 	}
+	source, err := store.Source(ctx)
+	if err != nil {
+		return answer, err
+	}
+	answer.Source = sourceAnswerOf(source, time.Now())
 	if last, ok, err := store.LastRollout(ctx); err != nil {
 		return answer, err
 	} else if ok && last.Open() {
@@ -146,6 +152,7 @@ func (a statusAnswer) people(p *page) {
 		p.summary(*a.Rollout)
 		p.line("")
 	}
+	p.source(a.Source)
 	var rows [][]string
 	for _, t := range a.Tenants {
 		rows = append(rows, []string{

@@ -89,7 +89,7 @@ func (c *cli) syncFleet(ctx context.Context) (reconcile.Report, error) {
 	defer w.close()
 	progress := c.progress()
 	defer progress.clear()
-	w.config.OnTenant = progress.tenant
+	w.config.OnRead, w.config.OnTenant = progress.begin, progress.tenant
 	w.config.By = deploy.Doer{Actor: c.actor(), Via: viaCLI}
 	return reconcile.New(w.config).Sync(ctx, c.selection())
 }

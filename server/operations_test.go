@@ -1,0 +1,176 @@
+package server_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tenantops/reconciler/server"
+)
+
+const push = `{"ref":"refs/heads/main","after":"0123"}`
+
+func signed(secret, body string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(body))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// hooked serves a webhook with two secrets and counts what it wakes.
+func hooked(t *testing.T, secrets func() ([]string, error)) (url string, woken *atomic.Int32) {
+	t.Helper()
+	woken = new(atomic.Int32)
+	return start(t, func(c *server.Config) {
+		c.Webhook = &server.Webhook{
+			Secrets: secrets,
+			Follows: func(ref string) bool { return ref == "refs/heads/main" },
+			Wake:    func() { woken.Add(1) },
+		}
+	}) + "/webhook", woken
+}
+
+func rotating() ([]string, error) { return []string{"new", "old", ""}, nil }
+
+// without the token of the API, with these headers.
+func headers(pairs ...string) func(*http.Request) {
+	return func(r *http.Request) {
+		r.Header.Del("Authorization")
+		for i := 0; i < len(pairs); i += 2 {
+			r.Header.Set(pairs[i], pairs[i+1])
+		}
+	}
+}
+
+func TestWebhook(t *testing.T) {
+	url, woken := hooked(t, rotating)
+	large := strings.Repeat(" ", 6<<20)
+	for _, test := range []struct {
+		name, body string
+		headers    []string
+		status     int
+		wakes      bool
+	}{
+		{"GitHub", push, []string{"X-GitHub-Event", "push", "X-Hub-Signature-256", "sha256=" + signed("new", push)}, 202, true},
+		{"GitHub, the secret before", push, []string{"X-GitHub-Event", "push", "X-Hub-Signature-256", "sha256=" + signed("old", push)}, 202, true},
+		{"GitHub, ping", `{"zen":"x"}`, []string{"X-GitHub-Event", "ping", "X-Hub-Signature-256", "sha256=" + signed("new", `{"zen":"x"}`)}, 202, false},
+		{"GitHub, SHA-1 alone", push, []string{"X-GitHub-Event", "push", "X-Hub-Signature", "sha1=00"}, 401, false},
+		{
+			"Gitea", push,
+			[]string{"X-Gitea-Event", "push", "X-Gitea-Signature", signed("new", push), "X-GitHub-Event", "push", "X-Hub-Signature-256", "sha256=00"},
+			202, true,
+		},
+		{"GitLab", push, []string{"X-Gitlab-Event", "Push Hook", "X-Gitlab-Token", "old"}, 202, true},
+		{"GitLab, a tag elsewhere", `{"ref":"refs/tags/x"}`, []string{"X-Gitlab-Event", "Tag Push Hook", "X-Gitlab-Token", "new"}, 202, false},
+		{"GitLab, another token", push, []string{"X-Gitlab-Event", "Push Hook", "X-Gitlab-Token", "nex"}, 401, false},
+		{"GitLab, an empty token", push, []string{"X-Gitlab-Event", "Push Hook", "X-Gitlab-Token", ""}, 401, false},
+		{"generic", push, []string{"X-Reconciler-Signature", "sha256=" + signed("new", push)}, 202, true},
+		{"another ref", `{"ref":"refs/heads/topic"}`, []string{"X-Reconciler-Signature", signed("new", `{"ref":"refs/heads/topic"}`)}, 202, false},
+		{"signed with nothing", push, []string{"X-Reconciler-Signature", "sha256=" + signed("", push)}, 401, false},
+		{"another body", push + " ", []string{"X-Reconciler-Signature", "sha256=" + signed("new", push)}, 401, false},
+		{"no signature", push, nil, 401, false},
+		{"no hex", push, []string{"X-Reconciler-Signature", "sha256=new"}, 401, false},
+		{"no JSON", `ref`, []string{"X-Reconciler-Signature", signed("new", `ref`)}, 400, false},
+		{"a form", push, []string{"X-Reconciler-Signature", signed("new", push), "Content-Type", "application/x-www-form-urlencoded"}, 415, false},
+		{"too much", large, []string{"X-Reconciler-Signature", signed("new", large)}, 413, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before := woken.Load()
+			status, answer, _ := ask(t, url, test.body, headers(test.headers...))
+			if wakes := woken.Load() != before; status != test.status || wakes != test.wakes {
+				t.Errorf("got %d %v, wakes %v; want %d, %v", status, answer, wakes, test.status, test.wakes)
+			}
+		})
+	}
+}
+
+// A delivery that comes again, because the answer was lost, wakes nothing; one
+// that was refused the first time does.
+func TestWebhookDeliveredTwice(t *testing.T) {
+	url, woken := hooked(t, rotating)
+	deliver := func(id, signature string) int {
+		status, _, _ := ask(t, url, push, headers("X-GitHub-Event", "push", "X-GitHub-Delivery", id, "X-Hub-Signature-256", "sha256="+signature))
+		return status
+	}
+	if status := deliver("one", signed("wrong", push)); status != http.StatusUnauthorized {
+		t.Errorf("got %d, want 401", status)
+	}
+	for range 3 {
+		if status := deliver("one", signed("new", push)); status != http.StatusAccepted {
+			t.Errorf("got %d, want 202", status)
+		}
+	}
+	deliver("two", signed("new", push))
+	if n := woken.Load(); n != 2 {
+		t.Errorf("woken %d times, want 2", n)
+	}
+	for i := range 1100 { // more than are remembered
+		deliver(fmt.Sprint(i), signed("new", push))
+	}
+	deliver("one", signed("new", push))
+	if n := woken.Load(); n != 1103 {
+		t.Errorf("woken %d times, want 1103", n)
+	}
+}
+
+// A server whose secrets cannot be read, or are empty, believes nobody.
+func TestWebhookWithoutSecrets(t *testing.T) {
+	for want, secrets := range map[int]func() ([]string, error){
+		http.StatusServiceUnavailable: func() ([]string, error) { return nil, errors.New("permission denied") },
+		http.StatusUnauthorized:       func() ([]string, error) { return []string{""}, nil },
+	} {
+		url, woken := hooked(t, secrets)
+		status, _, _ := ask(t, url, push, headers("X-Gitlab-Event", "Push Hook", "X-Gitlab-Token", ""))
+		if status != want || woken.Load() > 0 {
+			t.Errorf("got %d, want %d", status, want)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	var ready atomic.Bool
+	root := start(t, func(c *server.Config) { c.Health = &server.Health{Ready: ready.Load} })
+	get := func(path string) int {
+		status, _, _ := ask(t, root+path, "", func(r *http.Request) { r.Method = http.MethodGet; r.Header.Del("Authorization") })
+		return status
+	}
+	if got := get("/healthz"); got != http.StatusOK {
+		t.Errorf("healthz: got %d", got)
+	}
+	if got := get("/readyz"); got != http.StatusServiceUnavailable {
+		t.Errorf("before it is ready: got %d", got)
+	}
+	ready.Store(true)
+	if got := get("/readyz"); got != http.StatusOK {
+		t.Errorf("ready: got %d", got)
+	}
+}
+
+// Metrics are for those with the token, unless they are open.
+func TestMetricsAccess(t *testing.T) {
+	var asked bytes.Buffer
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.WriteByte('x')
+		w.Write([]byte("{}"))
+	})
+	for open, want := range map[bool]int{false: http.StatusUnauthorized, true: http.StatusOK} {
+		root := start(t, func(c *server.Config) { c.Metrics, c.OpenMetrics = metrics, open })
+		status, _, _ := ask(t, root+"/metrics", "", func(r *http.Request) { r.Method = http.MethodGet; r.Header.Del("Authorization") })
+		if status != want {
+			t.Errorf("open %v: got %d, want %d", open, status, want)
+		}
+		status, _, _ = ask(t, root+"/metrics", "", func(r *http.Request) { r.Method = http.MethodGet })
+		if status != http.StatusOK {
+			t.Errorf("with the token: got %d", status)
+		}
+	}
+	if asked.Len() != 3 {
+		t.Errorf("asked %d times, want 3", asked.Len())
+	}
+}

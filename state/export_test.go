@@ -1,4 +1,0 @@
-package state
-
-// OpenConn opens a store on a connection that a test has prepared.
-var OpenConn = open
