@@ -79,6 +79,7 @@ type Request struct {
 	Fresh bool
 
 	back  *rollback    // set for a rollback
+	kept  bool         // set by Kept: nothing is purged
 	store *state.Store // that approvals are read from; set by Assess
 }
 
@@ -86,7 +87,7 @@ type Request struct {
 type Policy struct {
 	Plan    PlanPolicy
 	Classes map[string]string // class → allow, approve or deny
-	Drift   string            // report, heal or ignore
+	Drift   string            // report (also when empty), heal or ignore
 	// NotByAuthor makes the approval of the commit's own author not count.
 	NotByAuthor bool
 	// Retention is how long what was retired is kept before it is purged.
@@ -111,11 +112,16 @@ type Assessment struct {
 	Class    string     // plan class
 	Plan     *plan.Plan // nil when there is none
 	Findings []apply.Finding
-	Drift    bool
-	Reason   string // why Action is blocked or error, one CamelCase word
-	Message  string
-	Next     string
-	Err      error
+	// Differences are in what the database is not what its last deployment
+	// left. They are not looked for where the policy is to ignore them.
+	Differences []Difference
+	// Drift tells that they are all that there is to do. Without it a newer
+	// bundle or policy waits as well, whose plan puts them right by the way.
+	Drift   bool
+	Reason  string // why Action is blocked or error, one CamelCase word
+	Message string
+	Next    string
+	Err     error
 
 	seen apply.Reading
 }
@@ -136,22 +142,28 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 		if a.settled(r) && r.back != nil {
 			return a // a rollback drops nothing: it has no retention to go by
 		}
-		if a.settled(r) {
-			return d.assessPurge(ctx, conn, r, a)
-		}
+	}
+	edits, same, err := d.lookForDrift(ctx, conn, r, &a)
+	switch {
+	case err != nil:
+		return a.failed(err)
+	case same && r.Policy.Drift == driftIgnore && !a.settled(r), same && len(a.Differences) == 0 && r.kept:
+		return a
+	case same && len(a.Differences) == 0:
+		return d.assessPurge(ctx, conn, r, a)
+	case same && r.Policy.Drift != driftHeal:
+		return a.drifted()
 	}
 	situation := situation{conn: conn, master: a.seen.Master, record: a.seen.Record, desired: r.Desired, policy: r.Policy.Plan}
+	if r.Policy.Drift == driftHeal {
+		situation.edits = edits
+	}
 	a.Plan, a.Class, err = d.planner.plan(ctx, situation)
 	if err != nil {
 		return a.failed(err)
 	}
-	if a.seen.Record.Last != nil && a.seen.Record.Last.Bundle == r.Desired.Digest {
-		if a.Drift = len(a.Plan.Migration.Statements) > 0; a.Drift && r.Policy.Drift != "heal" {
-			return a.drifted(r)
-		}
-		if a.Plan.Empty() && a.seen.Record.Policy == a.Plan.Policy {
-			return a // only something foreign has changed
-		}
+	if a.same(r) && a.Plan.Empty() {
+		return a
 	}
 	return a.judge(ctx, conn, r)
 }
@@ -181,17 +193,44 @@ func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) As
 // settled tells that nothing is to do: the newest journal row has the desired
 // bundle and policy, and the schema is the one that it left.
 func (a *Assessment) settled(r Request) bool {
-	last := a.seen.Record.Last
-	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.text()
+	return a.same(r) && a.seen.Record.Last.To == a.seen.Master.Fingerprint()
 }
 
-func (a Assessment) drifted(r Request) Assessment {
-	if r.Policy.Drift == "ignore" {
-		return a
+// same tells that the newest journal row has the desired bundle and policy.
+func (a *Assessment) same(r Request) bool {
+	last := a.seen.Record.Last
+	return last != nil && last.Bundle == r.Desired.Digest && a.seen.Record.Policy == r.Policy.Plan.text()
+}
+
+// lookForDrift sets a.Differences and a.Drift, and tells whether what is
+// desired is what was deployed last. Where something newer waits, not knowing
+// what was deployed before keeps nobody from deploying it.
+func (d *Deployer) lookForDrift(ctx context.Context, conn database.Conn, r Request, a *Assessment) (edits []edit, same bool, err error) {
+	if a.seen.Record.Last == nil || r.back != nil {
+		return nil, false, nil
 	}
+	if same = a.same(r); r.Policy.Drift == driftIgnore {
+		return nil, same, nil
+	}
+	a.Differences, edits, err = d.drift(ctx, conn, a.seen, r.Desired)
+	if err != nil && !same {
+		d.log.Debug("drift not known", logErr, err)
+		err = nil
+	}
+	a.Drift = same && len(a.Differences) > 0
+	return edits, same, err
+}
+
+// The reactions to drift, as fleet.yaml has them.
+const (
+	driftHeal   = "heal"
+	driftIgnore = "ignore"
+)
+
+func (a Assessment) drifted() Assessment {
 	a.Reason = "Drift"
-	a.Message = "the live schema is not what the last deployment left: " + a.Plan.Steps[0].Change + " would be needed"
-	a.Next = "set drift: heal in fleet.yaml to put it right, or change the bundle to match"
+	a.Message = "the database is not what the last deployment left: " + Words(a.Differences)
+	a.Next = "set drift: heal in fleet.yaml or tenant.yaml to put it right, or change the bundle to match"
 	return a
 }
 
@@ -202,6 +241,9 @@ func (a Assessment) failed(err error) Assessment {
 	a.Err = err
 	a.Action, a.Reason, a.Next = classify(err)
 	a.Message = err.Error()
+	if a.Drift {
+		a.Message = "drift (" + Words(a.Differences) + ") cannot be put right: " + a.Message
+	}
 	return a
 }
 
@@ -255,7 +297,7 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	result.PurgeAt = d.purgeAt(r, result)
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
-	event := d.by.event(record.Deployment, result.Action, r.back != nil)
+	event := d.by.event(record.Deployment, result.Assessment, r.back != nil)
 	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
 		result.Assessment = result.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
 	}

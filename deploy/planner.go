@@ -54,6 +54,8 @@ type planner struct {
 
 	mu    sync.Mutex
 	known map[string]planned
+
+	compared comparisons
 }
 
 // planned is what one class led to. A class that has no plan keeps its error:
@@ -75,12 +77,19 @@ type situation struct {
 	desired *bundle.Desired
 	policy  PlanPolicy
 	due     []string // retired names whose retention is over
+	edits   []edit   // of the registry, to be put right
 }
 
 // class is the plan class: everything that a plan depends on.
 func (s situation) class() string {
-	return digestOf(s.master.Fingerprint(), s.record.Applied, s.desired.Digest, s.policy.text(), fmt.Sprint(s.policy.rollback), schema.Dialect,
-		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled), strings.Join(s.due, " "))
+	parts := []string{
+		s.master.Fingerprint(), s.record.Applied, s.desired.Digest, s.policy.text(), fmt.Sprint(s.policy.rollback), schema.Dialect,
+		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled), strings.Join(s.due, " "),
+	}
+	if len(s.edits) > 0 {
+		parts = append(parts, fmt.Sprint(s.edits))
+	}
+	return digestOf(parts...)
 }
 
 // plan returns the plan for a situation, from memory, from state, or made and
@@ -172,6 +181,7 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	mark(before, s.edits)
 	tables, warnings, err := desiredTables(s.desired, s.policy)
 	if err != nil {
 		return nil, err

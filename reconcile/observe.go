@@ -52,14 +52,14 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 	switch {
 	case t.Result.Action == Held:
 		row.DesiredDigest = t.bundle
-		return row // nothing was looked at
+		return t.kept(row)
 	case t.unchanged:
 		row.AppliedRevision = f.commit.Hash
 		return row
 	}
 	row.InputDigest = t.input
-	if t.Result.Plan != nil {
-		row.DesiredDigest = t.Result.Plan.Bundle
+	if t.bundle != "" {
+		row.DesiredDigest = t.bundle
 	}
 	if t.Result.DeploymentID != "" {
 		row.Deployment = t.Result.DeploymentID

@@ -7,11 +7,12 @@ import (
 
 // policyOf is the policy for a tenant in the words of a deployment: the
 // fleet's, and the tenant's own where that is stricter.
-func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
+func policyOf(c config.Fleet, own *config.OwnPolicy, ownDrift config.Drift) deploy.Policy {
 	p := c.Policy
 	if own != nil {
 		p, _ = p.With(*own)
 	}
+	drift, _ := c.Drift.With(ownDrift)
 	return deploy.Policy{
 		Plan: deploy.PlanPolicy{
 			NullableRequired: c.NotNull == config.NotNullEngine,
@@ -24,7 +25,7 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 			"additive": string(p.Additive), "widening": string(p.Widening), "rewrite": string(p.Rewrite),
 			"narrowing": string(p.Narrowing), "destructive": string(p.Destructive),
 		},
-		Drift:       string(c.Drift),
+		Drift:       string(drift),
 		NotByAuthor: c.Approval.NotByAuthor,
 	}
 }

@@ -47,6 +47,9 @@ type Config struct {
 	OnPass func(Report, error)
 	// ReadOnly keeps state as it is: for Plan beside a running daemon.
 	ReadOnly bool
+	// Observe makes passes plan, look for drift and record what they saw, and
+	// write to no tenant's database, nor make one.
+	Observe bool
 	// AcceptRewrite lets Run begin on a branch that has left the commit of the
 	// last pass behind. Once a pass has followed it, the next one that does is
 	// refused again.
@@ -271,7 +274,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision st
 		if !due(f.commit.Hash, t) {
 			return remembered(f, t)
 		}
-		return r.syncTenant(ctx, f, t)
+		return r.work()(ctx, f, t)
 	})
 	for _, id := range removed(f, s) {
 		report.Tenants = append(report.Tenants, r.removed(f, id))

@@ -74,7 +74,7 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	}
 	observed, known := f.observed[t.ID]
 	if hold, held := r.hold(t); held {
-		return done.held(hold, observed)
+		return r.keep(ctx, f, t, done.held(hold, observed), work, open)
 	}
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
@@ -119,7 +119,7 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         policyOf(c, t.Spec.Policy),
+		Policy:         policyOf(c, t.Spec.Policy, t.Spec.Drift),
 		LastDeployment: last,
 		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
@@ -128,11 +128,11 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 
 // inputDigest stands for everything that a pass looks at before it opens a
 // tenant's database: equal to the one after the last good pass, it means that
-// there is nothing to do.
+// there is nothing to do. Its last word is that of lookMark alone.
 func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
 		q.Desired.Digest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
-	return hex.EncodeToString(sum[:])
+	return hex.EncodeToString(sum[:]) + " " + lookMark(q.Policy.Drift, at, stamp)
 }
 
 // suspended marks a tenant to which nothing is deployed, as its file says.

@@ -22,6 +22,16 @@ type control struct {
 	now       func() time.Time
 	snapshots deploy.Snapshots
 	notice    func(context.Context) error // tells the daemon's loop; nil where there is none
+	observe   bool                        // no tenant's database may be written to
+}
+
+// mayWrite refuses what would write to a tenant's database in a daemon that
+// only observes.
+func (k *control) mayWrite() error {
+	if k.observe {
+		return errors.New("the daemon was started with --observe, and writes to no tenant's database: start it without, or stop it first")
+	}
+	return nil
 }
 
 // changed makes a change count at once, also when who asked for it has left.

@@ -28,6 +28,9 @@ and run "reconciler sync --accept-rewrite", or start it anew with
 --accept-rewrite, which holds for the branch as it is found then. A later force
 push is refused again, so leave the flag out of what starts the daemon by itself.
 
+With --observe it writes to no tenant's database and makes none: it plans, looks
+for drift, and "reconciler status" tells what it would do. "reconciler rollback"
+is refused meanwhile.
 "reconciler approve", "hold" and "release" reach it through the socket
 DIR/reconciler.sock, and what they change counts at once.
 
@@ -43,6 +46,7 @@ the process at once; both are safe at any moment.`,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
 	}
 	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "listen", "log-format")
+	command.Flags().BoolVar(&c.observe, "observe", false, "write to no tenant's database: plan, look for drift and report")
 	c.acceptFlag(command, "begin on a branch that has left the commit deployed last behind, as after a force push")
 	return command
 }
@@ -57,11 +61,11 @@ func (c *cli) run(ctx context.Context) (err error) {
 	log := w.config.Log
 	w.config.By = deploy.Doer{Actor: cmp.Or(c.settings.Actor, "reconciler"), Via: viaDaemon}
 	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
-	w.config.AcceptRewrite = c.acceptRewrite
+	w.config.AcceptRewrite, w.config.Observe = c.acceptRewrite, c.observe
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
 	loop := reconcile.New(w.config)
 	commands, err := serve(c.settings.Data, &control{
-		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice,
+		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, observe: c.observe,
 	}, log)
 	if err != nil {
 		return err
