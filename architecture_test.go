@@ -42,6 +42,7 @@ var rows = []struct {
 	{name: "state/statetest", testsOnly: true},
 	{name: "tenantrouter"},
 	{name: "deploy"},
+	{name: "adoption"},
 	{name: "fleet"},
 	{name: "reconcile"},
 	{name: "server"},

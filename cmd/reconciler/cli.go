@@ -63,7 +63,7 @@ are blocked, 64 wrong usage.`,
 		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
 		snapshotsCommand(c), restoreCommand(c),
-		driftCommand(c), schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
+		driftCommand(c), importCommand(c), schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root
 }
