@@ -44,9 +44,10 @@ stress: ## open and close databases 50,000 times at each of 1, 2, 8 and 32 gorou
 	go test ./internal/libsql -run '^TestStress$$' -count=1 -v -timeout 60m -stress.cycles 50000
 
 .PHONY: soak
-soak: ## kill 50 syncs of a fleet, strike deployments at every statement, deploy 50,000 random pairs of schemas and take them back
+soak: ## kill 50 syncs of a fleet, strike deployments at every statement, deploy 50,000 random pairs of schemas and take them back, route 1,000 tenants under load
 	RECONCILER_KILLS=50 go test ./reconcile -run '^TestKilledSync$$' -count=1 -v -timeout 60m
-	FAULT_ALL=1 go test ./apply ./deploy -run '^TestFaults' -count=1 -v -timeout 60m
+	FAULT_ALL=1 go test ./apply ./deploy ./applifecycle -run '^TestFaults|^TestKilledAtEveryStep$$' -count=1 -v -timeout 60m
+	ROUTER_TENANTS=1000 go test ./tenantrouter -run '^TestLoad$$' -count=1 -v -timeout 60m
 	PROPERTY_PAIRS=50000 go test ./apply -run '^TestProperty$$' -count=1 -v -timeout 60m
 
 RUNTIME := .tools/runtime
@@ -75,9 +76,9 @@ fuzz: ## run each fuzz target for FUZZTIME (10m)
 	done
 
 .PHONY: bench
-bench: ## benchmarks at full size; those of ./reconcile are ratios, medians of 9 pairs
-	BENCH_TENANTS=1000 BENCH_ROWS=10000,100000,1000000 go test -run '^$$' -bench . -timeout 60m $(filter-out ./reconcile,$(call packages,^func Benchmark))
-	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m -benchtime 9x ./reconcile
+bench: ## benchmarks at full size; those of ./reconcile and ./tenantrouter are ratios, medians of 9 pairs
+	BENCH_TENANTS=1000 BENCH_ROWS=10000,100000,1000000 go test -run '^$$' -bench . -timeout 60m $(filter-out ./reconcile ./tenantrouter,$(call packages,^func Benchmark))
+	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m -benchtime 9x ./reconcile ./tenantrouter
 
 .PHONY: lint
 lint: $(LINT) ## run the linters, which are built on first use

@@ -40,13 +40,17 @@ var rows = []struct {
 	{name: "apply"},
 	{name: "state"},
 	{name: "state/statetest", testsOnly: true},
+	{name: "tenantrouter/identity"},
 	{name: "tenantrouter"},
 	{name: "deploy"},
 	{name: "adoption"},
 	{name: "fleet"},
+	{name: "applifecycle"},
+	{name: "provision"},
 	{name: "reconcile"},
 	{name: "server"},
 	{name: "cmd/reconciler"},
+	{name: "examples/app"},
 }
 
 func TestPackagesImportOnlyRowsAbove(t *testing.T) {

@@ -6,6 +6,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,16 +30,31 @@ type Deployment struct {
 	// Undo are the journal rows that a rollback takes back, oldest first: rows
 	// that their seed data wrote go with them where nobody has touched them.
 	Undo   []Entry
+	Apps   string // Apps as JSON that the tenant has afterwards; empty for none
 	BackTo string // of a rollback: the deployment that it goes back to; "0" for none at all
 	// Seen is what the plan was made for, as Read found it on this connection.
 	// While nobody has committed since, it is not read again. May be nil.
 	Seen *Reading
+	// Waives tells the pre-checks that are not asked, because the policy or
+	// somebody allows what they ask for. Nil waives none.
+	Waives func(plan.PreCheck) bool
 	// Snapshot is the file to copy the database to before the first statement;
 	// empty for none. Where the copy cannot be made nothing is run, and one
 	// whose deployment fails is removed.
 	Snapshot string
+	// Unverified marks the deployment as one that is to be verified, see Verified.
+	Unverified bool
+	// Watch is asked inside the transaction: when it has begun, and before it
+	// commits. An error of it undoes everything. May be nil.
+	Watch Watch
 	// OnStatus is told each step of the protocol's deploy status. May be nil.
 	OnStatus func(protocol.DeployStatus)
+}
+
+// Watch looks at a deployment from inside its transaction.
+type Watch interface {
+	Begin(ctx context.Context, conn database.Conn) error
+	End(ctx context.Context, conn database.Conn) error
 }
 
 // Outcome is what a committed deployment did.
@@ -137,6 +153,7 @@ func (r *runner) transaction(ctx context.Context) error {
 	}{
 		{protocol.DeployValidating, r.verifyStart},
 		{protocol.DeployValidating, r.preChecks},
+		{protocol.DeployValidating, r.watchBegin},
 		{protocol.DeployMigrating, r.undoSeeds},
 		{protocol.DeployMigrating, r.migrate},
 		{protocol.DeployMigrating, r.verifyCounts},
@@ -144,6 +161,7 @@ func (r *runner) transaction(ctx context.Context) error {
 		{protocol.DeployRegistering, r.register},
 		{protocol.DeployRegistering, r.verifyEnd},
 		{protocol.DeployRegistering, r.journal},
+		{protocol.DeployRegistering, r.watchEnd},
 	}
 	last := protocol.DeployStatus("")
 	for _, step := range steps {
@@ -182,6 +200,9 @@ func (r *runner) verifyStart(ctx context.Context) error {
 	} else if err := record.Owner.check(r.deployment.Owner); err != nil {
 		return err
 	}
+	if record.Suspended != "" {
+		return fmt.Errorf("%w since %s", ErrSuspended, record.Suspended)
+	}
 	if r.violations, err = r.foreignKeyViolations(ctx); err != nil {
 		return err
 	}
@@ -195,6 +216,20 @@ func (r *runner) verifyStart(ctx context.Context) error {
 	return nil
 }
 
+func (r *runner) watchBegin(ctx context.Context) error {
+	if r.deployment.Watch == nil {
+		return nil
+	}
+	return r.deployment.Watch.Begin(ctx, r.conn)
+}
+
+func (r *runner) watchEnd(ctx context.Context) error {
+	if r.deployment.Watch == nil {
+		return nil
+	}
+	return r.deployment.Watch.End(ctx, r.conn)
+}
+
 // read returns what the database is now, under the write lock.
 func (r *runner) read(ctx context.Context) (Reading, error) {
 	if seen := r.deployment.Seen; seen != nil {
@@ -206,7 +241,10 @@ func (r *runner) read(ctx context.Context) (Reading, error) {
 }
 
 func (r *runner) preChecks(ctx context.Context) error {
-	findings, err := Check(ctx, r.conn, r.plan)
+	checks := slices.DeleteFunc(slices.Clone(r.plan.PreChecks), func(c plan.PreCheck) bool {
+		return c.Advisory || r.deployment.Waives != nil && r.deployment.Waives(c)
+	})
+	findings, err := ask(ctx, r.conn, checks)
 	if err != nil {
 		return err
 	}

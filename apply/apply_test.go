@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -129,6 +130,43 @@ func TestBlocked(t *testing.T) {
 				t.Errorf("the database changed:\n%s", after)
 			}
 		})
+	}
+}
+
+// What somebody has agreed to lose goes, and nothing else is waived with it:
+// the same checks are asked again under the lock.
+func TestWaived(t *testing.T) {
+	const without = `{"account": {"fields": {"name": {"type": "text", "required": true, "unique": true}, "code": {"type": "text", "unique": true}, "since": {"type": "date"}}}}`
+	x := newTenant(t)
+	x.keep = true
+	x.mustDeploy(account)
+	x.exec(`INSERT INTO account (id, name, code, size) VALUES ('a1', 'Acme', '7', '10'), ('a2', 'Acme', '8', '10')`)
+	p, err := x.plan(without)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(waived bool) error {
+		conn := x.open()
+		x.n++
+		_, err := apply.Run(t.Context(), conn, p, apply.Deployment{
+			ID: fmt.Sprint("w", x.n), Owner: apply.Owner{Fleet: "main", Environment: "prod", Tenant: "acme"},
+			Waives: func(c plan.PreCheck) bool { _, can := c.Waivable(); return can && waived },
+		})
+		return errors.Join(err, conn.Close())
+	}
+	var blocked *apply.BlockedError
+	if err := run(true); !errors.As(err, &blocked) || len(blocked.Findings) != 1 || blocked.Findings[0].Code != "duplicate_values" {
+		t.Fatalf("rows that cannot be: got %v", err)
+	}
+	x.exec(`UPDATE account SET name = 'Beta' WHERE id = 'a2'`)
+	if err := run(false); !errors.As(err, &blocked) || blocked.Findings[0].Code != "column_not_empty" {
+		t.Fatalf("not waived: got %v", err)
+	}
+	if err := run(true); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := x.query("SELECT name FROM account ORDER BY name"), "Acme\nBeta"; got != want {
+		t.Errorf("got rows %q, want %q", got, want)
 	}
 }
 

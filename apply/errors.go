@@ -63,14 +63,28 @@ type Finding struct {
 // tenant's data that has to change, or the bundle.
 type BlockedError struct{ Findings []Finding }
 
-func (e *BlockedError) Error() string {
+func (e *BlockedError) Error() string { return e.tell(func(Finding) string { return "" }) }
+
+// Detail is the error with the ids of the first rows, for the tenant's own
+// status: they are not for a page that others see.
+func (e *BlockedError) Detail() string {
+	return e.tell(func(f Finding) string {
+		ids := ": " + strings.Join(f.IDs, ", ")
+		if rest := f.Count - int64(len(f.IDs)); rest > 0 {
+			ids += fmt.Sprintf(" and %d more", rest)
+		}
+		return ids
+	})
+}
+
+func (e *BlockedError) tell(ids func(Finding) string) string {
 	texts := make([]string, len(e.Findings))
 	for i, f := range e.Findings {
 		rows := "rows"
 		if f.Count == 1 {
 			rows = "row"
 		}
-		texts[i] = fmt.Sprintf("%s (%d %s)", f.Message, f.Count, rows)
+		texts[i] = fmt.Sprintf("%s (%d %s%s)", f.Message, f.Count, rows, ids(f))
 	}
 	return strings.Join(texts, "; ")
 }
@@ -91,12 +105,14 @@ func (e *SeedError) Error() string {
 
 // shorten keeps a statement readable in a message.
 func shorten(sql string) string {
-	const most = 200
-	sql = strings.Join(strings.Fields(sql), " ")
-	if len(sql) > most {
-		return strings.ToValidUTF8(sql[:most], "") + " ..."
+	return shortenTo(strings.Join(strings.Fields(sql), " "), 200)
+}
+
+func shortenTo(text string, most int) string {
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + " ..."
 	}
-	return sql
+	return text
 }
 
 func errorsJoin(err, also error) error {

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,8 +85,13 @@ type Record struct {
 	Registered  string             // the definitions that are ours, see plan.Registered
 	SeedDigests map[string]string  // by seed set
 	Policy      string             // plan policy of the last deployment
+	Verified    Verified           // see SaveVerified
+	Apps        string             // Apps as JSON; empty where none were recorded yet
 	Retired     map[string]Retired // by retired name
+	Suspended   string             // since when the database is read-only, see Suspend; empty when it is not
 	Last        *Entry             // newest journal row
+
+	hold string // see SaveHold
 }
 
 // Retired says when a column or table was retired, and by which deployment.
@@ -191,6 +197,10 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		Applied:     meta["applied"],
 		Registered:  meta["registered"],
 		Policy:      meta["policy"],
+		Verified:    parseVerified(meta["verified"]),
+		hold:        meta["hold"],
+		Apps:        meta["apps"],
+		Suspended:   meta[suspendedKey],
 		SeedDigests: map[string]string{},
 	}
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {
@@ -292,14 +302,17 @@ func (r *runner) writeMeta(ctx context.Context) error {
 	}
 	_, err = r.conn.Exec(ctx, `INSERT INTO _reconciler_meta (key, value) VALUES
  ('format', ?), ('fleet', ?), ('environment', ?), ('tenant', ?),
- ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?)
+ ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?), ('apps', ?)
  ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
 		fmt.Sprint(Format), owner.Fleet, owner.Environment, owner.Tenant,
-		p.Owned, p.Registered, string(seeds), p.Applied, p.Policy)
+		p.Owned, p.Registered, string(seeds), p.Applied, p.Policy, cmp.Or(r.deployment.Apps, "[]"))
 	if err != nil {
 		return fmt.Errorf("record what is ours: %w", err)
 	}
-	return nil
+	if !r.deployment.Unverified {
+		return nil
+	}
+	return SaveVerified(ctx, r.conn, Verified{Deployment: r.deployment.ID})
 }
 
 // journal adds the row that says that this deployment committed.

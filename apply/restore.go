@@ -33,7 +33,8 @@ func (e Entry) Restored() (snapshot string, ok bool) { return strings.CutPrefix(
 // that it was put back, and returns it. The row names the bundle, revision and
 // fingerprint of the deployment that the copy was made after: a pass then finds
 // the database settled, or drifted, as it was. What is retired in it begins its
-// retention anew, so that the next pass does not drop what was restored.
+// retention anew, so that the next pass does not drop what was restored. Who holds
+// the tenant now holds it still.
 //
 // A copy without a journal gives ErrUnknownDatabase.
 func Restore(ctx context.Context, conn database.Conn, r Restoration) (Entry, error) {
@@ -57,7 +58,11 @@ func Restore(ctx context.Context, conn database.Conn, r Restoration) (Entry, err
 	if _, err := conn.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return Entry{}, fmt.Errorf("begin: %w", err)
 	}
-	if err := writeEntry(ctx, conn, e, plan.Text{Statements: "[]", WayBack: "[]", Undo: "[]"}, owned.RetiredNames()); err != nil {
+	err = writeEntry(ctx, conn, e, plan.Text{Statements: "[]", WayBack: "[]", Undo: "[]"}, owned.RetiredNames())
+	if err == nil {
+		err = writeHold(ctx, conn, r.Replaced.Record.hold)
+	}
+	if err != nil {
 		_, rollback := conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")
 		return Entry{}, errors.Join(err, rollback)
 	}

@@ -85,8 +85,11 @@ func (a *app) readManifest(t tree, dir string, there bool) {
 		a.faults = append(a.faults, *fault)
 		return
 	}
-	manifest, document, faults := config.ParseOne[protocol.AppManifest](t.prefix+name, data)
-	a.manifest, a.document, a.faults = manifest, document, append(a.faults, faults...)
+	manifest, document, faults := config.ParseOne[appManifest](t.prefix+name, data)
+	a.manifest, a.document, a.faults = manifest.AppManifest, document, append(a.faults, faults...)
+	if !config.HasErrors(faults) {
+		a.verifications(manifest.Verify)
+	}
 }
 
 // lists checks the names that the manifest gives of its contents, and puts
@@ -158,6 +161,16 @@ func (l *loader) appsOf(t *Tenant) (set *appSet, all bool) {
 	return &w.set, all
 }
 
+// dropped finds apps that the tenant has, and whose tables it does not want.
+func (l *loader) dropped(t *Tenant, set *appSet) {
+	for i, name := range t.Spec.DropTables {
+		if slices.ContainsFunc(set.apps, func(a *app) bool { return a.name == name }) {
+			l.tell(t, t.document.Error([]any{"dropTables", i}, codeAppDropped,
+				fmt.Sprintf("the tenant has app %q, or an app that needs it, so its tables cannot go", name), "remove it here, or from apps"))
+		}
+	}
+}
+
 // walk follows dependencies, depth first.
 type walk struct {
 	*loader
@@ -191,7 +204,7 @@ func (w *walk) visit(a *app) {
 	w.trail = w.trail[:len(w.trail)-1]
 	w.done[a.name] = true
 	w.set.apps = append(w.set.apps, a)
-	w.set.faults = append(w.set.faults, a.faults...)
+	w.set.faults = append(append(w.set.faults, a.faults...), w.kernel(a)...)
 }
 
 // cycle reports a cycle in the same words wherever the walk entered it.

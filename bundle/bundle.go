@@ -41,6 +41,10 @@ type Options struct {
 	// right in itself. It must be the same for all loads with one Cache. Nil
 	// finds nothing.
 	Mapping func(Object) []Unmapped
+	// Readable says what a database with the objects has against each query:
+	// an error for each, in their order, nil where it would run. It must be the
+	// same for all loads with one Cache. Nil asks nobody.
+	Readable func([]Object, []Verification) []error
 	// Cache remembers what was parsed, so that files that have not changed are
 	// not read again. It helps only with a tree that has a method
 	// Hash(path) (string, error), which names content by its hash.
@@ -86,6 +90,7 @@ type TenantSpec struct {
 	Quotas             *protocol.TenantQuota             `json:"quotas,omitempty" doc:"Its limits, over those of its plan."`
 	ProvisioningStatus protocol.TenantProvisioningStatus `json:"provisioningStatus" default:"active" shape:"one=active|suspended" doc:"Whether it is in use."`
 	Apps               []AppRef                          `json:"apps" default:"[]" doc:"Apps it uses."`
+	DropTables         []string                          `json:"dropTables,omitzero" doc:"Apps that it does not use and whose tables are not kept but retired."`
 	Labels             map[string]string                 `json:"labels" default:"{}" doc:"Words that waves and commands select it by."`
 	Environment        config.Environment                `json:"environment,omitempty" doc:"What it is for; default from fleet.yaml."`
 	Policy             *config.OwnPolicy                 `json:"policy,omitempty" doc:"What needs asking, by class of change, where it is stricter than fleet.yaml."`
@@ -122,6 +127,11 @@ type Desired struct {
 	// flows, permissions, seed sets and renames. Version, time and the order
 	// of files do not enter.
 	Digest string
+	// Verify are the queries of the apps, in the order of Apps. They change
+	// nothing in a database, and are no part of Digest.
+	Verify []Verification
+	// VerifyDigest tells sets of queries apart; empty for none.
+	VerifyDigest string
 }
 
 // Object is an object and what it was called before.

@@ -1,6 +1,7 @@
 package bundle_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -211,5 +212,31 @@ func TestCorpusCompiles(t *testing.T) {
 		if d, faults := bundle.Compile(data); d == nil {
 			t.Errorf("%s: %v", file, faults)
 		}
+	}
+}
+
+// Queries come with the bundle in the order of apps, and change nothing in a
+// database: they are no part of its digest, nor of what is registered.
+func TestVerify(t *testing.T) {
+	plain := load(t, shop(nil)).Tenants[0].Desired
+	asking := load(t, shop(map[string]string{
+		"apps/shop/app.yaml": "name: shop\nlabel: Shop\nversion: 1.0.0\ndependencies: [base]\nverify:\n" +
+			"  - SELECT id FROM product WHERE name = ''\n  - {name: named, sql: SELECT 1 WHERE 0}\n",
+		"apps/base/app.yaml": "name: base\nlabel: Base\nversion: 1.0.0\nverify: [VALUES (1)]\n",
+	})).Tenants[0].Desired
+	want := []bundle.Verification{
+		{App: "base", Name: "1", SQL: "VALUES (1)"},
+		{App: "shop", Name: "1", SQL: "SELECT id FROM product WHERE name = ''"},
+		{App: "shop", Name: "named", SQL: "SELECT 1 WHERE 0"},
+	}
+	if diff := cmp.Diff(want, asking.Verify); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if asking.Digest != plain.Digest || plain.VerifyDigest != "" || asking.VerifyDigest == "" {
+		t.Errorf("got digests %q and %q, of the queries %q and %q", plain.Digest, asking.Digest, plain.VerifyDigest, asking.VerifyDigest)
+	}
+	text, err := json.Marshal([]any{asking.Bundle, asking.Apps})
+	if err != nil || strings.Contains(string(text), "SELECT") {
+		t.Errorf("a query is in the bundle: %s (%v)", text, err)
 	}
 }

@@ -22,6 +22,7 @@ type composition struct {
 	faults      []Fault // sorted, those of the parts included
 	desired     map[config.Environment]*Desired
 	mapping     func(Object) []Unmapped
+	verify      []verification
 }
 
 // composeAll composes parts, those of dependencies first. more are faults that
@@ -44,6 +45,7 @@ func (o Options) composeAll(parts []*part, more []Fault, complete bool) *composi
 		c.collect()
 		c.extend()
 		c.check()
+		c.verifications(o.Readable)
 	}
 	c.faults = config.SortFaults(c.faults)
 	return c
@@ -152,6 +154,8 @@ func (c *composition) desiredIn(e config.Environment) *Desired {
 		d.Objects = append(d.Objects, o.Object)
 	}
 	d.Digest = digest(kept, d.Objects)
+	d.Verify = queriesOf(c.verify)
+	d.VerifyDigest = verifyDigest(d.Verify)
 	d.Bundle.Manifest.Checksum = d.Digest
 	c.desired[e] = d
 	return d

@@ -11,6 +11,7 @@ import (
 // the protocol's own. docs/bundle-format.md explains each.
 const (
 	codeAppCycle          = "app_cycle"            // apps that depend on each other
+	codeAppDropped        = "app_dropped"          // an app in use whose tables are to be dropped
 	codeAppDirectory      = "app_directory"        // an app whose directory has another name
 	codeAppMissing        = "app_missing"          // an app that is not there
 	codeAppWithoutFile    = "app_without_file"     // an app's directory without app.yaml
@@ -22,6 +23,7 @@ const (
 	codeIndexField        = "index_field_missing"  // an index over a field that is not there
 	codeIndexEmpty        = "index_without_fields" // an index without fields
 	codeIndexType         = "index_type"           // an index type that becomes btree
+	codeKernelVersion     = "kernel_version"       // an app that wants a newer kernel
 	codeLookupTarget      = "lookup_without_target"
 	codeManifestLists     = "manifest_lists"  // names in app.yaml that are not there
 	codeName              = "invalid_name"    // not a name that tables and columns can have
@@ -45,6 +47,8 @@ const (
 	codeTenantTwice       = "tenant_twice"        // one id in two directories
 	codeTooManyFields     = "too_many_fields"     // over 1,900 columns
 	codeTooManyFiles      = "too_many_files"      // over 10,000
+	codeTooManyQueries    = "too_many_queries"    // over 20 in an app
+	codeVerify            = "verify_query"        // a query that a database does not run, or that may not be
 	codeTwoBundles        = "two_bundles"         // a compiled bundle beside definitions
 	codeUnknownFile       = "unknown_file"        // a file or directory that is not read
 	codeURLShared         = "database_shared"     // two tenants with one database

@@ -20,7 +20,7 @@ func Kinds() []Kind {
 		{"fleet", fleetFile, shape.Of[config.Fleet](), true},
 		{"tenant", "tenants/**/" + tenantFile, shape.Of[TenantSpec](), true},
 		{"manifest", "tenants/**/" + manifestFile, shape.Of[ownManifest](), true},
-		{"app", "apps/*/" + appFile, shape.Of[protocol.AppManifest](), true},
+		{"app", "apps/*/" + appFile, shape.Of[appManifest](), true},
 		{"object", "objects/*.yaml", shape.Of[protocol.Object](), false},
 		{"extension", "objects/*.yaml", shape.Of[extension](), false},
 		{"view", "views/*.yaml", shape.Of[protocol.View](), false},

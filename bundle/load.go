@@ -28,7 +28,8 @@ const (
 
 // Load reads a tree. Its error is of the tree as a whole, and then nothing may
 // be changed on account of it: one matching ErrInvalid for a fleet.yaml that
-// is broken, ErrNoTenants, or what kept tenants/ from being read. What is
+// is broken, ErrNoTenants, beside which the fleet has its policy and nobody
+// else, or what kept tenants/ from being read. What is
 // wrong with an app or a tenant is in the faults of those it concerns.
 func Load(fsys fs.FS, o Options) (*Fleet, error) {
 	if o.Cache == nil {
@@ -43,7 +44,11 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 		return nil, err
 	}
 	wrong := l.readFleet()
-	if err := l.readTenants(); err != nil && len(wrong) == 0 {
+	switch err := l.readTenants(); {
+	case err == nil || len(wrong) > 0:
+	case errors.Is(err, ErrNoTenants):
+		return l.fleet, err
+	default:
 		return nil, err
 	}
 	l.misnamed()

@@ -24,6 +24,7 @@ type part struct {
 	owner       string // who brings it, for people
 	definitions [kinds][]*definition
 	extensions  []*definition
+	verify      []verification
 	files       int
 	faults      []Fault
 	// incomplete says that text was lost to a fault, so that nothing can be

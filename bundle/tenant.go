@@ -16,6 +16,16 @@ import (
 
 var tenantID = regexp.MustCompile(`\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z`)
 
+// ParseTenantID accepts the one way to write a tenant's id: 1 to 63 of a to z,
+// 0 to 9 and hyphen, with no hyphen at either end. Nothing is trimmed, folded
+// or decoded, so that two texts never name one tenant.
+func ParseTenantID(text string) (protocol.TenantID, bool) {
+	if !tenantID.MatchString(text) {
+		return "", false
+	}
+	return protocol.TenantID(text), true
+}
+
 // tenantEntry is a tenant's directory as it was read, whatever the rest of the
 // tree says.
 type tenantEntry struct {
@@ -46,6 +56,7 @@ func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
 	l.defaults(t)
 	l.policy(t)
 	set, all := l.appsOf(t)
+	l.dropped(t, set)
 	parts := set.parts()
 	if !entry.part.empty() {
 		parts = append(parts, entry.part)

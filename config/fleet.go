@@ -20,14 +20,24 @@ type Fleet struct {
 	NotNull          NotNull                         `json:"notNull" default:"strict" doc:"Who enforces required fields: the database or the engine."`
 	Seed             Seed                            `json:"seed" default:"strict" doc:"What a seed record that breaks a constraint does."`
 	Drift            Drift                           `json:"drift" default:"report" doc:"What is done about a database that differs from its last deployment."`
+	OnFailedVerify   OnFailedVerify                  `json:"onFailedVerify" default:"report" doc:"What is done about a deployment after which a query of an app's verify gives rows."`
 	DeletionGuard    Limit                           `json:"deletionGuard" default:"{\"tenants\":1,\"percent\":5}" doc:"Removals beyond which nothing is removed until confirmed."`
 	GraceHours       int                             `json:"graceHours" default:"72" shape:"min=0" doc:"Hours until a removed tenant is destroyed."`
 	Snapshots        Snapshots                       `json:"snapshots" default:"{}" doc:"Copies made of a tenant database before its rows are put at stake."`
+	Backup           Backup                          `json:"backup" default:"{}" doc:"Copies made of a tenant database before it is destroyed."`
+	SignUp           SignUp                          `json:"signUp" default:"{}" doc:"What a tenant that signs up begins with."`
 	MaxLock          MaxLock                         `json:"maxLock" default:"{}" doc:"How long a deployment may keep writers waiting."`
 	Plans            map[string]protocol.TenantQuota `json:"plans" default:"{}" doc:"Quotas by plan."`
+	KernelVersion    string                          `json:"kernelVersion,omitempty" shape:"minlen=1" doc:"Version of the kernel that applications run on; apps may want a newer one."`
+	Usage            Usage                           `json:"usage" default:"{}" doc:"What counts as use."`
 	Databases        Databases                       `json:"databases" default:"{}" doc:"How tenant databases are provided."`
 	Rollout          Rollout                         `json:"rollout" default:"{}" doc:"In which order and how fast tenants are deployed."`
 	Windows          []Window                        `json:"windows" default:"[]" doc:"When deployments may run; always when empty."`
+}
+
+// Usage says what counts as use of a tenant.
+type Usage struct {
+	Users string `json:"users,omitempty" shape:"format=identifier" doc:"Object whose records are the tenant's users."`
 }
 
 // Policy says what is done with a change of each class.
@@ -110,6 +120,20 @@ const (
 // Values lists the reactions.
 func (Drift) Values() []string { return []string{"report", "heal", "ignore"} }
 
+// OnFailedVerify is what is done about a deployment after which a verification
+// query gives rows.
+type OnFailedVerify string
+
+// VerifyReport says so and leaves the tenant as it is; VerifyRollback takes the
+// deployment back and holds its bundle back.
+const (
+	VerifyReport   OnFailedVerify = "report"
+	VerifyRollback OnFailedVerify = "rollback"
+)
+
+// Values lists the reactions.
+func (OnFailedVerify) Values() []string { return []string{"report", "rollback"} }
+
 // Limit is a number of tenants and a share of the fleet.
 type Limit struct {
 	Tenants *int     `json:"tenants,omitempty" shape:"min=0" doc:"A number of tenants."`
@@ -120,6 +144,25 @@ type Limit struct {
 type Snapshots struct {
 	Keep     int   `json:"keep" default:"3" shape:"min=0" doc:"Copies kept of each tenant; 0 makes none."`
 	MaxBytes int64 `json:"maxBytes" default:"10737418240" shape:"min=0" doc:"Size of all tenants' copies together, in bytes."`
+}
+
+// Backup says where the databases of tenants that go are kept, and how long.
+type Backup struct {
+	To        string `json:"to" default:"file:backups" shape:"minlen=1" doc:"Directory as a file: URL, in the data directory or below --file-root."`
+	Retention Span   `json:"retention" default:"30d" doc:"How long a backup is kept after it was taken."`
+}
+
+// SignUp says what is in the tenant.yaml of a tenant that signs up, beside what
+// its request says.
+type SignUp struct {
+	Apps   []SignUpApp       `json:"apps" default:"[]" doc:"Apps it uses."`
+	Labels map[string]string `json:"labels" default:"{}" doc:"Words that waves and commands select it by."`
+}
+
+// SignUpApp is an app of a tenant that signs up.
+type SignUpApp struct {
+	Name    string `json:"name" shape:"format=identifier" doc:"Name of the app."`
+	Version string `json:"version,omitempty" shape:"minlen=1" doc:"Version of the app; that of the same commit when absent."`
 }
 
 // MaxLock is how long a deployment may keep writers waiting.
@@ -141,23 +184,18 @@ type Databases struct {
 // Rollout says in which order and how fast tenants are deployed.
 type Rollout struct {
 	MaxConcurrent int    `json:"maxConcurrent" default:"8" shape:"min=1" doc:"Tenants deployed at the same time."`
-	Waves         []Wave `json:"waves" default:"[{\"name\":\"all\"}]" shape:"items=1" doc:"Groups of tenants, one after the other."`
+	Waves         []Wave `json:"waves" default:"[{\"name\":\"all\"}]" shape:"items=1" doc:"Groups of tenants, one after the other; what none of them takes comes last, as the wave rest."`
 }
 
 // Wave is a group of tenants that is deployed before the next one. Without
 // match it takes what is left; tenants and percent limit how many.
 type Wave struct {
-	Name          string            `json:"name" shape:"minlen=1" doc:"Name of the wave."`
+	Name          string            `json:"name" shape:"minlen=1,maxlen=63" doc:"Name of the wave."`
 	Match         map[string]string `json:"match,omitzero" doc:"Labels that a tenant must have."`
 	Tenants       *int              `json:"tenants,omitempty" shape:"min=1" doc:"Number of tenants."`
-	Percent       *float64          `json:"percent,omitempty" shape:"above=0,max=100" doc:"Share of the tenants, in percent."`
+	Percent       *float64          `json:"percent,omitempty" shape:"above=0,max=100" doc:"Share of the rollout's tenants that match, in percent, rounded up."`
+	MaxConcurrent *int              `json:"maxConcurrent,omitempty" shape:"min=1" doc:"Tenants deployed at the same time, where that is fewer than in the rollout."`
+	PauseBefore   bool              `json:"pauseBefore,omitempty" doc:"Wait before the wave until somebody resumes the rollout."`
 	Bake          Span              `json:"bake,omitempty" doc:"How long to wait after it before the next wave."`
 	FailureBudget *Limit            `json:"failureBudget,omitempty" doc:"Failures after which the rollout halts; no limit when absent."`
-}
-
-// Window is a time when deployments may run.
-type Window struct {
-	Cron     string `json:"cron" doc:"When it opens: minute, hour, day, month, weekday."`
-	Duration Span   `json:"duration" doc:"How long it stays open."`
-	Timezone string `json:"timezone" default:"UTC" doc:"Time zone of cron, such as Europe/Berlin."`
 }

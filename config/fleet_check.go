@@ -1,12 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
-	_ "time/tzdata" // what is valid does not depend on the machine
 
 	"github.com/tenantops/reconciler/protocol"
 )
@@ -15,7 +14,7 @@ import (
 const (
 	CodeSpan     = "bad_duration"  // not a length of time
 	CodeWindow   = "bad_window"    // cron or time zone that cannot be read
-	CodeWave     = "bad_wave"      // two waves of one name
+	CodeWave     = "bad_wave"      // waves that contradict each other, or that no tenant can be in
 	CodePlan     = "unknown_plan"  // quotas of a plan that does not exist
 	CodeTemplate = "bad_template"  // a URL template without its placeholder
 	CodeNoEffect = "no_effect_yet" // a key that this version reads and does not use
@@ -64,28 +63,22 @@ func (c *fleetCheck) spans(f Fleet) {
 	c.span(f.MaxLock.Remote, "maxLock", "remote")
 }
 
-func (c *fleetCheck) rollout(r Rollout) {
-	seen := map[string]bool{}
-	for i, w := range r.Waves {
-		c.span(w.Bake, "rollout", "waves", i, "bake")
-		if seen[w.Name] {
-			c.add([]any{"rollout", "waves", i, "name"}, CodeWave, fmt.Sprintf("there are two waves %q", w.Name), "rename one")
-		}
-		seen[w.Name] = true
-	}
-}
-
-var cron = regexp.MustCompile(`^(?:[0-9*,/-]+|[A-Za-z]{3}(?:[,-][A-Za-z]{3})*)(?: +(?:[0-9*,/-]+|[A-Za-z]{3}(?:[,-][A-Za-z]{3})*)){4}$`)
-
 func (c *fleetCheck) windows(windows []Window) {
 	for i, w := range windows {
 		c.span(w.Duration, "windows", i, "duration")
-		if !cron.MatchString(w.Cron) {
-			c.add([]any{"windows", i, "cron"}, CodeWindow, fmt.Sprintf("%q is not a cron expression", w.Cron),
-				`write minute, hour, day, month and weekday, like "0 2 * * *"`)
+		if d, err := w.Duration.Parse(); err == nil && d <= 0 {
+			c.add([]any{"windows", i, "duration"}, CodeWindow, "the window closes when it opens", "write how long it stays open, like 4h")
 		}
 		if _, err := time.LoadLocation(w.Timezone); err != nil || w.Timezone == "Local" {
 			c.add([]any{"windows", i, "timezone"}, CodeWindow, fmt.Sprintf("there is no time zone %q", w.Timezone), "write it like Europe/Berlin")
+			w.Timezone = "UTC"
+		}
+		switch _, _, err := w.schedule(); {
+		case errors.Is(err, errNever):
+			c.add([]any{"windows", i, "cron"}, CodeWindow, fmt.Sprintf("%q never comes", w.Cron), "choose a day that its month has")
+		case err != nil:
+			c.add([]any{"windows", i, "cron"}, CodeWindow, fmt.Sprintf("%q is not a cron expression", w.Cron),
+				`write minute, hour, day, month and weekday, like "0 2 * * *"`)
 		}
 	}
 }
@@ -104,13 +97,9 @@ func (c *fleetCheck) databases(d Databases) {
 // relies on them.
 func (c *fleetCheck) pending() {
 	for _, path := range [][]any{
-		{"deletionGuard"},
 		{"graceHours"},
 		{"maxLock"},
-		{"plans"},
 		{"databases"},
-		{"rollout", "waves"},
-		{"windows"},
 	} {
 		if c.At(path...).Value != nil {
 			c.faults = append(c.faults, c.Warning(path, CodeNoEffect,

@@ -13,6 +13,9 @@ func (f Fleet) QuotasOf(plan protocol.TenantPlan, own *protocol.TenantQuota) pro
 	if own != nil {
 		over = *own
 	}
+	if over.MaxStorage != nil || over.MaxStorageBytes != nil { // two keys of one meaning
+		q.MaxStorage, q.MaxStorageBytes = nil, nil
+	}
 	limit := func(of func(*protocol.TenantQuota) **int64) {
 		if value := cmp.Or(*of(&over), *of(&q)); value != nil {
 			n := *value

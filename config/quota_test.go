@@ -11,7 +11,7 @@ import (
 
 func TestOwnQuotasStandOverThoseOfThePlan(t *testing.T) {
 	plan := protocol.TenantQuota{MaxObjects: new(int64(50)), MaxUsers: new(int64(5))}
-	fleet := config.Fleet{Plans: map[string]protocol.TenantQuota{"free": plan}}
+	fleet := config.Fleet{Plans: map[string]protocol.TenantQuota{"free": plan, "enterprise": {MaxStorageBytes: new(int64(2))}}}
 	own := protocol.TenantQuota{MaxObjects: new(int64(9)), APIRateLimit: new(int64(60))}
 	for _, test := range []struct {
 		name string
@@ -24,6 +24,9 @@ func TestOwnQuotasStandOverThoseOfThePlan(t *testing.T) {
 		{
 			"limits of its own", protocol.PlanFree, &own,
 			protocol.TenantQuota{MaxObjects: new(int64(9)), MaxUsers: new(int64(5)), APIRateLimit: new(int64(60))},
+		},
+		{
+			"the other key for storage", "enterprise", &protocol.TenantQuota{MaxStorage: new(int64(5))}, protocol.TenantQuota{MaxStorage: new(int64(5))},
 		},
 		{"limits of its own alone", protocol.PlanPro, &own, own},
 	} {

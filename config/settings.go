@@ -26,6 +26,29 @@ type Settings struct {
 	LogFormat     LogFormat `json:"logFormat" default:"auto" doc:"Form of the log."`
 	Actor         string    `json:"actor,omitempty" doc:"Who the record of what was done names; the user of the operating system when absent."`
 	Server        Server    `json:"server" default:"{}" doc:"The HTTP API of the daemon."`
+	Router        Router    `json:"router" default:"{}" doc:"How the HTTP API finds the tenant of a request that is described to it."`
+}
+
+// Router says where a request names its tenant. Lists are separated by commas.
+// Without strategies only tenants named by id are found.
+type Router struct {
+	Strategies string `json:"strategies,omitempty" doc:"Strategies in order, of header, subdomain, path and token; each has to name the same tenant."`
+	Optional   string `json:"optional,omitempty" doc:"Strategies among them that a request may leave out."`
+	Header     string `json:"header,omitempty" doc:"Header that has the id; X-Tenant-ID when absent."`
+	Domains    string `json:"domains,omitempty" doc:"Domains whose subdomains are ids."`
+	PathPrefix string `json:"pathPrefix,omitempty" doc:"What comes before the id in a path; /t/ when absent."`
+	Token      Token  `json:"token" default:"{}" doc:"Which JSON web tokens are believed."`
+}
+
+// Token says which JSON web tokens are believed.
+type Token struct {
+	JWKSURL    string `json:"jwksUrl,omitempty" doc:"URL of the issuer's keys."`
+	KeyFile    string `json:"keyFile,omitempty" doc:"File of public keys instead: PEM or a JWKS."`
+	Algorithms string `json:"algorithms,omitempty" doc:"Algorithms, of RS256, ES256 and EdDSA; all when absent."`
+	Audience   string `json:"audience,omitempty" doc:"What aud has to hold."`
+	Issuer     string `json:"issuer,omitempty" doc:"What iss has to be."`
+	Claim      string `json:"claim,omitempty" doc:"Claim that has the id; tenantId when absent."`
+	Skew       Span   `json:"skew" default:"1m" doc:"How far clocks may be apart; at most 5m."`
 }
 
 // Server says where the daemon serves its HTTP API, and to whom.
@@ -85,6 +108,18 @@ var settingsKeys = []struct {
 	{path: []any{"actor"}},
 	{path: []any{"server", "listen"}},
 	{path: []any{"server", "token"}},
+	{path: []any{"router", "strategies"}},
+	{path: []any{"router", "optional"}},
+	{path: []any{"router", "header"}},
+	{path: []any{"router", "domains"}},
+	{path: []any{"router", "pathPrefix"}},
+	{path: []any{"router", "token", "jwksUrl"}},
+	{path: []any{"router", "token", "keyFile"}},
+	{path: []any{"router", "token", "algorithms"}},
+	{path: []any{"router", "token", "audience"}},
+	{path: []any{"router", "token", "issuer"}},
+	{path: []any{"router", "token", "claim"}},
+	{path: []any{"router", "token", "skew"}},
 }
 
 // Load merges flags over environment over file, applies defaults and reports
@@ -108,9 +143,8 @@ func Load(from Sources) (Settings, []Fault) {
 		m.faults = append(m.faults, m.Issues(protocol.SeverityError, shape.Issues{issue})...)
 		m.blame(issue.Path)
 	}
-	if _, err := s.Poll.Parse(); err != nil {
-		m.fault([]any{"poll"}, CodeSpan, err.Error(), "write it like 90s, 1h30m or 7d")
-	}
+	m.span([]any{"poll"}, s.Poll)
+	m.span([]any{"router", "token", "skew"}, s.Router.Token.Skew)
 	m.secret([]any{"git", "token"}, s.Git.Token)
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
 	m.secret([]any{"server", "token"}, s.Server.Token)
@@ -144,7 +178,7 @@ func (m *merge) overlay(file map[string]any, from Sources) {
 	m.Value = merged
 }
 
-// set stores a value at a path of one or two keys.
+// set stores a value at a path of keys.
 func set(values map[string]any, path []any, value any) {
 	key := path[0].(string)
 	if len(path) == 1 {
@@ -158,6 +192,12 @@ func set(values map[string]any, path []any, value any) {
 	}
 	set(group, path[1:], value)
 	values[key] = group
+}
+
+func (m *merge) span(path []any, s Span) {
+	if _, err := s.Parse(); err != nil {
+		m.fault(path, CodeSpan, err.Error(), "write it like 90s, 1h30m or 7d")
+	}
 }
 
 func (m *merge) secret(path []any, s Secret) {

@@ -15,12 +15,26 @@ import (
 type PolicyError struct {
 	Change   string
 	Class    diff.Class
-	Rule     string // approve or deny
-	Digest   string // of the plan
-	ByAuthor string // who approved it and is the author, where that does not count
+	Rule     string          // approve or deny
+	Digest   string          // of the plan
+	ByAuthor string          // who approved it and is the author, where that does not count
+	Findings []apply.Finding // the rows that an approval agrees to
 }
 
-func (e *PolicyError) Error() string {
+func (e *PolicyError) Error() string { return e.with((*apply.BlockedError).Error) }
+
+// Detail is the error with the ids of rows, see apply.BlockedError.
+func (e *PolicyError) Detail() string { return e.with((*apply.BlockedError).Detail) }
+
+func (e *PolicyError) with(rows func(*apply.BlockedError) string) string {
+	text := e.refusal()
+	if len(e.Findings) > 0 {
+		text += ": " + rows(&apply.BlockedError{Findings: e.Findings})
+	}
+	return text
+}
+
+func (e *PolicyError) refusal() string {
 	switch {
 	case e.Rule != "approve":
 		return fmt.Sprintf("%s is %s, which the policy denies", e.Change, e.Class)
@@ -75,7 +89,10 @@ func classify(err error) (Action, string, string) {
 		Reason() string
 		Next() string
 	}
+	var unverified *VerifyError
 	switch {
+	case errors.As(err, &unverified):
+		return Failed, ReasonVerifyFailed, unverified.Next()
 	case errors.As(err, &explained):
 		return Blocked, explained.Reason(), explained.Next()
 	case errors.As(err, &blocked):
@@ -89,7 +106,9 @@ func classify(err error) (Action, string, string) {
 	case errors.As(err, &seed):
 		return Blocked, "SeedRejected", "correct the records, or set seed: skip in fleet.yaml"
 	case errors.Is(err, apply.ErrOwnedElsewhere):
-		return Blocked, "OwnedElsewhere", "give the tenant its own database, or correct fleet, environment or id"
+		return Blocked, "OwnedElsewhere", "give the tenant its own database, correct fleet, environment or id, or run \"reconciler tenant take\""
+	case errors.Is(err, apply.ErrSuspended):
+		return Blocked, "Suspended", "resume the tenant first: provisioningStatus: active in its tenant.yaml"
 	case errors.Is(err, ErrNoWayBack):
 		return Failed, "NoWayBack", "deploy the earlier revision from git instead"
 	case errors.Is(err, apply.ErrNewerJournal):
@@ -110,13 +129,13 @@ func classify(err error) (Action, string, string) {
 		return Failed, "SnapshotFailed", "let whoever writes to the database all the time pause; it is tried again"
 	case errors.Is(err, apply.ErrSnapshot):
 		return Failed, "SnapshotFailed",
-			"make room for it, and let the reconciler's user write to the snapshots directory; without a snapshot nothing is deployed"
+			"make room for it, and let the reconciler's user write to the snapshots directory; without a snapshot nothing is deployed; a rollback has --no-snapshot"
 	case errors.Is(err, database.ErrPermission), errors.Is(err, database.ErrReadOnly):
 		return Failed, "PermissionDenied", "let the reconciler's user read and write the file and its directory"
 	case errors.Is(err, database.ErrFull):
 		return Failed, "DiskFull", "make room on the volume"
 	case errors.Is(err, database.ErrMissing):
-		return Failed, "Missing", "bring the file back: it is not created again once it has been deployed to"
+		return Failed, "Missing", "bring the file back, since it is not created again by itself; where it is lost, \"reconciler tenant provision TENANT --recreate\" makes an empty one"
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return Failed, "Interrupted", "it is tried again"
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // Config is what a Deployer works with.
@@ -69,18 +70,24 @@ type Request struct {
 	Email    string
 	Subject  string
 	Reverts  string // the commit that Revision says to revert
+	Rollout  int    // that the deployment belongs to; 0 for none
 	// LastDeployment is the tenant's newest deployment that state is known to
 	// have as ready; empty makes the Deployer ask.
 	LastDeployment string
 	// Snapshots says whether the database is copied before a plan that puts its
 	// rows at stake.
 	Snapshots SnapshotPolicy
+	// Quotas limit what the deployment may make of the tenant. They have no part
+	// in its plan.
+	Quotas tenantrouter.Quotas
+	Apps   AppRequest
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
-	back  *rollback    // set for a rollback
-	kept  bool         // set by Kept: nothing is purged
-	store *state.Store // that approvals are read from; set by Assess
+	back   *rollback    // set for a rollback
+	reason string       // of a rollback: why
+	kept   bool         // set by Kept: nothing is purged
+	store  *state.Store // that approvals are read from; set by Assess
 }
 
 // Policy says which plans may run.
@@ -90,6 +97,9 @@ type Policy struct {
 	Drift   string            // report (also when empty), heal or ignore
 	// NotByAuthor makes the approval of the commit's own author not count.
 	NotByAuthor bool
+	// RollBack takes a deployment back by itself after which a query of
+	// Desired.Verify gives rows.
+	RollBack bool
 	// Retention is how long what was retired is kept before it is purged.
 	Retention time.Duration
 }
@@ -112,6 +122,8 @@ type Assessment struct {
 	Class    string     // plan class
 	Plan     *plan.Plan // nil when there is none
 	Findings []apply.Finding
+	Checked  bool                 // the plan's pre-checks were asked, and Findings are all that they found
+	Quotas   []tenantrouter.Check // that the plan adds to
 	// Differences are in what the database is not what its last deployment
 	// left. They are not looked for where the policy is to ignore them.
 	Differences []Difference
@@ -123,7 +135,8 @@ type Assessment struct {
 	Next    string
 	Err     error
 
-	seen apply.Reading
+	seen   apply.Reading
+	waives func(plan.PreCheck) bool
 }
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
@@ -139,6 +152,12 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 			return a.failed(fmt.Errorf("%w: it is tenant %q of fleet %q (%s)", apply.ErrOwnedElsewhere,
 				a.seen.Record.Owner.Tenant, a.seen.Record.Owner.Fleet, a.seen.Record.Owner.Environment))
 		}
+		if r.overtaken(a.seen.Record) {
+			return a.failed(fmt.Errorf("%w: another deployment came first", apply.ErrStale))
+		}
+		if since := a.seen.Record.Suspended; since != "" {
+			return a.failed(fmt.Errorf("%w since %s", apply.ErrSuspended, since))
+		}
 		if a.settled(r) && r.back != nil {
 			return a // a rollback drops nothing: it has no retention to go by
 		}
@@ -147,8 +166,8 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 	switch {
 	case err != nil:
 		return a.failed(err)
-	case same && r.Policy.Drift == driftIgnore && !a.settled(r), same && len(a.Differences) == 0 && r.kept:
-		return a
+	case same && r.Policy.Drift == driftIgnore && !a.settled(r), same && len(a.Differences) == 0 && (r.kept || r.unverified(a.seen.Record)):
+		return a // nothing is dropped before it is known whether there is a way back to go
 	case same && len(a.Differences) == 0:
 		return d.assessPurge(ctx, conn, r, a)
 	case same && r.Policy.Drift != driftHeal:
@@ -165,23 +184,43 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 	if a.same(r) && a.Plan.Empty() {
 		return a
 	}
-	return a.judge(ctx, conn, r)
+	return d.judge(ctx, conn, r, a)
 }
 
-// judge holds the plan against the policy and against the tenant's rows.
-func (a Assessment) judge(ctx context.Context, conn database.Conn, r Request) Assessment {
-	if err := r.approved(ctx, r.permit(a.Plan)); err != nil {
+// judge holds the plan against the policy, and against the tenant's quotas and
+// rows.
+//
+// Rows are looked at for a plan that waits for an approval as well, so that who
+// approves it knows what it would lose.
+func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a Assessment) Assessment {
+	if err := a.hold(ctx, conn, r, d.now()); err != nil {
 		return a.failed(err)
 	}
-	if refused := plan.Refusals(a.Plan.SeedIssues); refused != nil && a.Plan.SeedMode != apply.SeedSkip {
-		return a.failed(&apply.SeedError{Issues: refused})
+	refused := r.permit(a.Plan)
+	if refused != nil && !awaits(refused) {
+		return a.failed(refused)
 	}
 	var err error
 	if a.Findings, err = apply.Check(ctx, conn, a.Plan); err != nil {
 		return a.failed(err)
 	}
-	if len(a.Findings) > 0 {
-		return a.failed(&apply.BlockedError{Findings: a.Findings})
+	a.Checked = true
+	asking, others := r.parted(a.Findings)
+	if len(asking) > 0 {
+		refused = withFindings(refused, a.Plan, asking)
+	}
+	if err := r.approved(ctx, refused); err != nil {
+		return a.failed(err)
+	}
+	if issues := plan.Refusals(a.Plan.SeedIssues); issues != nil && a.Plan.SeedMode != apply.SeedSkip {
+		return a.failed(&apply.SeedError{Issues: issues})
+	}
+	if len(others) > 0 {
+		return a.failed(&apply.BlockedError{Findings: others})
+	}
+	a.waives = func(c plan.PreCheck) bool {
+		rule := r.rule(c)
+		return rule == "allow" || rule == "approve" && len(asking) > 0
 	}
 	a.Action = Update
 	if a.seen.Master.Empty() && a.seen.Record.Last == nil {
@@ -196,10 +235,10 @@ func (a *Assessment) settled(r Request) bool {
 	return a.same(r) && a.seen.Record.Last.To == a.seen.Master.Fingerprint()
 }
 
-// same tells that the newest journal row has the desired bundle and policy.
+// same tells that the newest journal row has the desired bundle, apps and policy.
 func (a *Assessment) same(r Request) bool {
 	last := a.seen.Record.Last
-	return last != nil && last.Bundle == r.Desired.Digest && a.seen.Record.Policy == r.Policy.Plan.text()
+	return last != nil && last.Bundle == r.Desired.Digest && a.seen.Record.Policy == r.Policy.Plan.text() && !r.appsDiffer(a.seen.Record)
 }
 
 // lookForDrift sets a.Differences and a.Drift, and tells whether what is
@@ -259,6 +298,10 @@ type Result struct {
 	Revision     string    // of a rollback: the commit that the tenant is at now
 	PurgeAt      time.Time // when the first thing that is retired is due; zero without any
 	Fingerprint  string
+	// RolledBack says that the deployment was committed, failed its
+	// verification and was taken back. Then DeploymentID, Revision and Plan are
+	// those of the rollback, and Err tells of both.
+	RolledBack bool
 }
 
 // Deploy assesses and, where there is something to do and nothing in the way,
@@ -287,21 +330,26 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	}
 	if result.Action == None {
 		result.PurgeAt = d.purgeAt(r, result)
-		return result
+		return d.verifyAgain(ctx, conn, r, result)
 	}
 	record := d.begin(start, r, result)
 	result.DeploymentID = record.ID
 	if result.Err == nil {
 		result = d.run(ctx, conn, r, result, &record)
 	}
+	result = d.verifyNew(ctx, conn, r, result)
 	result.PurgeAt = d.purgeAt(r, result)
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
 	event := d.by.event(record.Deployment, result.Assessment, r.back != nil)
+	if r.reason != "" && event.Kind == state.EventRolledBack {
+		event.Reason = r.reason
+	}
 	if err := d.store.SaveDeployment(context.WithoutCancel(ctx), record.Deployment, event); err != nil {
 		result.Assessment = result.failed(fmt.Errorf("record deployment %s: %w", record.ID, err))
+		return result
 	}
-	return result
+	return d.takeBack(ctx, conn, r, result)
 }
 
 func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, result Result, record *attempt) Result {
@@ -310,6 +358,11 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 		previous = result.seen.Record.Last.Bundle
 	}
 	if err := d.bundles.save(ctx, r.Desired); err != nil {
+		result.Assessment = result.failed(err)
+		return result
+	}
+	apps, err := r.apps(result.seen.Record)
+	if err != nil {
 		result.Assessment = result.failed(err)
 		return result
 	}
@@ -324,7 +377,8 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot,
+		Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot,
+		Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0, Watch: r.watch(result.Assessment),
 	})
 	if err != nil {
 		result.Assessment = result.failed(err)
@@ -344,7 +398,8 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 		return nil
 	}
 	known, err := d.store.Deployment(ctx, record.Last.Deployment)
-	if err == nil && known.Status == protocol.DeployReady || err != nil && !errors.Is(err, state.ErrNotFound) {
+	recorded := known.Status == protocol.DeployReady || known.Reason == ReasonVerifyFailed
+	if err == nil && recorded || err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}
 	journal, err := apply.Journal(ctx, conn)
@@ -352,7 +407,20 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 		return err
 	}
 	found := FromJournal(protocol.TenantID(r.Owner.Tenant), journal[len(journal)-1])
+	if found.BundleDigest == r.Desired.Digest {
+		found.Rollout = r.Rollout // it has what the rollout is about; nothing else could have given it that
+	}
 	return d.store.SaveDeployment(ctx, found, foundEvent(found))
+}
+
+// Follow records the newest deployment of a tenant's journal in the history
+// that a process which died may have left without it. Every Deploy does so.
+func (d *Deployer) Follow(ctx context.Context, conn database.Conn) error {
+	seen, err := apply.Read(ctx, conn)
+	if err != nil {
+		return err
+	}
+	return d.follow(ctx, conn, Request{Owner: seen.Record.Owner}, seen.Record)
 }
 
 // newID returns a UUIDv7: ids of later deployments sort after earlier ones.

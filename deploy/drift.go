@@ -257,7 +257,7 @@ func (d *Deployer) Kept(ctx context.Context, conn database.Conn, r Request) (Req
 	}
 	r.Desired, r.Policy.Plan, err = d.lastApplied(ctx, conn, seen, r.Desired)
 	r.Revision, r.Author, r.Email, r.Subject, r.Reverts = last.Revision, last.Author, "", "", ""
-	r.kept = true
+	r.Rollout, r.Apps, r.kept = 0, AppRequest{}, true
 	return r, err
 }
 

@@ -1,12 +1,17 @@
 package deploy
 
 import (
+	"cmp"
+
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
 
 // Doer is who deploys, and through what: the words of an event.
 type Doer struct{ Actor, Via string }
+
+// name is the actor, the reconciler itself where nobody is named.
+func (by Doer) name() string { return cmp.Or(by.Actor, "reconciler") }
 
 // event is what the record of who changed what says of a deployment that has
 // ended.

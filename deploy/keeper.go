@@ -51,7 +51,7 @@ func (e *SnapshotSizeError) Reason() string { return "SnapshotTooLarge" }
 
 // Next says what to do about it.
 func (e *SnapshotSizeError) Next() string {
-	return "raise snapshots.maxBytes in fleet.yaml, or set snapshots.keep: 0 to deploy without snapshots"
+	return "raise snapshots.maxBytes in fleet.yaml, or set snapshots.keep: 0 to deploy without snapshots; a rollback has --no-snapshot"
 }
 
 // keeper takes and keeps the snapshots of one Deployer.

@@ -15,10 +15,11 @@ import (
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/protocol/shape"
 	"github.com/tenantops/reconciler/schema"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // PipelineConfig is what a Pipeline works with. All of it is required but
-// Policy and Snapshots.
+// Policy, Snapshots and Quotas.
 type PipelineConfig struct {
 	Deployer    *Deployer // with a Store
 	Tenants     tenants
@@ -26,6 +27,7 @@ type PipelineConfig struct {
 	Environment string // prod, dev or test: seed sets for others are left out
 	Policy      Policy // drift is always healed: the caller has seen the plan
 	Snapshots   SnapshotPolicy
+	Quotas      func(protocol.TenantID) tenantrouter.Quotas // nil for none
 }
 
 // tenants opens the databases of tenants.
@@ -156,8 +158,12 @@ func (p *Pipeline) execution(done Result, start time.Time) protocol.DeployExecut
 }
 
 func (p *Pipeline) request(tenant protocol.TenantID, desired *bundle.Desired) Request {
+	var quotas tenantrouter.Quotas
+	if p.config.Quotas != nil {
+		quotas = p.config.Quotas(tenant)
+	}
 	return Request{
-		Owner:   p.owner(tenant),
+		Owner: p.owner(tenant), Quotas: quotas,
 		Desired: desired, Policy: p.config.Policy, Snapshots: p.config.Snapshots, Subject: "bundle " + desired.Bundle.Manifest.Version,
 	}
 }

@@ -20,20 +20,39 @@ import (
 )
 
 func TestPipelineKeepsItsContract(t *testing.T) {
-	contracttest.DeployPipeline(t, func(t testing.TB) contracttest.DeployPipelineFixture {
-		x := newTenants(t)
-		return contracttest.DeployPipelineFixture{
-			Service: x.pipeline(t), Tenant: "acme",
-			Insert: x.insert,
-			Values: x.values,
-			Registered: func(t testing.TB) []string {
-				return x.query(t, "SELECT type || ' ' || name FROM sys_metadata ORDER BY 1")
-			},
-			Interfere: func(t testing.TB) { x.exec(t, "CREATE TABLE somebody_elses (id TEXT)") },
-			Fail:      func(_ testing.TB, sql string) { x.failing = sql },
-		}
-	})
+	for name, inMemory := range map[string]bool{"file": false, "memory": true} {
+		t.Run(name, func(t *testing.T) {
+			contracttest.DeployPipeline(t, func(t testing.TB) contracttest.DeployPipelineFixture { return pipelineFixture(t, inMemory) })
+		})
+	}
 }
+
+func pipelineFixture(t testing.TB, inMemory bool) contracttest.DeployPipelineFixture {
+	x := newTenants(t)
+	if inMemory {
+		conn, err := libsql.OpenMemory(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		x.memory = conn
+	}
+	return contracttest.DeployPipelineFixture{
+		Service: x.pipeline(t), Tenant: "acme",
+		Insert: x.insert,
+		Values: x.values,
+		Registered: func(t testing.TB) []string {
+			return x.query(t, "SELECT type || ' ' || name FROM sys_metadata ORDER BY 1")
+		},
+		Interfere: func(t testing.TB) { x.exec(t, "CREATE TABLE somebody_elses (id TEXT)") },
+		Fail:      func(_ testing.TB, sql string) { x.failing = sql },
+	}
+}
+
+// kept is a connection that outlives those who close it.
+type kept struct{ database.Conn }
+
+func (kept) Close() error { return nil }
 
 // tenantFiles are two tenants, acme and beta, each with a database file, and
 // any number called memory..., each with an empty one that nobody keeps.
@@ -42,6 +61,7 @@ type tenantFiles struct {
 	store   *state.Store
 	classes map[string]string // of the policy
 	failing string            // statement
+	memory  database.Conn     // that acme has in place of a file; may be nil
 }
 
 func newTenants(t testing.TB) *tenantFiles { return &tenantFiles{dir: t.TempDir()} }
@@ -76,6 +96,9 @@ func (x *tenantFiles) Open(ctx context.Context, tenant protocol.TenantID) (datab
 	}
 	if tenant != "acme" && tenant != "beta" {
 		return nil, fmt.Errorf("%w %q", protocol.ErrUnknownTenant, tenant)
+	}
+	if tenant == "acme" && x.memory != nil {
+		return &failingConn{Conn: kept{x.memory}, tenants: x}, nil
 	}
 	conn, err := libsql.Open(ctx, filepath.Join(x.dir, string(tenant)+".db"), libsql.Options{Create: true, WAL: true})
 	if err != nil {

@@ -31,6 +31,9 @@ type PlanPolicy struct {
 	SeedMode         string `json:"seedMode,omitempty"`         // strict or skip
 	KeepValues       bool   `json:"keepValues,omitempty"`       // a column or table that goes must hold nothing
 	Retire           bool   `json:"retire,omitempty"`           // what goes is kept under a retired name
+	// DropTables are apps that the tenant does not have and whose tables are
+	// not kept.
+	DropTables []string `json:"dropTables,omitempty"`
 
 	rollback bool // seed data is taken back and not loaded
 }
@@ -84,12 +87,29 @@ type situation struct {
 func (s situation) class() string {
 	parts := []string{
 		s.master.Fingerprint(), s.record.Applied, s.desired.Digest, s.policy.text(), fmt.Sprint(s.policy.rollback), schema.Dialect,
-		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled), strings.Join(s.due, " "),
+		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled), strings.Join(s.due, " "), strings.Join(s.gone(), " "),
 	}
 	if len(s.edits) > 0 {
 		parts = append(parts, fmt.Sprint(s.edits))
 	}
 	return digestOf(parts...)
+}
+
+// gone lists the apps whose definitions the database has and that the bundle
+// does not have any more, in byte order: two bundles of one digest may differ
+// in the apps that bring nothing. A record that cannot be read has none, and
+// is an error when the plan is made.
+func (s situation) gone() []string {
+	registered, _ := plan.ParseRegistered(s.record.Registered)
+	var gone []string
+	for _, d := range registered {
+		there := slices.ContainsFunc(s.desired.Apps, func(a protocol.AppManifest) bool { return a.Name == d.Package })
+		if d.Package != "" && !there && !slices.Contains(gone, d.Package) {
+			gone = append(gone, d.Package)
+		}
+	}
+	slices.Sort(gone)
+	return gone
 }
 
 // plan returns the plan for a situation, from memory, from state, or made and
@@ -188,7 +208,7 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 	}
 	after := definitions(s.desired)
 	compared, err := diff.Compute(diff.Live{Tables: live, Owned: owned, Definitions: before, Retire: s.policy.Retire, Due: s.due},
-		diff.Desired{Tables: tables, Definitions: after})
+		diff.Desired{Tables: tables, Definitions: after, Gone: s.gone(), DropApps: s.policy.DropTables})
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +221,7 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 	}
 	in := plan.Input{
 		Diff: compared, Master: s.master, Live: live, Desired: tables, Bundle: s.desired.Digest,
-		KeepValues: s.policy.KeepValues, Retire: s.policy.Retire, Seeds: seeds, SeedMode: s.policy.SeedMode,
+		KeepValues: s.policy.KeepValues, Retire: s.policy.Retire, AnyLimit: s.policy.rollback, Seeds: seeds, SeedMode: s.policy.SeedMode,
 		Registered: plan.Registered(after), Policy: s.policy.text(), FromApplied: s.record.Applied,
 	}
 	made, err := plan.Build(in)

@@ -14,7 +14,7 @@ import (
 // the tenant's applications: the tenant stays in sync, and says why.
 func (d *Deployer) assessPurge(ctx context.Context, conn database.Conn, r Request, a Assessment) Assessment {
 	due := a.seen.Record.Due(r.Policy.Retention, d.now())
-	if len(due) == 0 || !r.Policy.Plan.Retire {
+	if len(due) == 0 {
 		return a
 	}
 	purge := a
@@ -22,8 +22,13 @@ func (d *Deployer) assessPurge(ctx context.Context, conn database.Conn, r Reques
 	purge.Plan, purge.Class, err = d.planner.plan(ctx, situation{
 		conn: conn, master: a.seen.Master, record: a.seen.Record, desired: r.Desired, policy: r.Policy.Plan, due: due,
 	})
+	if !r.Policy.Plan.Retire {
+		// Without a retention it was a rollback that retired it, and nobody who
+		// removed it: the policy has not been asked.
+		r.Policy.Plan.KeepValues = false
+	}
 	if err == nil {
-		purge = purge.judge(ctx, conn, r)
+		purge = d.judge(ctx, conn, r, purge)
 		err = purge.Err
 	}
 	if err != nil {
@@ -35,9 +40,10 @@ func (d *Deployer) assessPurge(ctx context.Context, conn database.Conn, r Reques
 }
 
 // purgeAt is when the first retired column or table of a tenant is due, the
-// zero time when nothing is retired.
+// zero time when nothing is retired. After a rollback nothing is due: the
+// tenant is held, and the pass that looks at it again knows the retention.
 func (d *Deployer) purgeAt(r Request, result Result) time.Time {
-	if !r.Policy.Plan.Retire {
+	if r.back != nil {
 		return time.Time{}
 	}
 	var first time.Time

@@ -17,7 +17,7 @@ type attempt struct {
 func (d *Deployer) begin(start time.Time, r Request, result Result) attempt {
 	a := attempt{now: d.now, Deployment: state.Deployment{
 		ID: newID(), Tenant: protocol.TenantID(r.Owner.Tenant),
-		Revision: r.Revision, Author: r.Author, AuthorEmail: r.Email, Subject: r.Subject, Reverts: r.Reverts,
+		Rollout: r.Rollout, Revision: r.Revision, Author: r.Author, AuthorEmail: r.Email, Subject: r.Subject, Reverts: r.Reverts,
 		BundleDigest: r.Desired.Digest, FromFingerprint: result.seen.Master.Fingerprint(), StartedAt: start,
 	}}
 	if result.Plan != nil {

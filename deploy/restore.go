@@ -227,6 +227,7 @@ func (d *Deployer) recordRestore(ctx context.Context, r RestoreRequest, done Res
 	row.Next = "run reconciler sync, which looks at the tenant"
 	row.Revision, row.AppliedRevision, row.DesiredDigest, row.BundleDigest = e.Revision, e.Revision, e.Bundle, e.Bundle
 	row.Fingerprint, row.SchemaDigest, row.InputDigest, row.AppliedDigest = e.To, e.SchemaDigest, "", ""
+	row.Target, row.Tried = "", ""
 	row.Deployment, row.ObservedAt, row.PurgeAt = e.Deployment, e.At, time.Time{}
 	return d.store.SaveObserved(ctx, row)
 }

@@ -24,7 +24,10 @@ var ErrNoWayBack = errors.New("there is no way back")
 type RollbackRequest struct {
 	Tenant protocol.TenantID
 	To     string // id of the deployment to go back to, or its beginning; empty for the one before the newest
-	Author string // who wants it
+	// BeforeOf names, in place of To, the first deployment to take back.
+	BeforeOf string
+	Author   string // who wants it
+	Reason   string // why, for the event
 	// Snapshots says whether the database is copied first, as for a Request.
 	Snapshots SnapshotPolicy
 	// Before is told which bundles the rollback leaves before it does so: they
@@ -51,6 +54,9 @@ func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackR
 		return fail(err)
 	}
 	at, err := target(journal, r.To)
+	if r.BeforeOf != "" {
+		at, err = before(journal, r.BeforeOf)
+	}
 	if err != nil {
 		return fail(err)
 	}
@@ -67,7 +73,7 @@ func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackR
 			return fail(err)
 		}
 	}
-	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots})
+	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots, reason: r.Reason})
 }
 
 // left lists the bundles of undone deployments, without the one that is there
@@ -124,6 +130,18 @@ func target(journal []apply.Entry, to string) (int, error) {
 	return found[0], nil
 }
 
+// before finds the journal row before that of a deployment.
+func before(journal []apply.Entry, deployment string) (int, error) {
+	at := slices.IndexFunc(journal, func(e apply.Entry) bool { return e.Deployment == deployment })
+	switch {
+	case at < 0:
+		return 0, fmt.Errorf("%w: the tenant's journal has none that is %s; see reconciler history", protocol.ErrUnknownDeployment, deployment)
+	case at == 0:
+		return 0, fmt.Errorf("%w: %s is the tenant's first deployment; remove the tenant from git instead", ErrNoWayBack, deployment)
+	}
+	return at - 1, nil
+}
+
 // rollback goes back to the journal row of an index; -1 is before all of them.
 func (d *Deployer) rollback(ctx context.Context, conn database.Conn, journal []apply.Entry, at int, r Request) Result {
 	start := d.now()
@@ -138,7 +156,8 @@ func (d *Deployer) rollback(ctx context.Context, conn database.Conn, journal []a
 	}
 	newest := back.undone[len(back.undone)-1].Deployment
 	r.Subject = "rollback of " + newest
-	r.Policy.Plan.KeepValues, r.Policy.Plan.Retire, r.Policy.Plan.rollback = false, true, true // whatever came since is kept
+	r.Policy.Plan.KeepValues, r.Policy.Plan.Retire, r.Policy.Plan.DropTables = false, true, nil // whatever came since is kept
+	r.Policy.Plan.rollback = true
 	r.Policy.Drift, r.back = "heal", back
 	a := d.Assess(ctx, conn, r)
 	if last := a.seen.Record.Last; last != nil && last.Deployment != newest {

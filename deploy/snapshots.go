@@ -128,6 +128,24 @@ func (s Snapshot) remove() error {
 	return nil
 }
 
+// RemoveAll removes the snapshots of a tenant and returns those that are gone,
+// also with an error.
+func (s Snapshots) RemoveAll(tenant protocol.TenantID) ([]Snapshot, error) {
+	if s.Dir == "" || tenant == "" {
+		return nil, nil
+	}
+	all, err := s.List(tenant)
+	if err == nil {
+		err = s.removeParts(tenant)
+	}
+	for i := 0; err == nil && i < len(all); i++ {
+		if err = all[i].remove(); err != nil {
+			return all[:i], err
+		}
+	}
+	return all, err
+}
+
 // removeParts removes the copies of a tenant that a process which died has left
 // unfinished: one process works on the directory, and on a tenant one worker.
 func (s Snapshots) removeParts(tenant protocol.TenantID) error {

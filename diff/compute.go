@@ -26,6 +26,10 @@ func Compute(live Live, desired Desired) (Result, error) {
 			m.keepRetired(retired, have)
 			continue
 		}
+		if m.keeps(have, owned, ours) {
+			continue
+		}
+		owned, ours = m.ours(have.Name)
 		if !ours {
 			m.result.Foreign = append(m.result.Foreign, Foreign{Kind: "table", Table: have.Name, Name: have.Name})
 			continue
@@ -76,7 +80,11 @@ func (m *matcher) table(want schema.Table) string {
 	liveName := have.Name
 	_, known := m.live.Owned.Table(liveName)
 	known = known || how == RestoreTable
-	if !known {
+	kept, wasKept := m.live.Owned.KeptTable(liveName)
+	if wasKept {
+		m.result.Reclaimed = append(m.result.Reclaimed, kept)
+	}
+	if !known && !wasKept {
 		if m.adopted == nil {
 			m.adopted = map[string]bool{}
 		}
@@ -144,11 +152,11 @@ func (m *matcher) keep(record schema.OwnedTable, target schema.Table) {
 // when it has it.
 func (m *matcher) find(want schema.Table) (have schema.Table, owned schema.OwnedTable, how Op, ok bool) {
 	if have, ok := m.liveTable(want.Name); ok {
-		owned, _ := m.live.Owned.Table(have.Name)
+		owned, _ := m.ours(have.Name)
 		return have, owned, "", true
 	}
 	if want.RenamedFrom != "" {
-		if owned, ok := m.live.Owned.ByObject(want.RenamedFrom); ok {
+		if owned, ok := m.byObject(want.RenamedFrom); ok {
 			if have, ok := m.liveTable(owned.Name); ok {
 				return have, owned, RenameTable, true
 			}

@@ -25,6 +25,12 @@ type Live struct {
 type Desired struct {
 	Tables      []schema.Table
 	Definitions []Definition
+	// Gone are the apps of live definitions that the bundle does not have any
+	// more. Their tables are kept as they are, but for those of DropApps.
+	Gone []string
+	// DropApps are apps that are not there and whose tables go, at once or
+	// when they have been kept for some time.
+	DropApps []string
 }
 
 // Definition is one entry of the metadata registry: an object, view, flow or
@@ -136,6 +142,8 @@ type Result struct {
 	Changes   []Change
 	Conflicts []Conflict
 	Foreign   []Foreign
+	Released  []schema.KeptTable // tables that stay although their app goes
+	Reclaimed []schema.KeptTable // such tables that an object takes again
 	Diff      protocol.DeployDiff
 	Owned     schema.Owned   // as it will be after the changes
 	Managed   []schema.Table // our part of the live tables, as they are

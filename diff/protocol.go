@@ -26,6 +26,7 @@ func deployDiff(r Result, live Live, desired Desired) protocol.DeployDiff {
 	for _, c := range r.Registry {
 		d.definition(c)
 	}
+	d.diff.HasBreakingChanges = d.diff.HasBreakingChanges || len(r.Released) > 0
 	slices.SortStableFunc(d.diff.Changes, func(a, b protocol.SchemaChange) int {
 		return strings.Compare(sortKey(a), sortKey(b))
 	})

@@ -97,7 +97,7 @@ func (m *matcher) retire(changes []Change) []Change {
 }
 
 func (m *matcher) retireTable(c Change, kept string) Change {
-	owned, _ := m.live.Owned.Table(c.Table)
+	owned, _ := m.ours(c.Table)
 	record := schema.RetiredTable{OwnedTable: owned, Was: owned.Name}
 	record.Name, record.Indexes = kept, nil
 	for _, i := range c.New.Indexes {
@@ -123,7 +123,7 @@ func (m *matcher) retireColumn(c *Change, names *schema.Retirement) {
 	c.Kept = names.Name(c.From.Name)
 	at := slices.IndexFunc(m.result.Owned.Tables, func(t schema.OwnedTable) bool { return t.Name == c.Table })
 	table := &m.result.Owned.Tables[at]
-	before, _ := m.live.Owned.Table(m.tableBefore(c.Table))
+	before, _ := m.ours(m.tableBefore(c.Table))
 	record := schema.RetiredColumn{
 		Name: c.Kept, Column: c.From.Name, Form: c.From.Form(),
 		Found: schema.ContainsFold(before.Found, m.nameBefore(c.Table, c.From.Name)),

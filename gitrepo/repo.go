@@ -2,10 +2,10 @@
 // local or remote repository and gives any of its commits as a read-only file
 // system, without a worktree.
 //
-// A local repository is opened in place and never written to. A remote one is
-// kept as a bare clone that only Fetch changes, and only as a whole: all refs
-// move in one rename, after every object they name has arrived. Whatever
-// fails, the commit fetched before stays readable.
+// A local repository is opened in place and only Commit writes to it. A remote
+// one is kept as a bare clone whose refs only Fetch changes, and only as a whole:
+// all refs move in one rename, after every object they name has arrived.
+// Whatever fails, the commit fetched before stays readable.
 package gitrepo
 
 import (

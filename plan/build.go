@@ -97,6 +97,7 @@ func (b *builder) build() error {
 			}
 		}
 	}
+	b.checkLimits()
 	return nil
 }
 
@@ -209,10 +210,10 @@ func (b *builder) checkEmptyTable(c diff.Change) {
 		return
 	}
 	b.check(PreCheck{
-		Code: "table_not_empty", Table: c.Table,
-		SQL:     fmt.Sprintf("SELECT 1 FROM %s", schema.Quote(c.Table)),
+		Code: tableNotEmpty, Table: c.Table,
+		SQL:     fmt.Sprintf("SELECT id FROM %s", schema.Quote(c.Table)),
 		Message: fmt.Sprintf("table %q holds rows, and its object is removed", c.Table),
-		Next:    "keep the object, empty the table, or set policy.destructive: allow in fleet.yaml",
+		Next:    "keep the object, empty the table, or set policy.destructive in fleet.yaml to approve or allow",
 	})
 }
 

@@ -157,10 +157,10 @@ func (b *builder) checkEmptyColumn(c diff.Change) {
 		where += " AND " + column + " IS NOT " + c.From.Default
 	}
 	b.check(PreCheck{
-		Code: "column_not_empty", Table: c.Table, Column: c.From.Name,
+		Code: columnNotEmpty, Table: c.Table, Column: c.From.Name,
 		SQL:     fmt.Sprintf("SELECT id FROM %s WHERE %s", schema.Quote(b.liveTable(c.Table)), where),
 		Message: fmt.Sprintf("%s.%s holds values, and its field is removed", c.Table, c.From.Name),
-		Next:    "keep the field, empty the column, or set policy.destructive: allow in fleet.yaml",
+		Next:    "keep the field, empty the column, or set policy.destructive in fleet.yaml to approve or allow",
 	})
 }
 

@@ -74,6 +74,29 @@ type PreCheck struct {
 	SQL     string `json:"sql"`
 	Message string `json:"message"`
 	Next    string `json:"next"`
+	// Advisory says that the rows are counted for whoever reads the plan, and
+	// stand in nobody's way.
+	Advisory bool `json:"advisory"`
+}
+
+// Codes of the pre-checks that can be waived.
+const (
+	columnNotEmpty = "column_not_empty" // of what would be lost, see Input.KeepValues
+	tableNotEmpty  = "table_not_empty"  // likewise
+	overLimit      = "over_limit"
+)
+
+// Waivable tells that the rows would not keep the plan from running, and the
+// class of change that they are a matter of: whose policy allows that, or
+// somebody who agrees to it.
+func (c PreCheck) Waivable() (diff.Class, bool) {
+	switch c.Code {
+	case columnNotEmpty, tableNotEmpty:
+		return diff.Destructive, true
+	case overLimit:
+		return diff.Narrowing, true
+	}
+	return diff.Additive, false
 }
 
 // Undo is a definition of the registry as it was before a plan. One that was
@@ -178,8 +201,11 @@ type Input struct {
 	Bundle  string         // bundle digest
 	// KeepValues adds pre-checks so that a column or table that is dropped
 	// holds nothing but what the schema alone would put there.
-	KeepValues  bool
-	Retire      bool // what goes is kept under a retired name
+	KeepValues bool
+	Retire     bool // what goes is kept under a retired name
+	// AnyLimit lets rows be over the limits of their fields: a way back is not
+	// held up by what was saved since.
+	AnyLimit    bool
 	Seeds       SeedPlan
 	SeedMode    string
 	Registered  string // see Registered
@@ -200,6 +226,7 @@ func Build(in Input) (*Plan, error) {
 		return nil, err
 	}
 	p.Warnings, err = analyze(in)
+	p.Warnings = append(p.Warnings, keptTables(in.Diff)...)
 	return p, err
 }
 

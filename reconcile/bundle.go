@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/schema"
 )
@@ -16,7 +17,9 @@ import (
 // versions are tags of a repository, which may be nil for a plain directory,
 // and definitions are held against what a database has a form for.
 func BundleOptions(ctx context.Context, repo *gitrepo.Repo) bundle.Options {
-	o := bundle.Options{Mapping: unmapped}
+	o := bundle.Options{Mapping: unmapped, Readable: func(objects []bundle.Object, queries []bundle.Verification) []error {
+		return deploy.Readable(ctx, objects, queries)
+	}}
 	if repo != nil {
 		o.Version = func(app, version string) (fs.FS, string, error) { return atTag(ctx, repo, tagOf(app, version)) }
 	}

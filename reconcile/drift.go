@@ -121,7 +121,7 @@ func (r *Reconciler) driftOf(ctx context.Context, id protocol.TenantID, seen sta
 // deployed to it last, and puts right what is not where drift is healed: that
 // is all that work is asked to do. A tenant that cannot be looked at is held
 // all the same, and is looked at again in the next pass.
-func (r *Reconciler) keep(ctx context.Context, f fleet, t *bundle.Tenant, done Tenant,
+func (r *Reconciler) keep(ctx context.Context, f reading, t *bundle.Tenant, done Tenant,
 	work func(database.Conn, deploy.Request) deploy.Result, open opener,
 ) Tenant {
 	observed, request := f.observed[t.ID], r.request(f, t)
@@ -182,6 +182,3 @@ func (t Tenant) kept(row state.Observed) state.Observed {
 	}
 	return row
 }
-
-// logTenant names the tenant in the log.
-const logTenant = "tenant"

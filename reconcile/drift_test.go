@@ -96,7 +96,7 @@ func (w *world) toldOfHealing(id, words string) {
 	if got := rowsOf(w.t, w.data+"/state.db", "SELECT reason, error FROM deployments ORDER BY started_at DESC LIMIT 1"); got != "heal " {
 		w.t.Errorf("history: got reason %q", got)
 	}
-	got := rowsOf(w.t, w.data+"/state.db", "SELECT reason || ': ' || detail FROM events ORDER BY rowid DESC LIMIT 1")
+	got := rowsOf(w.t, w.data+"/state.db", "SELECT reason || ': ' || detail FROM events WHERE kind = 'deployed' ORDER BY rowid DESC LIMIT 1")
 	if want := "heal: " + words; got != want {
 		w.t.Errorf("event: got %q, want %q", got, want)
 	}
@@ -154,7 +154,7 @@ func TestDriftBesideNewBundle(t *testing.T) {
 	if done := tenantOf(t, w.sync(), "acme"); done.Sync != state.Synced || done.Result.Drift {
 		t.Errorf("got %s %s", done.Sync, done.Result.Message)
 	}
-	got := rowsOf(t, w.data+"/state.db", "SELECT reason, detail FROM events ORDER BY rowid DESC LIMIT 1")
+	got := rowsOf(t, w.data+"/state.db", "SELECT reason, detail FROM events WHERE kind = 'deployed' ORDER BY rowid DESC LIMIT 1")
 	if want := " phone (and put drift right: " + byHand[1].want + ")"; got != want {
 		t.Errorf("event: got %q, want %q", got, want)
 	}

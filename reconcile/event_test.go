@@ -51,7 +51,7 @@ func TestDeploymentsAreEvents(t *testing.T) {
 		"  name: {type: text, required: true, unique: true}\n  email: {type: email, unique: true}\n"})
 	report := w.sync()
 	got := w.events("acme")
-	if diff := cmp.Diff([]string{state.EventBlocked, state.EventDeployed}, kinds(got)); diff != "" {
+	if diff := cmp.Diff([]string{state.EventBlocked, state.EventProvisioned, state.EventDeployed}, kinds(got)); diff != "" {
 		t.Fatalf("-want +got:\n%s", diff)
 	}
 	result := tenantOf(t, report, "acme").Result
@@ -77,11 +77,11 @@ func TestDeploymentFoundInTheJournalIsAnEvent(t *testing.T) {
 	if _, err := forgetful.Sync(t.Context(), reconcile.Selection{}); err != nil {
 		t.Fatal(err)
 	}
-	list, err := store.Events(t.Context(), state.EventQuery{})
+	list, err := store.Events(t.Context(), state.EventQuery{Tenant: "acme"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 1 || list[0].Kind != state.EventDeployed || list[0].Actor != "" || list[0].Detail != "found in the tenant's journal" {
+	if len(list) != 2 || list[1].Kind != state.EventDeployed || list[1].Actor != "" || list[1].Detail != "found in the tenant's journal" {
 		t.Errorf("got %+v", list)
 	}
 }

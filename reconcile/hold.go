@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -16,12 +17,15 @@ const Held deploy.Action = "held"
 // reasonHeld is why such a tenant may differ from git.
 const reasonHeld = "Held"
 
-// Notice makes what somebody changed in the store count: holds apply to every
-// tenant that the pass under way has not come to, and Run makes another pass
+// Notice makes what somebody changed in the store count: holds, and a rollout
+// that is paused or ended, apply to every tenant that the pass under way has not come to, and Run makes another pass
 // at once, in which failing and blocked tenants do not wait for their turn. It
 // may be called at any time, by any goroutine.
 func (r *Reconciler) Notice(ctx context.Context) error {
 	if err := r.readHolds(ctx); err != nil {
+		return err
+	}
+	if err := r.readRollout(ctx); err != nil {
 		return err
 	}
 	select {
@@ -39,26 +43,60 @@ func (r *Reconciler) readHolds(ctx context.Context) error {
 	// Only one at a time, or an older answer could replace a newer one.
 	r.reading.Lock()
 	defer r.reading.Unlock()
-	holds, err := r.Store.Holds(ctx)
+	list, err := r.Store.Holds(ctx)
 	if err == nil {
-		r.holds.Store(&holds)
+		r.holds.Store(indexed(list))
 	}
 	return err
 }
 
+// holds are all there are, as they were read at one time. After the rollback
+// of a rollout every tenant may have its own.
+type holds struct {
+	all, wide []state.Hold // wide: on more than one tenant
+	of        map[protocol.TenantID][]state.Hold
+}
+
+func indexed(list []state.Hold) *holds {
+	h := &holds{all: list, of: map[protocol.TenantID][]state.Hold{}}
+	for _, one := range list {
+		if one.Tenant == "" {
+			h.wide = append(h.wide, one)
+		} else {
+			h.of[one.Tenant] = append(h.of[one.Tenant], one)
+		}
+	}
+	return h
+}
+
 // currentHolds are the holds as they were read last.
 func (r *Reconciler) currentHolds() []state.Hold {
-	if holds := r.holds.Load(); holds != nil {
-		return *holds
+	if h := r.holds.Load(); h != nil {
+		return h.all
 	}
 	return nil
+}
+
+// holdsOn are those that may concern a tenant.
+func (r *Reconciler) holdsOn(id protocol.TenantID) []state.Hold {
+	h := r.holds.Load()
+	if h == nil {
+		return nil
+	}
+	own := h.of[id]
+	return append(own[:len(own):len(own)], h.wide...)
 }
 
 // hold finds the hold that keeps a tenant from its desired bundle, the one
 // that lasts longest among several.
 func (r *Reconciler) hold(t *bundle.Tenant) (hold state.Hold, held bool) {
-	for _, h := range r.currentHolds() {
-		if h.Expired(r.Now()) || !h.Covers(t.ID, t.Spec.Labels, t.Desired.Digest) {
+	return r.holdOn(t.ID, t.Spec.Labels, t.Desired.Digest)
+}
+
+// holdOn is hold for a tenant that git may not have; digest is empty then.
+func (r *Reconciler) holdOn(tenant protocol.TenantID, labels map[string]string, digest string) (hold state.Hold, held bool) {
+	for _, h := range r.holdsOn(tenant) {
+		if h.Expired(r.Now()) || !h.Covers(tenant, labels, digest) {
 			continue
 		}
 		if !held || !hold.Until.IsZero() && (h.Until.IsZero() || h.Until.After(hold.Until)) {
@@ -114,12 +152,16 @@ func ReleaseArgument(h state.Hold) string {
 // that held back one bundle from a tenant that has got another.
 func (r *Reconciler) endHolds(ctx context.Context, report Report) error {
 	ctx = context.WithoutCancel(ctx)
+	now := make(map[protocol.TenantID]Tenant, len(report.Tenants))
+	for _, t := range report.Tenants {
+		now[t.ID] = t
+	}
 	for _, h := range r.currentHolds() {
 		e := state.Event{Actor: "reconciler", Via: r.By.Via}
 		switch {
 		case h.Expired(r.Now()):
 			e.Kind, e.Reason = state.EventHoldExpired, h.Reason
-		case h.Bundle != "" && overtaken(h, report):
+		case h.Bundle != "" && overtaken(h, now[h.Tenant]):
 			e.Kind, e.Reason = state.EventReleased, "git asks for another bundle, which the tenant has now"
 		default:
 			continue
@@ -133,13 +175,8 @@ func (r *Reconciler) endHolds(ctx context.Context, report Report) error {
 
 // overtaken tells that the tenant of a hold has, after this pass, what git asks
 // for, and that it is another bundle than the one held back.
-func overtaken(h state.Hold, report Report) bool {
-	for _, t := range report.Tenants {
-		if t.ID == h.Tenant {
-			return t.Sync == state.Synced && t.bundle != "" && t.bundle != h.Bundle
-		}
-	}
-	return false
+func overtaken(h state.Hold, t Tenant) bool {
+	return t.Sync == state.Synced && t.bundle != "" && t.bundle != h.Bundle
 }
 
 // nextExpiry is when a pass is due because a hold has ended by itself. One that

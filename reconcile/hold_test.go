@@ -132,7 +132,7 @@ func TestHeldTenantIsNotOpened(t *testing.T) {
 	if report := w.sync(); report.Status != state.Succeeded || actions(report)["acme"] != reconcile.Held {
 		t.Errorf("got %s, %s", report.Status, actions(report)["acme"])
 	}
-	if diff := cmp.Diff([]string{state.EventHeld, state.EventDeployed}, kinds(w.events("acme"))); diff != "" {
+	if diff := cmp.Diff([]string{state.EventHeld, state.EventProvisioned, state.EventDeployed}, kinds(w.events("acme"))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -183,7 +183,7 @@ func TestHoldOfOneBundle(t *testing.T) {
 		t.Fatalf("another bundle: %+v", result)
 	}
 	events := w.events("acme")
-	if diff := cmp.Diff([]string{state.EventReleased, state.EventDeployed, state.EventHeld, state.EventDeployed}, kinds(events)); diff != "" {
+	if diff := cmp.Diff([]string{state.EventReleased, state.EventDeployed, state.EventHeld, state.EventProvisioned, state.EventDeployed}, kinds(events)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	w.git("revert", "--no-edit", "HEAD")
@@ -225,7 +225,7 @@ func TestExpiredHoldIsAnEvent(t *testing.T) {
 	w.sync()
 	w.sync()
 	events := w.events("acme")
-	if diff := cmp.Diff([]string{state.EventHoldExpired, state.EventHeld, state.EventDeployed}, kinds(events)); diff != "" {
+	if diff := cmp.Diff([]string{state.EventHoldExpired, state.EventHeld, state.EventProvisioned, state.EventDeployed}, kinds(events)); diff != "" {
 		t.Fatalf("-want +got:\n%s", diff)
 	}
 	if e := events[0]; e.Actor != "reconciler" || e.Reason != "lunch" {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -11,10 +12,10 @@ import (
 
 // observe records what the pass saw, one row for each tenant that is not as
 // it was.
-func (r *Reconciler) observe(ctx context.Context, f fleet, report Report) error {
+func (r *Reconciler) observe(ctx context.Context, f reading, report Report) error {
 	var rows []state.Observed
 	for _, t := range report.Tenants {
-		if t.unchanged && f.observed[t.ID].Revision == f.commit.Hash {
+		if t.gone || t.remembered || t.unchanged && f.observed[t.ID].Revision == f.commit.Hash {
 			continue
 		}
 		rows = append(rows, r.observed(f, t))
@@ -27,7 +28,7 @@ func (r *Reconciler) observe(ctx context.Context, f fleet, report Report) error 
 
 // saveTags records where the tags are whose app versions are now deployed, so
 // that one that moves later is known to have moved, in another process too.
-func (r *Reconciler) saveTags(ctx context.Context, f fleet, report Report) error {
+func (r *Reconciler) saveTags(ctx context.Context, f reading, report Report) error {
 	synced := map[protocol.TenantID]bool{}
 	for _, t := range report.Tenants {
 		synced[t.ID] = t.Sync == state.Synced && t.Health == state.Healthy
@@ -44,20 +45,27 @@ func (r *Reconciler) saveTags(ctx context.Context, f fleet, report Report) error
 	return r.Store.SaveTags(context.WithoutCancel(ctx), commits)
 }
 
-func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
+func (r *Reconciler) observed(f reading, t Tenant) state.Observed {
 	row := f.observed[t.ID]
 	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
 	row.Reason, row.Message, row.Next = t.Result.Reason, t.Result.Message, t.Result.Next
+	var detailed interface{ Detail() string }
+	if errors.As(t.Result.Err, &detailed) {
+		row.Message = detailed.Detail()
+	}
 	row.Revision, row.ObservedAt = f.commit.Hash, r.Now()
 	switch {
-	case t.Result.Action == Held:
+	case t.Result.Action == Held, t.Result.Action == Waits:
 		row.DesiredDigest = t.bundle
 		return t.kept(row)
 	case t.unchanged:
-		row.AppliedRevision = f.commit.Hash
+		row.AppliedRevision, row.Target, row.Tried = f.commit.Hash, t.target, t.target
 		return row
 	}
-	row.InputDigest = t.input
+	row.InputDigest, row.Tried = t.input, t.target
+	if t.Result.RolledBack {
+		return r.wentBack(row, t)
+	}
 	if t.bundle != "" {
 		row.DesiredDigest = t.bundle
 	}
@@ -68,28 +76,38 @@ func (r *Reconciler) observed(f fleet, t Tenant) state.Observed {
 		return row
 	}
 	row.AppliedRevision, row.PurgeAt = f.commit.Hash, t.Result.PurgeAt
-	row.BundleDigest, row.Fingerprint = t.bundle, t.Result.Fingerprint
+	row.BundleDigest, row.Fingerprint, row.Target = t.bundle, t.Result.Fingerprint, t.target
 	if t.Result.Changed {
 		row.SchemaDigest, row.AppliedDigest = t.Result.Plan.ToSchema, t.Result.Plan.Applied
 	}
 	return row
 }
 
+// wentBack is the row of a tenant whose deployment was taken back by itself.
+func (r *Reconciler) wentBack(row state.Observed, t Tenant) state.Observed {
+	back := t.Result
+	row.DesiredDigest, row.InputDigest = t.bundle, ""
+	row.AppliedRevision, row.BundleDigest, row.Fingerprint = back.Revision, back.Plan.Bundle, back.Fingerprint
+	row.SchemaDigest, row.AppliedDigest = back.Plan.ToSchema, back.Plan.Applied
+	row.Deployment, row.PurgeAt = back.DeploymentID, back.PurgeAt
+	return row
+}
+
 // remembered is a tenant that is not looked at now, as it was seen last.
-func remembered(f fleet, t *bundle.Tenant) Tenant {
+func remembered(f reading, t *bundle.Tenant) Tenant {
 	row := f.observed[t.ID]
-	seen := Tenant{ID: t.ID, Plan: row.Plan, Sync: row.Sync, Health: row.Health, unchanged: true}
+	seen := Tenant{ID: t.ID, Plan: row.Plan, Sync: row.Sync, Health: row.Health, unchanged: true, remembered: true}
 	seen.Result.Reason, seen.Result.Message, seen.Result.Next = row.Reason, row.Message, row.Next
 	return seen
 }
 
-// removed is a tenant that git no longer has. Nothing is done to it: taking a
-// tenant away is never the effect of a file that is missing.
-func (r *Reconciler) removed(f fleet, id protocol.TenantID) Tenant {
+// removed is a tenant that git does not have, and of which nothing says that an
+// earlier revision had it. Nothing is done to it.
+func (r *Reconciler) removed(f reading, id protocol.TenantID) Tenant {
 	t := Tenant{ID: id, Plan: f.observed[id].Plan, Sync: state.OutOfSync, Health: state.Healthy}
 	t.Result.Action = Remove
-	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in git any more; its database is left as it is"
-	t.Result.Next = "put the directory back, or take the database away by hand"
+	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in this revision; its database is left as it is"
+	t.Result.Next = "put the directory back, or remove it from the branch that is followed"
 	return t
 }
 
@@ -105,6 +123,9 @@ func (r *Reconciler) savePass(ctx context.Context, started time.Time, report Rep
 		if t.Problem() {
 			pass.Failed++
 		}
+	}
+	if w := report.Waiting; w != nil {
+		pass.WaitingRevision, pass.WaitingReason, pass.WaitingMessage, pass.WaitingNext = w.Revision, w.Reason, w.Message, w.Next
 	}
 	if failure != nil {
 		pass.Status, pass.Error = state.Failed, failure.Error()

@@ -1,9 +1,26 @@
 package reconcile
 
 import (
+	"math"
+
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 )
+
+// SnapshotPolicy is what fleet.yaml says about snapshots.
+func SnapshotPolicy(c config.Fleet) deploy.SnapshotPolicy {
+	return deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes}
+}
+
+// SnapshotPolicy is what the fleet.yaml says that was read last, and whether
+// one was. It may be called at any time, by any goroutine.
+func (r *Reconciler) SnapshotPolicy() (deploy.SnapshotPolicy, bool) {
+	if policy := r.snapshots.Load(); policy != nil {
+		return *policy, true
+	}
+	return deploy.SnapshotPolicy{}, false
+}
 
 // policyOf is the policy for a tenant in the words of a deployment: the
 // fleet's, and the tenant's own where that is stricter.
@@ -26,6 +43,24 @@ func policyOf(c config.Fleet, own *config.OwnPolicy, ownDrift config.Drift) depl
 			"narrowing": string(p.Narrowing), "destructive": string(p.Destructive),
 		},
 		Drift:       string(drift),
+		RollBack:    c.OnFailedVerify == config.VerifyRollback,
 		NotByAuthor: c.Approval.NotByAuthor,
 	}
+}
+
+// tenantPolicy is the policy for a tenant in the words of a deployment.
+func tenantPolicy(c config.Fleet, t bundle.TenantSpec) deploy.Policy {
+	p := policyOf(c, t.Policy, t.Drift)
+	p.Plan.DropTables = t.DropTables
+	return underHold(p, t.LegalHold)
+}
+
+// underHold is a policy for a tenant that may be under a legal hold: then what
+// goes is retired, and is never due.
+func underHold(p deploy.Policy, hold *bundle.LegalHold) deploy.Policy {
+	if hold == nil {
+		return p
+	}
+	p.Plan.Retire, p.Retention = true, math.MaxInt64
+	return p
 }

@@ -14,13 +14,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tenantops/reconciler/bundle"
-	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -43,6 +41,10 @@ type Config struct {
 	// OnTenant is told of each tenant as its work ends. Calls do not overlap.
 	// May be nil.
 	OnTenant func(Tenant)
+	// OnChange is told of each tenant whose connections, status or quotas are
+	// not what they were, so that who has them cached forgets them. Calls may
+	// overlap. May be nil.
+	OnChange func(protocol.TenantID)
 	// OnPass is told of each pass of Run. May be nil.
 	OnPass func(Report, error)
 	// ReadOnly keeps state as it is: for Plan beside a running daemon.
@@ -56,17 +58,27 @@ type Config struct {
 	AcceptRewrite bool
 }
 
-// Reconciler carries a fleet. Its methods must not overlap, but for Notice.
+// Reconciler carries a fleet. Its methods must not overlap, but for
+// Notice and SnapshotPolicy.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
 	cache    *bundle.Cache
 	retries  retries
-	recorded string // revision whose tenants are all recorded
+	life     *provision.Service
+	recorded string    // revision whose tenants are all recorded
+	nextEnd  time.Time // when the first tenant that is being removed is due
 
-	noticed chan struct{} // has an element when Run is to make a pass
-	reading sync.Mutex
-	holds   atomic.Pointer[[]state.Hold] // as they were read last
+	noticed   chan struct{} // has an element when Run is to make a pass
+	reading   sync.Mutex
+	holds     atomic.Pointer[holds]         // as they were read last
+	rollout   atomic.Pointer[state.Rollout] // the newest one, as it was read last
+	placed    placed
+	wake      time.Time                             // when a pass is due because of the rollout; zero for never
+	snapshots atomic.Pointer[deploy.SnapshotPolicy] // of the fleet.yaml that was read last
+
+	warned string      // the commit whose removals were said to wait
+	waking func() bool // something waits for the pass under way to end
 }
 
 // New returns a Reconciler.
@@ -80,13 +92,21 @@ func New(c Config) *Reconciler {
 	if c.Poll == 0 {
 		c.Poll = 60 * time.Second
 	}
-	return &Reconciler{
+	r := &Reconciler{
 		Config:   c,
 		deployer: deploy.New(deploy.Config{Store: c.Store, ReadOnly: c.ReadOnly, By: c.By, Snapshots: c.Snapshots, Now: c.Now, Log: c.Log}),
 		cache:    bundle.NewCache(),
 		retries:  retries{now: c.Now},
 		noticed:  make(chan struct{}, 1),
 	}
+	r.life = newLife(r)
+	return r
+}
+
+// placed are the tenants of a rollout, which stay as they are.
+type placed struct {
+	id     int
+	places []state.RolloutTenant
 }
 
 // Selection narrows a pass.
@@ -104,6 +124,9 @@ type Report struct {
 	Status   state.Operation
 	Faults   []bundle.Fault // of the fleet as a whole
 	Tenants  []Tenant
+	// Waiting is what was left undone until somebody confirms it; nil for
+	// nothing.
+	Waiting *Removal
 }
 
 // Tenant is what a pass did to, or would do to, one tenant.
@@ -118,9 +141,12 @@ type Tenant struct {
 	// where there is one.
 	Estimate time.Duration
 
-	unchanged bool   // nothing was looked at but git and the file's stamp
-	input     string // input digest after this pass
-	bundle    string // digest of the desired bundle; empty for one that is not valid
+	gone       bool   // there is nothing left of it to observe
+	unchanged  bool   // nothing was looked at but git and the file's stamp
+	remembered bool   // not even that: it is as it was seen last
+	input      string // input digest after this pass
+	bundle     string // digest of the desired bundle; empty for one that is not valid
+	target     string // of bundle and policy, as package fleet has it; empty like bundle
 }
 
 // Problem tells that the tenant is not what git wants and needs somebody.
@@ -145,22 +171,25 @@ func (e *RewrittenError) Error() string {
 // ErrUnknownTenant says that a tenant that was asked for is not in git.
 var ErrUnknownTenant = errors.New("no such tenant in this revision")
 
-// fleet is a revision that has been read.
-type fleet struct {
+// reading is a revision that has been read.
+type reading struct {
 	commit   gitrepo.Commit
 	loaded   *bundle.Fleet
-	observed map[protocol.TenantID]state.Observed
-	tags     map[string]string // commits that tags were deployed from
-	tenants  []*bundle.Tenant  // those selected
+	observed map[protocol.TenantID]state.Observed // before the pass
+	seen     map[protocol.TenantID]state.Observed // of the tenants that the pass has come to
+	tags     map[string]string                    // commits that tags were deployed from
+	tenants  []*bundle.Tenant                     // those selected
 	shared   map[protocol.TenantID]*sharedError
+	gate     *gate                              // nil for a pass that only looks
+	waiting  *Removal                           // why nothing is removed
 	records  map[protocol.TenantID]state.Tenant // see record
 	now      time.Time                          // when it was read
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
 // whole fleet, and nothing is done to any tenant.
-func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
-	f := fleet{now: r.Now()}
+func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
+	f := reading{now: r.Now()}
 	var err error
 	if f.commit, err = r.Repo.Resolve(ctx, s.Revision); err != nil {
 		return f, err
@@ -169,7 +198,7 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 	if err != nil {
 		return f, err
 	}
-	f.observed = map[protocol.TenantID]state.Observed{}
+	f.observed, f.seen = map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]state.Observed{}
 	if r.Store != nil {
 		f.observed, err = r.Store.Observed(ctx)
 		if err == nil {
@@ -185,9 +214,14 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (fleet, error) {
 	options := BundleOptions(ctx, r.Repo)
 	options.Revision, options.Versions, options.Cache = f.commit.Hash, f.tags, r.cache
 	f.loaded, err = bundle.Load(tree, options)
+	if errors.Is(err, bundle.ErrNoTenants) && len(f.observed) > 0 {
+		err = r.emptied(ctx, &f, s, err)
+	}
 	if err != nil {
 		return f, err
 	}
+	policy := SnapshotPolicy(f.loaded.Config)
+	r.snapshots.Store(&policy)
 	f.shared = r.shared(f.loaded.Tenants)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
@@ -213,11 +247,12 @@ func selected(all []*bundle.Tenant, ids []protocol.TenantID) ([]*bundle.Tenant, 
 	return chosen, nil
 }
 
-// Sync brings the selected tenants to a revision and returns when all have
-// been tried. Its error is one of the whole pass; what went wrong with a
-// tenant is in the report.
+// Sync brings the fleet to a revision, as far as its rollout may go now: wave
+// after wave, up to one that waits for something. Tenants that are named do not
+// wait. It returns when all whose turn it was have been tried. Its error is one
+// of the whole pass; what went wrong with a tenant is in the report.
 func (r *Reconciler) Sync(ctx context.Context, s Selection) (Report, error) {
-	return r.pass(ctx, s, func(string, *bundle.Tenant) bool { return true })
+	return r.pass(ctx, s, nil)
 }
 
 // Plan says what Sync would do and writes to no tenant.
@@ -229,7 +264,7 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	if err := r.warnOfRewrite(ctx, f, s); err != nil {
 		return Report{Revision: f.commit, Status: state.Failed}, err
 	}
-	report, err := r.each(ctx, f, f.tenants, r.planTenant)
+	report, err := r.each(ctx, queue{reading: f, tenants: f.tenants, limit: r.workers(f.loaded.Config.Rollout), work: r.planTenant})
 	for _, id := range removed(f, s) {
 		report.Tenants = append(report.Tenants, r.removed(f, id))
 	}
@@ -237,8 +272,29 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	return report, err
 }
 
+// PlanTenant says what Sync would do to one tenant of a fleet that was loaded
+// from somewhere else than the repository, such as a change that is not
+// committed. It writes to no tenant.
+func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, loaded *bundle.Fleet, id protocol.TenantID) (Tenant, error) {
+	f := reading{commit: commit, loaded: loaded, shared: r.shared(loaded.Tenants)}
+	if r.Store != nil {
+		var err error
+		if f.observed, err = r.Store.Observed(ctx); err == nil {
+			err = r.readHolds(ctx)
+		}
+		if err != nil {
+			return Tenant{}, err
+		}
+	}
+	chosen, err := selected(loaded.Tenants, []protocol.TenantID{id})
+	if err != nil {
+		return Tenant{}, err
+	}
+	return r.planTenant(ctx, f, chosen[0]), nil
+}
+
 // warnOfRewrite tells whoever plans a branch that Sync would refuse it.
-func (r *Reconciler) warnOfRewrite(ctx context.Context, f fleet, s Selection) error {
+func (r *Reconciler) warnOfRewrite(ctx context.Context, f reading, s Selection) error {
 	if r.Store == nil || s.Revision != "" {
 		return nil
 	}
@@ -254,42 +310,10 @@ func (r *Reconciler) warnOfRewrite(ctx context.Context, f fleet, s Selection) er
 	return err
 }
 
-func (r *Reconciler) pass(ctx context.Context, s Selection, due func(revision string, t *bundle.Tenant) bool) (Report, error) {
-	started := r.Now()
-	last, err := r.lastRevision(ctx)
-	if err != nil {
-		return Report{Status: state.Failed}, err
-	}
-	f, err := r.read(ctx, s)
-	if err == nil && s.Revision == "" {
-		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
-	}
-	if err == nil {
-		err = r.record(ctx, &f, s)
-	}
-	if err != nil {
-		return r.failedPass(ctx, started, last, err)
-	}
-	report, err := r.each(ctx, f, f.tenants, func(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
-		if !due(f.commit.Hash, t) {
-			return remembered(f, t)
-		}
-		return r.work()(ctx, f, t)
-	})
-	for _, id := range removed(f, s) {
-		report.Tenants = append(report.Tenants, r.removed(f, id))
-	}
-	report.finish()
-	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.settle(ctx, f, report), r.endHolds(ctx, report))
-	if err != nil {
-		report.Status = state.Failed
-	}
-	return report, errors.Join(err, r.savePass(ctx, started, report, err))
-}
-
-// failedPass records a pass that came to no tenant.
-func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, err error) (Report, error) {
-	report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed}
+// failedPass records a pass that came to no tenant; waiting is what it left
+// undone until somebody confirms it, or nil.
+func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, err error, waiting *Removal) (Report, error) {
+	report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed, Waiting: waiting}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
 }
 
@@ -316,68 +340,46 @@ func (r *Reconciler) follows(ctx context.Context, head, last string, accept bool
 	return &RewrittenError{Last: last, Head: head}
 }
 
-// each works on tenants in parallel. One that fails does not stop the others;
-// a cancelled context does, after the tenants under way.
-func (r *Reconciler) each(ctx context.Context, f fleet, tenants []*bundle.Tenant,
-	work func(context.Context, fleet, *bundle.Tenant) Tenant,
-) (Report, error) {
-	report := Report{Revision: f.commit, Faults: f.loaded.Faults, Tenants: make([]Tenant, len(tenants))}
-	var told sync.Mutex
-	var group errgroup.Group
-	group.SetLimit(r.workers(f.loaded.Config.Rollout))
-	for i, t := range tenants {
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			done := work(ctx, f, t)
-			report.Tenants[i] = done
-			if r.OnTenant != nil {
-				told.Lock()
-				defer told.Unlock()
-				r.OnTenant(done)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // no worker returns an error
-	if err := ctx.Err(); err != nil {
-		report.Tenants = slices.DeleteFunc(report.Tenants, func(t Tenant) bool { return t.ID == "" })
-		return report, fmt.Errorf("stopped before every tenant was done: %w", err)
-	}
-	return report, nil
-}
-
-// workers is how many tenants are worked on at a time.
-func (r *Reconciler) workers(rollout config.Rollout) int {
-	n := max(1, rollout.MaxConcurrent)
-	if r.MaxConcurrent > 0 {
-		n = min(n, r.MaxConcurrent)
-	}
-	return n
-}
-
 func (report *Report) finish() {
 	slices.SortFunc(report.Tenants, func(a, b Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	report.Status = state.Succeeded
 	for _, t := range report.Tenants {
-		if t.Problem() {
+		if t.Problem() || t.Result.Action == Waits {
 			report.Status = state.Partial
 		}
 	}
 }
 
 // removed lists tenants that were deployed once and are not in git any more.
-func removed(f fleet, s Selection) []protocol.TenantID {
+func removed(f reading, s Selection) []protocol.TenantID {
 	if len(s.Tenants) > 0 {
 		return nil
 	}
 	var gone []protocol.TenantID
 	for id := range f.observed {
-		if !slices.ContainsFunc(f.loaded.Tenants, func(t *bundle.Tenant) bool { return t.ID == id }) {
+		if f.tenant(id) == nil {
 			gone = append(gone, id)
 		}
 	}
 	slices.Sort(gone)
 	return gone
+}
+
+// tenant finds a tenant of the revision, nil when it has none of that id.
+func (f reading) tenant(id protocol.TenantID) *bundle.Tenant {
+	at, found := slices.BinarySearchFunc(f.loaded.Tenants, id, func(t *bundle.Tenant, id protocol.TenantID) int {
+		return strings.Compare(string(t.ID), string(id))
+	})
+	if !found {
+		return nil
+	}
+	return f.loaded.Tenants[at]
+}
+
+// row is what is known of a tenant by now.
+func (f reading) row(id protocol.TenantID) state.Observed {
+	if row, ok := f.seen[id]; ok {
+		return row
+	}
+	return f.observed[id]
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
@@ -13,7 +14,10 @@ import (
 // record saves what this revision says of the tenants of the pass, where that
 // is not what is recorded. Nothing is read of tenants that stand as they should
 // at a revision that was recorded before.
-func (r *Reconciler) record(ctx context.Context, f *fleet, s Selection) error {
+func (r *Reconciler) record(ctx context.Context, f *reading, s Selection) error {
+	if f.records != nil {
+		return nil // a commit without tenants was looked at before
+	}
 	read := r.Store.Tenants
 	if r.recorded == f.commit.Hash {
 		read = r.Store.UnsettledTenants
@@ -38,13 +42,14 @@ func (r *Reconciler) record(ctx context.Context, f *fleet, s Selection) error {
 	}
 	for _, t := range changed {
 		f.records[t.ID] = t
+		r.life.OnChange(t.ID)
 	}
 	return err
 }
 
 // changedTenants are the records of tenants of which this revision says
 // something else. One that is broken, or shares its database, stays as it was.
-func (f *fleet) changedTenants() ([]state.Tenant, error) {
+func (f *reading) changedTenants() ([]state.Tenant, error) {
 	var changed []state.Tenant
 	for _, t := range f.tenants {
 		if t.Desired == nil || f.shared[t.ID] != nil {
@@ -63,15 +68,31 @@ func (f *fleet) changedTenants() ([]state.Tenant, error) {
 	return changed, nil
 }
 
-func (f *fleet) recordOf(t *bundle.Tenant, known state.Tenant) state.Tenant {
+func (f *reading) recordOf(t *bundle.Tenant, known state.Tenant) state.Tenant {
 	next := known
-	next.ID, next.Spec, next.Quotas = t.ID, t.Spec, f.loaded.Config.QuotasOf(t.Spec.Plan, t.Spec.Quotas)
-	next.Revision = f.commit.Hash
+	next.ID, next.Spec, next.Revision = t.ID, t.Spec, f.commit.Hash
+	next.Pending = ""
+	if known.Awaits(state.PendingStatus) && known.Spec.ProvisioningStatus != t.Spec.ProvisioningStatus {
+		next.Spec.ProvisioningStatus = known.Spec.ProvisioningStatus
+		next.Pending += "," + state.PendingStatus
+	}
+	if known.Awaits(state.PendingPlan) && known.Spec.Plan != t.Spec.Plan {
+		next.Spec.Plan = known.Spec.Plan
+		next.Pending += "," + state.PendingPlan
+	}
+	if known.Awaits(state.PendingRemoval) {
+		next.Pending += "," + state.PendingRemoval
+	}
+	next.Pending = strings.TrimPrefix(next.Pending, ",")
+	next.Quotas = f.loaded.Config.QuotasOf(next.Spec.Plan, t.Spec.Quotas)
 	if next.Origin == "" {
 		next.Origin = state.FromGit
 	}
 	if next.Status == "" {
 		next.Status, next.StatusSince = protocol.TenantProvisioning, f.now
+		if f.observed[t.ID].BundleDigest != "" { // it was deployed to before tenants were recorded
+			next.Status = protocol.TenantActive
+		}
 	}
 	return next
 }
@@ -81,39 +102,14 @@ func saysTheSame(a, b state.Tenant) (bool, error) {
 	type said struct {
 		Spec   bundle.TenantSpec
 		Quotas protocol.TenantQuota
-		InGit  bool
+		// Pending, and whether git has it.
+		Pending string
+		InGit   bool
 	}
-	one, err := json.Marshal(said{a.Spec, a.Quotas, a.Revision != ""})
+	one, err := json.Marshal(said{a.Spec, a.Quotas, a.Pending, a.Revision != ""})
 	if err != nil {
 		return false, err
 	}
-	other, err := json.Marshal(said{b.Spec, b.Quotas, b.Revision != ""})
+	other, err := json.Marshal(said{b.Spec, b.Quotas, b.Pending, b.Revision != ""})
 	return bytes.Equal(one, other), err
-}
-
-// settle records where the tenants of a pass are in their lives now.
-func (r *Reconciler) settle(ctx context.Context, f fleet, report Report) error {
-	for _, t := range report.Tenants {
-		known, ok := f.records[t.ID]
-		status := statusOf(t)
-		if !ok || status == "" || status == known.Status {
-			continue
-		}
-		known.Status, known.StatusSince = status, r.Now()
-		if err := r.Store.SaveLifecycle(context.WithoutCancel(ctx), t.ID, known.Lifecycle); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// statusOf is where a tenant is after a pass, empty where the pass does not say.
-func statusOf(t Tenant) protocol.TenantProvisioningStatus {
-	switch {
-	case t.Health == state.Suspended:
-		return protocol.TenantSuspended
-	case t.Health == state.Healthy && t.Sync == state.Synced:
-		return protocol.TenantActive
-	}
-	return ""
 }

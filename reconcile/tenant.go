@@ -24,15 +24,15 @@ const (
 	Remove  deploy.Action = "remove"
 )
 
-// syncTenant brings one tenant to the revision.
-func (r *Reconciler) syncTenant(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
+// deployTo brings one tenant that is active to the revision.
+func (r *Reconciler) deployTo(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		return r.deployer.Deploy(ctx, conn, q)
 	}, r.Router.Open)
 }
 
 // planTenant says what syncTenant would do.
-func (r *Reconciler) planTenant(ctx context.Context, f fleet, t *bundle.Tenant) Tenant {
+func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	var takes time.Duration
 	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		a := r.deployer.Assess(ctx, conn, q)
@@ -60,21 +60,24 @@ type opener func(ctx context.Context, at tenantrouter.Location, create bool) (da
 
 // visit leads one tenant through a pass: what is wrong with it in git, whether
 // there is anything to do at all, and then the work on its database.
-func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
+func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	work func(database.Conn, deploy.Request) deploy.Result, open opener,
 ) Tenant {
-	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t)}
+	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}
 	switch {
 	case t.Desired == nil:
 		return done.failed(&invalidTenant{faults: t.Faults})
 	case f.shared[t.ID] != nil:
 		return done.failed(f.shared[t.ID])
-	case t.Spec.ProvisioningStatus == protocol.TenantSuspended:
+	case f.suspended(t):
 		return done.suspended()
 	}
 	observed, known := f.observed[t.ID]
 	if hold, held := r.hold(t); held {
 		return r.keep(ctx, f, t, done.held(hold, observed), work, open)
+	}
+	if why := f.gate.wait(t.ID); why != nil {
+		return done.waits(*why, observed)
 	}
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
@@ -86,8 +89,9 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 		return done.failed(err)
 	}
 	input := inputDigest(request, at, stamp)
+	healthy := observed.Sync == state.Synced && observed.Health == state.Healthy && observed.Reason != reasonHeld
 	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
-	if known && !due && observed.Sync == state.Synced && observed.InputDigest == input && observed.Reason != reasonHeld {
+	if known && !due && healthy && observed.InputDigest == input {
 		done.Sync, done.Health = state.Synced, state.Healthy
 		done.Result.Action = deploy.None
 		done.unchanged = true
@@ -106,7 +110,7 @@ func (r *Reconciler) visit(ctx context.Context, f fleet, t *bundle.Tenant,
 	return done
 }
 
-func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
+func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 	c := f.loaded.Config
 	environment := string(c.Environment)
 	if t.Spec.Environment != "" {
@@ -119,27 +123,48 @@ func (r *Reconciler) request(f fleet, t *bundle.Tenant) deploy.Request {
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         policyOf(c, t.Spec.Policy, t.Spec.Drift),
+		Policy:         tenantPolicy(c, t.Spec),
+		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
+		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: last,
-		Snapshots:      deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes},
+		Rollout:        f.gate.rolloutOf(t.ID),
+		Snapshots:      SnapshotPolicy(c),
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
+}
+
+// named are the names of a tenant's own list of apps.
+func named(refs []bundle.AppRef) []string {
+	names := []string{}
+	for _, ref := range refs {
+		names = append(names, ref.Name)
+	}
+	return names
 }
 
 // inputDigest stands for everything that a pass looks at before it opens a
 // tenant's database: equal to the one after the last good pass, it means that
 // there is nothing to do. Its last word is that of lookMark alone.
 func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
-		q.Desired.Digest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
+		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
 	return hex.EncodeToString(sum[:]) + " " + lookMark(q.Policy.Drift, at, stamp)
+}
+
+// suspended tells that a tenant is to be so: git says it, or somebody has said
+// it since.
+func (f *reading) suspended(t *bundle.Tenant) bool {
+	if known, ok := f.records[t.ID]; ok && known.Awaits(state.PendingStatus) {
+		return known.Spec.ProvisioningStatus == protocol.TenantSuspended
+	}
+	return t.Spec.ProvisioningStatus == protocol.TenantSuspended
 }
 
 // suspended marks a tenant to which nothing is deployed, as its file says.
 func (t Tenant) suspended() Tenant {
 	t.Sync, t.Health = state.Synced, state.Suspended
-	t.Result.Action, t.Result.Reason = Suspend, "Suspended"
-	t.Result.Message = "tenant.yaml says that the tenant is suspended; nothing is deployed to it"
+	t.Result.Action, t.Result.Reason = Suspend, reasonSuspended
+	t.Result.Message = "the tenant is suspended; its database is read-only and nothing is deployed to it"
 	t.Result.Next = "set provisioningStatus: active to deploy to it again"
 	return t
 }
@@ -155,6 +180,10 @@ func (t Tenant) failed(err error) Tenant {
 func (t *Tenant) judge() {
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
+	case t.Result.Reason == deploy.ReasonVerifyFailed:
+		if t.Health = state.Degraded; t.Result.RolledBack {
+			t.Sync = state.OutOfSync
+		}
 	case t.Result.Reason == "Missing":
 		t.Sync, t.Health = state.Unknown, state.Missing
 	case t.Result.Action == deploy.Blocked:

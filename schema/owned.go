@@ -13,6 +13,7 @@ import (
 type Owned struct {
 	Tables  []OwnedTable   `json:"tables,omitempty"`
 	Retired []RetiredTable `json:"retired,omitempty"`
+	Kept    []KeptTable    `json:"kept,omitempty"` // of apps that were uninstalled
 }
 
 // OwnedTable lists what is ours of one table, each list but Retired in order of
@@ -73,10 +74,14 @@ func ParseOwned(text string) (Owned, error) {
 func (o Owned) JSON() string {
 	slices.SortFunc(o.Tables, func(a, b OwnedTable) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(o.Retired, func(a, b RetiredTable) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(o.Kept, func(a, b KeptTable) int { return strings.Compare(a.Name, b.Name) })
 	for _, t := range o.Tables {
 		t.sort()
 	}
 	for _, t := range o.Retired {
+		t.sort()
+	}
+	for _, t := range o.Kept {
 		t.sort()
 	}
 	text, err := json.Marshal(o)

@@ -113,6 +113,8 @@ func (o Owned) RetiredTable(name string) (RetiredTable, bool) {
 }
 
 // RetiredNames lists the names under which something is kept, in byte order.
+// What is retired in a table of an app that was uninstalled is left out: nobody
+// changes such a table.
 func (o Owned) RetiredNames() []string {
 	var names []string
 	columns := func(t OwnedTable) {

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 var (
@@ -16,20 +17,20 @@ var (
 )
 
 // sentinels says how each error that a caller can do something about is
-// answered. The first row that matches counts. What matches none is a 500
-// whose text stays in the log.
+// answered. The first row that matches counts; after them come the rows of
+// tenantrouter.Answer. What matches none is a 500 whose text stays in the log.
 var sentinels = []struct {
 	err    error
 	status int
 	code   string
 }{
-	{errUnauthenticated, http.StatusUnauthorized, "unauthenticated"},
+	{errUnauthenticated, http.StatusUnauthorized, "invalid_token"},
 	{errNoToken, http.StatusServiceUnavailable, "unavailable"},
 	{errNoRoute, http.StatusNotFound, "not_found"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},
-	{protocol.ErrUnknownTenant, http.StatusNotFound, "unknown_tenant"},
+	{provision.ErrKeyReused, http.StatusUnprocessableEntity, "key_reused"},
 }
 
 // refusal is the answer to a request that was not carried out.
@@ -52,8 +53,8 @@ func refusalOf(err error) (status int, r refusal) {
 			return row.status, r
 		}
 	}
-	r.Error.Code, r.Error.Message = "internal", "the request failed; the server's log says why"
-	return http.StatusInternalServerError, r
+	status, r.Error.Code, r.Error.Message, _ = tenantrouter.Answer(err)
+	return status, r
 }
 
 // Attributes of the log.

@@ -23,6 +23,8 @@ type Config struct {
 	Token func() (string, error)
 	// Router answers /api/v1/router/resolve.
 	Router Router
+	// SignUps answers POST /api/v1/tenants.
+	SignUps SignUps
 	// Log gets a line for each request that failed by no fault of its own.
 	Log *slog.Logger
 }
@@ -55,6 +57,9 @@ func (s *server) routes() []route {
 	var all []route
 	if s.config.Router != nil {
 		all = append(all, route{pattern: "POST /api/v1/router/resolve", handler: asking(maxResolve, s.resolve)})
+	}
+	if s.config.SignUps != nil {
+		all = append(all, route{pattern: "POST /api/v1/tenants", handler: s.signUp})
 	}
 	return all
 }

@@ -13,30 +13,46 @@ import (
 
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/server"
+	"github.com/tenantops/reconciler/tenantrouter"
+	"github.com/tenantops/reconciler/tenantrouter/identity"
 )
 
 const token = "correct horse battery staple"
 
-// oneTenant knows acme, and fails for broken.
-type oneTenant struct{}
+// oneTenant knows acme, which a request names in the header X-Tenant-ID, and
+// fails for broken.
+type oneTenant struct{ *identity.Resolver }
 
-func (oneTenant) ResolveTenant(_ context.Context, session any) (*protocol.ResolvedTenantContext, error) {
-	switch session {
-	case protocol.TenantID("acme"):
-		return &protocol.ResolvedTenantContext{
-			TenantID: "acme", Plan: protocol.PlanPro, Region: protocol.RegionEUWest,
-			DBURL: "file:///data/acme.db", Status: protocol.TenantActive,
+func (o oneTenant) Identify(r *http.Request) (identity.Identity, error) { return o.Resolver.Resolve(r) }
+
+func (oneTenant) Resolve(_ context.Context, tenant protocol.TenantID) (tenantrouter.Resolved, error) {
+	switch tenant {
+	case "acme":
+		return tenantrouter.Resolved{
+			ResolvedTenantContext: protocol.ResolvedTenantContext{
+				TenantID: "acme", Plan: protocol.PlanPro, Region: protocol.RegionEUWest,
+				DBURL: "file:///data/acme.db", Status: protocol.TenantActive,
+			},
+			Schema: tenantrouter.Schema{Revision: "0123"},
 		}, nil
-	case protocol.TenantID("broken"):
-		return nil, errors.New("disk I/O error in /data/secret-place.db")
+	case "broken":
+		return tenantrouter.Resolved{}, errors.New("disk I/O error in /data/secret-place.db")
 	}
-	return nil, nil
+	return tenantrouter.Resolved{}, protocol.ErrUnknownTenant
 }
 
 func start(t *testing.T, change func(*server.Config)) string {
 	t.Helper()
+	resolver, err := identity.New(identity.Config{
+		Strategies: []protocol.TenantResolverStrategy{protocol.ResolveHeader, protocol.ResolveSubdomain, protocol.ResolvePath},
+		Optional:   []protocol.TenantResolverStrategy{protocol.ResolveHeader, protocol.ResolveSubdomain, protocol.ResolvePath},
+		Domains:    []string{"example.com"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	config := server.Config{
-		Token: func() (string, error) { return token, nil }, Router: oneTenant{},
+		Token: func() (string, error) { return token, nil }, Router: oneTenant{resolver},
 		Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
@@ -91,9 +107,18 @@ func refused(t *testing.T, answer map[string]any) string {
 
 func TestResolve(t *testing.T) {
 	url := start(t, nil) + "/api/v1/router/resolve"
-	status, answer, _ := ask(t, url, `{"tenantId":"acme"}`, nil)
-	if status != http.StatusOK || answer["tenantId"] != "acme" || answer["dbUrl"] != "file:///data/acme.db" {
-		t.Errorf("got %d %v, want acme", status, answer)
+	for _, body := range []string{
+		`{"tenantId":"acme"}`,
+		`{"request":{"headers":{"x-tenant-id":["acme"]}}}`,
+		`{"request":{"host":"acme.example.com:443"}}`,
+		`{"request":{"host":"acme.example.com","path":"/t/acme/orders?x=1","headers":{"X-Tenant-ID":["acme"]}}}`,
+	} {
+		status, answer, _ := ask(t, url, body, nil)
+		schema, _ := answer["schema"].(map[string]any)
+		if status != http.StatusOK || answer["tenantId"] != "acme" || answer["dbUrl"] != "file:///data/acme.db" ||
+			answer["status"] != "active" || schema["revision"] != "0123" {
+			t.Errorf("%s: got %d %v, want acme", body, status, answer)
+		}
 	}
 }
 
@@ -111,15 +136,22 @@ func TestRefusals(t *testing.T) {
 		status           int
 		code             string
 	}{
-		{"no token", path, `{}`, header("Authorization"), 401, "unauthenticated"},
-		{"another token", path, `{}`, header("Authorization", "Bearer nonsense"), 401, "unauthenticated"},
-		{"the token twice", path, `{}`, header("Authorization", "Bearer "+token, "Bearer "+token), 401, "unauthenticated"},
-		{"another scheme", path, `{}`, header("Authorization", "Basic "+token), 401, "unauthenticated"},
+		{"no token", path, `{}`, header("Authorization"), 401, "invalid_token"},
+		{"another token", path, `{}`, header("Authorization", "Bearer nonsense"), 401, "invalid_token"},
+		{"the token twice", path, `{}`, header("Authorization", "Bearer "+token, "Bearer "+token), 401, "invalid_token"},
+		{"another scheme", path, `{}`, header("Authorization", "Basic "+token), 401, "invalid_token"},
 		{"no JSON", path, `tenantId=acme`, nil, 400, "bad_request"},
 		{"nothing", path, ``, nil, 400, "bad_request"},
 		{"an unknown key", path, `{"tenantId":"acme","tenant":"x"}`, nil, 400, "bad_request"},
 		{"two values", path, `{"tenantId":"acme"} {}`, nil, 400, "bad_request"},
 		{"no tenant", path, `{}`, nil, 400, "bad_request"},
+		{"both", path, `{"tenantId":"acme","request":{}}`, nil, 400, "bad_request"},
+		{"no path", path, `{"request":{"path":"t/acme"}}`, nil, 400, "bad_request"},
+		{"a URL", path, `{"request":{"path":"http://acme.example.com/"}}`, nil, 400, "bad_request"},
+		{"a request of nobody", path, `{"request":{}}`, nil, 401, "unauthenticated"},
+		{"a request of two", path, `{"request":{"host":"acme.example.com","path":"/t/globex"}}`, nil, 403, "cross_tenant"},
+		{"a header twice", path, `{"request":{"headers":{"X-Tenant-ID":["acme"],"x-tenant-id":["globex"]}}}`, nil, 400, "malformed_identity"},
+		{"a malformed id", path, `{"request":{"path":"/t/acme/../globex"}}`, nil, 400, "malformed_identity"},
 		{"a form", path, `{}`, header("Content-Type", "application/x-www-form-urlencoded"), 415, "unsupported_media_type"},
 		{"too much", path, `{"tenantId":"` + strings.Repeat("a", 70_000) + `"}`, nil, 413, "too_large"},
 		{"an unknown tenant", path, `{"tenantId":"nobody"}`, nil, 404, "unknown_tenant"},

@@ -27,6 +27,7 @@ type Deployment struct {
 	Statements                     int          // of the plan, that ran
 	StatementTimes                 []time.Duration
 	Duration                       time.Duration
+	Rollout                        int       // that it belongs to; 0 for none
 	Reason, Error, Next            string    // empty unless it failed
 	StartedAt, CompletedAt         time.Time // CompletedAt is zero while it is under way
 }
@@ -64,6 +65,7 @@ func (d *Deployment) columns() []column {
 		{"statements", &d.Statements},
 		{"statement_times_ns", &d.StatementTimes},
 		{"duration_ns", &d.Duration},
+		{"rollout", &d.Rollout},
 		{"reason", &d.Reason},
 		{"error", &d.Error},
 		{"next", &d.Next},
@@ -81,15 +83,11 @@ func (s *Store) SaveDeployment(ctx context.Context, d Deployment, events ...Even
 	if err != nil {
 		return explain(s.path, doing, err)
 	}
-	statements := []database.Statement{row}
-	for _, e := range events {
-		statement, err := s.insertion(e)
-		if err != nil {
-			return explain(s.path, doing, err)
-		}
-		statements = append(statements, statement)
+	told, err := s.insertions(events)
+	if err != nil {
+		return explain(s.path, doing, err)
 	}
-	return s.write(ctx, doing, statements...)
+	return s.write(ctx, doing, append([]database.Statement{row}, told...)...)
 }
 
 // Deployments returns the tenant's newest deployments, newest first: at most

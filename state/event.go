@@ -36,7 +36,31 @@ const (
 	EventHeld        = "held"
 	EventReleased    = "released"
 	EventHoldExpired = "hold_expired"
-	EventRestored    = "restored" // a database, from a snapshot
+	EventRestored    = "restored"  // a database, from a snapshot
+	EventVerified    = "verified"  // a deployment that had failed its verification
+	EventConfirmed   = "confirmed" // removals
+
+	EventRolloutStarted  = "rollout_started"
+	EventRolloutHalted   = "rollout_halted" // too many of its tenants failed
+	EventRolloutEnded    = "rollout_ended"
+	EventRolloutReplaced = "rollout_superseded"
+	EventRolloutPaused   = "rollout_paused"
+	EventRolloutResumed  = "rollout_resumed"
+	EventRolloutAborted  = "rollout_aborted"
+	EventRolloutPromoted = "rollout_promoted"
+
+	EventProvisioned = "provisioned"
+	EventSuspended   = "suspended"
+	EventResumed     = "resumed"
+	EventRemoved     = "removed" // from git, or by who asked for it; its database is there yet
+	EventCancelled   = "removal_cancelled"
+	EventBackedUp    = "backed_up"
+	EventDestroyed   = "destroyed" // a database
+	EventErased      = "erased"    // a backup or the snapshots of a tenant
+	EventPlanChanged = "plan_changed"
+	EventTaken       = "taken"     // a database, from another owner
+	EventRecreated   = "recreated" // a database that had vanished
+	EventCommitted   = "committed" // to the watched branch
 )
 
 func (e *Event) columns() []column {
@@ -61,6 +85,18 @@ func (s *Store) insertion(e Event) (database.Statement, error) {
 		e.At = s.now()
 	}
 	return insertion("INSERT INTO events", e.columns())
+}
+
+// insertions are the statements that record events.
+func (s *Store) insertions(events []Event) ([]database.Statement, error) {
+	statements := make([]database.Statement, len(events))
+	for i, e := range events {
+		var err error
+		if statements[i], err = s.insertion(e); err != nil {
+			return nil, err
+		}
+	}
+	return statements, nil
 }
 
 // AddEvent records an event. There is no way to change it later.

@@ -91,6 +91,7 @@ func work(ctx context.Context, s *state.Store) error {
 			_, err := s.EndHold(ctx, hold("acme"), state.Event{Kind: state.EventReleased, At: began})
 			return err
 		},
+		func() error { return s.Confirm(ctx, state.Confirmation{Revision: "r1", Actor: "ada", At: began}) },
 	} {
 		if err := call(); err != nil {
 			return err

@@ -51,6 +51,8 @@ type Observed struct {
 	AppliedDigest   string
 	Deployment      string // id of the last one
 	Plan            string // the tenant's plan: free, pro, enterprise
+	Target          string // of bundle and plan policy as they were applied
+	Tried           string // the same as they were tried last
 	ObservedAt      time.Time
 	PurgeAt         time.Time // when the first thing that is retired is due
 }
@@ -73,6 +75,8 @@ func (o *Observed) columns() []column {
 		{"applied_digest", &o.AppliedDigest},
 		{"deployment", &o.Deployment},
 		{"plan", &o.Plan},
+		{"target", &o.Target},
+		{"tried", &o.Tried},
 		{"observed_at", &o.ObservedAt},
 		{"purge_at", &o.PurgeAt},
 	}

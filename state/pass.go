@@ -26,7 +26,11 @@ type Pass struct {
 	Status                   Operation
 	Tenants, Changed, Failed int // how many tenants
 	Error                    string
-	StartedAt, CompletedAt   time.Time // CompletedAt is zero while it runs
+	// Waiting says what the pass left undone until somebody confirms it: on
+	// account of which commit, a reason in one word, a message, the next step.
+	// Empty for nothing.
+	WaitingRevision, WaitingReason, WaitingMessage, WaitingNext string
+	StartedAt, CompletedAt                                      time.Time // CompletedAt is zero while it runs
 }
 
 func (p *Pass) columns() []column {
@@ -38,6 +42,10 @@ func (p *Pass) columns() []column {
 		{"changed", &p.Changed},
 		{"failed", &p.Failed},
 		{"error", &p.Error},
+		{"waiting_revision", &p.WaitingRevision},
+		{"waiting_reason", &p.WaitingReason},
+		{"waiting_message", &p.WaitingMessage},
+		{"waiting_next", &p.WaitingNext},
 		{"started_at", &p.StartedAt},
 		{"completed_at", &p.CompletedAt},
 	}

@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -22,6 +24,9 @@ type Tenant struct {
 	Quotas   protocol.TenantQuota
 	Origin   Origin
 	Revision string // commit that Spec and Quotas were first read from; empty until git has the tenant
+	// Pending is what was done to the tenant and git does not say yet, one of
+	// the Pending words each, separated by commas: it goes before what git says.
+	Pending string
 
 	Lifecycle
 
@@ -30,6 +35,13 @@ type Tenant struct {
 	// tenant and saved with what is observed.
 	Bundle, AppliedRevision string
 }
+
+// What can be pending.
+const (
+	PendingStatus  = "status"  // provisioningStatus
+	PendingPlan    = "plan"    // plan
+	PendingRemoval = "removal" // the tenant itself
+)
 
 // Lifecycle is where a tenant is in its life, and what is being done about it.
 type Lifecycle struct {
@@ -54,6 +66,11 @@ const (
 // it yet. It is never taken for one that was removed.
 func (t Tenant) PendingCommit() bool { return t.Origin == FromSignUp && t.Revision == "" }
 
+// Awaits tells that one of the Pending words holds of the tenant.
+func (t Tenant) Awaits(what string) bool {
+	return slices.Contains(strings.Split(t.Pending, ","), what)
+}
+
 func (t *Tenant) columns() []column {
 	return append([]column{
 		{"tenant", (*string)(&t.ID)},
@@ -61,6 +78,7 @@ func (t *Tenant) columns() []column {
 		{"quotas", &t.Quotas},
 		{"origin", (*string)(&t.Origin)},
 		{"revision", &t.Revision},
+		{"pending", &t.Pending},
 	}, t.Lifecycle.columns()...)
 }
 
@@ -84,7 +102,7 @@ func (t *Tenant) joined() []column {
 }
 
 // SaveTenants records tenants, all in one transaction. Of one that is recorded
-// already it changes what git says (spec, quotas, origin, revision) and leaves
+// already it changes what git says (spec, quotas, origin, revision, pending) and leaves
 // its lifecycle, which SaveLifecycle changes.
 func (s *Store) SaveTenants(ctx context.Context, tenants ...Tenant) error {
 	if len(tenants) == 0 {
@@ -101,7 +119,7 @@ func (s *Store) SaveTenants(ctx context.Context, tenants ...Tenant) error {
 			return explain(s.path, doing, err)
 		}
 		statements[i].SQL += " ON CONFLICT (tenant) DO UPDATE SET spec = excluded.spec, quotas = excluded.quotas," +
-			" origin = excluded.origin, revision = excluded.revision"
+			" origin = excluded.origin, revision = excluded.revision, pending = excluded.pending"
 	}
 	return s.write(ctx, doing, statements...)
 }
@@ -115,13 +133,9 @@ func (s *Store) SaveLifecycle(ctx context.Context, tenant protocol.TenantID, l L
 	if err != nil {
 		return explain(s.path, doing, err)
 	}
-	var told []database.Statement
-	for _, e := range events {
-		statement, err := s.insertion(e)
-		if err != nil {
-			return explain(s.path, doing, err)
-		}
-		told = append(told, statement)
+	told, err := s.insertions(events)
+	if err != nil {
+		return explain(s.path, doing, err)
 	}
 	return s.use(ctx, doing, func(conn database.Conn) error {
 		return transact(ctx, conn, func() error {
@@ -141,18 +155,14 @@ func (s *Store) SaveLifecycle(ctx context.Context, tenant protocol.TenantID, l L
 // events. What was deployed to it and done about it stays in the history.
 func (s *Store) ForgetTenant(ctx context.Context, tenant protocol.TenantID, events ...Event) error {
 	doing := fmt.Sprintf("forget tenant %q", tenant)
-	statements := []database.Statement{
+	told, err := s.insertions(events)
+	if err != nil {
+		return explain(s.path, doing, err)
+	}
+	return s.write(ctx, doing, append([]database.Statement{
 		{SQL: "DELETE FROM tenants WHERE tenant = ?", Args: []any{string(tenant)}},
 		{SQL: "DELETE FROM observed WHERE tenant = ?", Args: []any{string(tenant)}},
-	}
-	for _, e := range events {
-		statement, err := s.insertion(e)
-		if err != nil {
-			return explain(s.path, doing, err)
-		}
-		statements = append(statements, statement)
-	}
-	return s.write(ctx, doing, statements...)
+	}, told...)...)
 }
 
 // Tenants returns every tenant that is recorded, by id.
@@ -167,7 +177,7 @@ func (s *Store) Tenants(ctx context.Context) ([]Tenant, error) {
 func (s *Store) UnsettledTenants(ctx context.Context) ([]Tenant, error) {
 	return read(ctx, s, "read unsettled tenants", (*Tenant).joined, database.Statement{
 		SQL: selection("tenants", new(Tenant).joined()) +
-			"WHERE status <> 'active' OR removed_at <> '' OR revision = '' ORDER BY tenant",
+			"WHERE status <> 'active' OR removed_at <> '' OR revision = '' OR pending <> '' ORDER BY tenant",
 	})
 }
 

@@ -107,6 +107,13 @@ func (r *Router) Locate(tenant protocol.TenantID, connection *protocol.TenantCon
 	return Location{Path: resolved}, nil
 }
 
+// DataDir is the data directory, and FileRoot the other one that databases may
+// be in; absolute, FileRoot may be empty.
+func (r *Router) DataDir() string { return r.config.DataDir }
+
+// FileRoot is documented with DataDir.
+func (r *Router) FileRoot() string { return r.config.FileRoot }
+
 func (r *Router) tenants() string { return filepath.Join(r.config.DataDir, "tenants") }
 
 // inside accepts a path that stays below the data directory or the file root
@@ -179,7 +186,7 @@ func below(dir, path string) (string, bool) {
 func isOwn(name string) bool {
 	first, _, _ := strings.Cut(name, string(filepath.Separator))
 	switch first {
-	case "state.db", "lock", "reconciler.sock", "git", "snapshots":
+	case "state.db", "lock", "reconciler.sock", "git", "snapshots", "backups", "scratch":
 		return true
 	}
 	return strings.HasPrefix(first, "state.db.") // one that was set aside

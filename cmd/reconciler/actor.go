@@ -10,6 +10,7 @@ import (
 const (
 	viaCLI    = "cli"
 	viaDaemon = "daemon"
+	viaAPI    = "api"
 )
 
 // actor is who does this: what --actor and the like say, else the user of the

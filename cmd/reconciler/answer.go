@@ -100,11 +100,13 @@ type passAnswer struct {
 	StartedAt   *stamp          `json:"startedAt"`
 	CompletedAt *stamp          `json:"completedAt"`
 	Error       *string         `json:"error"`
+	Waiting     *problem        `json:"waiting"` // for somebody: nothing is removed until then
 }
 
 func passAnswerOf(p state.Pass) passAnswer {
 	return passAnswer{
 		Revision: optional(p.Revision), Status: p.Status, Tenants: p.Tenants, Changed: p.Changed, Failed: p.Failed,
 		StartedAt: stampOf(p.StartedAt), CompletedAt: stampOf(p.CompletedAt), Error: optional(p.Error),
+		Waiting: problemOf(p.WaitingReason, p.WaitingMessage, p.WaitingNext),
 	}
 }

@@ -59,10 +59,11 @@ are blocked, 64 wrong usage.`,
 	flags.StringVar(&c.configFile, "config", "", "settings `file` (default reconciler.yaml, if there is one)")
 	flags.TextVar(&c.logLevel, "log-level", &c.logLevel, "log this `level` and above: debug, info, warn, error")
 	root.AddCommand(
-		runCommand(c), syncCommand(c), planCommand(c), validateCommand(c), renderCommand(c),
+		runCommand(c), syncCommand(c), planCommand(c), verifyCommand(c), validateCommand(c), renderCommand(c),
 		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
-		snapshotsCommand(c), restoreCommand(c),
+		rolloutCommand(c), confirmCommand(c), waitCommand(c),
+		snapshotsCommand(c), restoreCommand(c), appCommand(c), tenantCommand(c),
 		driftCommand(c), importCommand(c), schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root

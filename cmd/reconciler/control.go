@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -21,8 +22,10 @@ type control struct {
 	store     *state.Store
 	now       func() time.Time
 	snapshots deploy.Snapshots
-	notice    func(context.Context) error // tells the daemon's loop; nil where there is none
-	observe   bool                        // no tenant's database may be written to
+	policy    func() (deploy.SnapshotPolicy, bool) // of fleet.yaml as the daemon has read it; nil where there is none
+	notice    func(context.Context) error          // tells the daemon's loop; nil where there is none
+	life      *provision.Service                   // for requests about a tenant's life
+	observe   bool                                 // no tenant's database may be written to
 }
 
 // mayWrite refuses what would write to a tenant's database in a daemon that
@@ -57,8 +60,14 @@ const patience = 5 * time.Second
 // change carries a request out: through the daemon where one works on the data
 // directory, else with do, holding the lock meanwhile.
 func change[Q, A any](ctx context.Context, c *cli, path string, q Q, do func(*control, context.Context, Q) (A, error)) (A, error) {
+	return changeBy(ctx, c, path, q, func(ctx context.Context, c *cli, q Q) (A, error) { return alone(ctx, c, q, do) })
+}
+
+// changeBy is change with another way to carry the request out in this process,
+// which gives a heldError when another one works on the data directory.
+func changeBy[Q, A any](ctx context.Context, c *cli, path string, q Q, alone func(context.Context, *cli, Q) (A, error)) (A, error) {
 	for giveUp := time.Now().Add(cmp.Or(c.patience, patience)); ; {
-		answer, err := alone(ctx, c, q, do)
+		answer, err := alone(ctx, c, q)
 		var held *heldError
 		if !errors.As(err, &held) {
 			return answer, err

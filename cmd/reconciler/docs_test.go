@@ -18,7 +18,7 @@ func TestReasonsAreDocumented(t *testing.T) {
 	given := regexp.MustCompile(`return (?:Blocked|Failed), "(\w+)"|[Rr]eason: +"([A-Z]\w+)"|Reason\(\) string +\{ return "(\w+)"` +
 		`|\bConflict\("(\w+)"|\.Reason\b[^"\n]* = [^"\n]*"([A-Z]\w+)"`)
 	found := map[string]bool{}
-	for _, dir := range []string{"apply", "cmd/reconciler", "deploy", "diff", "plan", "reconcile", "tenantrouter"} {
+	for _, dir := range []string{"apply", "cmd/reconciler", "deploy", "diff", "fleet", "plan", "provision", "reconcile", "tenantrouter"} {
 		files, _ := filepath.Glob("../../" + dir + "/*.go")
 		for _, file := range files {
 			text, err := os.ReadFile(file)

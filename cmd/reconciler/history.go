@@ -57,6 +57,7 @@ type deploymentAnswer struct {
 	AuthorEmail     string                `json:"authorEmail"`
 	Subject         string                `json:"subject"`
 	Reverts         *string               `json:"reverts"` // the commit that Revision takes back
+	Rollout         *int                  `json:"rollout"` // that it belongs to; null for none
 	BundleDigest    string                `json:"bundleDigest"`
 	PreviousBundle  *string               `json:"previousBundle"`
 	PlanDigest      *string               `json:"planDigest"`
@@ -74,8 +75,13 @@ type deploymentAnswer struct {
 }
 
 func deploymentAnswerOf(d state.Deployment) deploymentAnswer {
+	var rollout *int
+	if d.Rollout > 0 {
+		rollout = &d.Rollout
+	}
 	answer := deploymentAnswer{
-		ID: d.ID, Tenant: d.Tenant, Status: d.Status,
+		Rollout: rollout,
+		ID:      d.ID, Tenant: d.Tenant, Status: d.Status,
 		Revision: d.Revision, Author: d.Author, AuthorEmail: d.AuthorEmail, Subject: d.Subject, Reverts: optional(d.Reverts),
 		BundleDigest: d.BundleDigest, PreviousBundle: optional(d.PreviousBundle), PlanDigest: optional(d.PlanDigest),
 		FromFingerprint: d.FromFingerprint, ToFingerprint: optional(d.ToFingerprint),

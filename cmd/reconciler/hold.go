@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -82,7 +86,9 @@ whatever git says, until it is released or --until is over. A deployment that is
 under way ends as it would have. Held tenants are not looked at; "reconciler
 status" says who holds them and why, and they are no failure.
 
-A hold that is there already is replaced.`,
+A hold that is there already is replaced. That of a tenant is in the tenant's
+database too, and comes back with "reconciler state rebuild"; after one the whole
+fleet is paused, and the holds on labels and on the fleet have to be set again.`,
 		Example: `  reconciler hold acme --reason "incident 42" --until 4h --data ./data
   reconciler hold --match tier=canary --reason "audit" --data ./data
   reconciler hold --all --reason "code freeze" --until 2026-01-02 --data ./data`,
@@ -98,7 +104,7 @@ A hold that is there already is replaced.`,
 			if q.Reason == "" {
 				return usagef("--reason is missing: say why, for those who find the tenant held")
 			}
-			q.target, q.Actor, q.Until = on, c.actor(), at
+			q.target, q.Actor, q.Until, q.Path = on, c.actor(), at, c.pathToTell(ctx, on.Tenant)
 			answer, err := change(ctx, c, holdPath, q, (*control).hold)
 			if err != nil {
 				return err
@@ -106,7 +112,7 @@ A hold that is there already is replaced.`,
 			return c.print(answer, answer.people)
 		}),
 	}
-	setting(command, "data", "actor")
+	setting(command, "data", "repo", "file-root", "actor")
 	on.flags(command)
 	command.Flags().StringVar(&q.Reason, "reason", "", "why; needed")
 	command.Flags().StringVar(&end, "until", "", "hold until this `time`, such as 4h, 7d or 2026-01-31T12:00; until released otherwise")
@@ -129,7 +135,7 @@ stays held as long as another hold covers it.`,
 			if err := on.args(args); err != nil {
 				return err
 			}
-			q.target, q.Actor = on, c.actor()
+			q.target, q.Actor, q.Path = on, c.actor(), c.pathToTell(ctx, on.Tenant)
 			answer, err := change(ctx, c, releasePath, q, (*control).release)
 			if err != nil {
 				return err
@@ -137,7 +143,7 @@ stays held as long as another hold covers it.`,
 			return c.print(answer, answer.people)
 		}),
 	}
-	setting(command, "data", "actor")
+	setting(command, "data", "repo", "file-root", "actor")
 	on.flags(command)
 	command.Flags().StringVar(&q.Reason, "reason", "", "why, for the record")
 	return command
@@ -149,6 +155,7 @@ type holdRequest struct {
 	Actor  string    `json:"actor"`
 	Reason string    `json:"reason"`
 	Until  time.Time `json:"until,omitzero"`
+	Path   string    `json:"path,omitempty"` // of the tenant's database; empty where none is known
 }
 
 // releaseRequest asks for the end of holds.
@@ -156,6 +163,59 @@ type releaseRequest struct {
 	target
 	Actor  string `json:"actor"`
 	Reason string `json:"reason"`
+	Path   string `json:"path,omitempty"` // as of holdRequest
+}
+
+// pathToTell finds the database that is to know of a hold, empty for none. The
+// repository is asked only for a tenant whose database is somewhere else, and a
+// repository that is away is in no hold's way.
+func (c *cli) pathToTell(ctx context.Context, tenant protocol.TenantID) string {
+	if tenant == "" || c.settings.Data == "" {
+		return ""
+	}
+	path := filepath.Join(c.settings.Data, "tenants", string(tenant)+".db")
+	if _, err := os.Stat(path); err == nil {
+		return absolute(path)
+	}
+	fleet, err := c.fleetIfAny(ctx)
+	if err != nil || fleet == nil {
+		return ""
+	}
+	if path, err = c.tenantPath(fleet, tenant); err != nil {
+		return ""
+	}
+	return absolute(path)
+}
+
+// absolute is a path that the daemon understands, whose working directory may
+// be another one.
+func absolute(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
+}
+
+// tellTime is how long a hold waits for a deployment that has the tenant's
+// database, which may take minutes.
+const tellTime = 10 * time.Second
+
+// tell records in the tenant's database who holds it; nil for nobody. It is
+// what a lost state is rebuilt from: where it cannot be, the hold counts all
+// the same, and the answer says so.
+func tell(ctx context.Context, path string, tenant protocol.TenantID, h *apply.Hold) *string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
+	defer cancel()
+	err := errors.New("the database is not known here; give --repo")
+	if path != "" {
+		var saved error
+		saved, err = onTenant(ctx, path, func(conn database.Conn) error { return apply.SaveHold(ctx, conn, string(tenant), h) })
+		err = errors.Join(saved, err)
+	}
+	if err == nil || errors.Is(err, apply.ErrUnknownDatabase) || path == "" && h == nil {
+		return nil // nothing was ever deployed to it, or nothing is to be told
+	}
+	return optional(fmt.Sprintf("the database of tenant %q does not know of it, as after \"reconciler state rebuild\": %v", tenant, err))
 }
 
 // holdAnswer is a hold. Without tenant and match it is on the whole fleet.
@@ -167,6 +227,7 @@ type holdAnswer struct {
 	Reason       *string            `json:"reason"`
 	Since        *stamp             `json:"since"`
 	Until        *stamp             `json:"until"` // null for until released
+	Warning      *string            `json:"warning,omitempty"`
 }
 
 func holdAnswerOf(h state.Hold) holdAnswer {
@@ -191,7 +252,16 @@ func (a holdAnswer) target() string {
 	return "the fleet"
 }
 
-func (a holdAnswer) people(p *page) { p.holds([]holdAnswer{a}) }
+func (a holdAnswer) people(p *page) {
+	p.holds([]holdAnswer{a})
+	p.warning(a.Warning)
+}
+
+func (p *page) warning(text *string) {
+	if text != nil {
+		p.line("%s %s", p.word("warning"), *text)
+	}
+}
 
 // holds adds a table of holds.
 func (p *page) holds(list []holdAnswer) {
@@ -207,12 +277,14 @@ func (p *page) holds(list []holdAnswer) {
 // releaseAnswer is what is not held any more.
 type releaseAnswer struct {
 	Released []holdAnswer `json:"released"`
+	Warning  *string      `json:"warning,omitempty"`
 }
 
 func (a releaseAnswer) people(p *page) {
 	for _, h := range a.Released {
 		p.line("released %s, held by %s: %s", h.target(), h.Owner, text(h.Reason))
 	}
+	p.warning(a.Warning)
 }
 
 // hold sets a hold.
@@ -235,7 +307,13 @@ func (k *control) hold(ctx context.Context, q holdRequest) (holdAnswer, error) {
 	if err := k.store.SetHold(ctx, h); err != nil {
 		return holdAnswer{}, err
 	}
-	return holdAnswerOf(h), k.changed(ctx)
+	answer := holdAnswerOf(h)
+	err := k.changed(ctx)
+	if q.Tenant != "" {
+		answer.Warning = tell(ctx, q.Path, q.Tenant,
+			&apply.Hold{Owner: h.Owner, Via: h.Via, Reason: h.Reason, SetAt: h.SetAt, Until: h.Until})
+	}
+	return answer, err
 }
 
 // release ends the holds on a target. On a tenant these may be several: one
@@ -264,6 +342,9 @@ func (k *control) release(ctx context.Context, q releaseRequest) (releaseAnswer,
 	}
 	if len(answer.Released) == 0 {
 		return answer, notHeld(q.target, holds)
+	}
+	if q.Tenant != "" { // before the next pass may have the database open for long
+		answer.Warning = tell(ctx, q.Path, q.Tenant, nil)
 	}
 	return answer, k.changed(ctx)
 }

@@ -66,7 +66,7 @@ func (p *page) word(text string) painted {
 // colors are the SGR codes of the words of a status.
 var colors = map[string]string{
 	"Synced": "32", "Healthy": "32", "Succeeded": "32", "ready": "32", "ok": "32",
-	"OutOfSync": "33", "Progressing": "33", "Missing": "33", "Unknown": "33", "Partial": "33", "warn": "33", "warning": "33",
+	"OutOfSync": "33", "Progressing": "33", "Missing": "33", "Unknown": "33", "Partial": "33", "Running": "33", "warn": "33", "warning": "33",
 	"Blocked": "31", "Degraded": "31", "Failed": "31", "failed": "31", "fail": "31", "error": "31",
 	"Suspended": "2",
 }

@@ -81,6 +81,7 @@ type planTenant struct {
 	Plan       *protocol.MigrationPlan `json:"plan"`
 	PreChecks  []preCheck              `json:"preChecks"`
 	Warnings   []plan.Warning          `json:"warnings"`
+	Quotas     []quotaAnswer           `json:"quotas"` // that it adds to
 	Error      *problem                `json:"error"`
 
 	made *plan.Plan
@@ -108,13 +109,16 @@ func planAnswerOf(r reconcile.Report) planAnswer {
 
 func planTenantOf(t reconcile.Tenant) planTenant {
 	answer := planTenant{
-		Tenant: t.ID, Action: t.Result.Action, PreChecks: []preCheck{}, Warnings: []plan.Warning{},
+		Tenant: t.ID, Action: t.Result.Action, PreChecks: []preCheck{}, Warnings: []plan.Warning{}, Quotas: []quotaAnswer{},
 		Error: problemOf(t.Result.Reason, t.Result.Message, t.Result.Next),
 	}
 	for _, f := range t.Faults {
 		if !f.IsError() {
 			answer.Warnings = append(answer.Warnings, plan.Warning{Code: f.Code, Message: f.Error()})
 		}
+	}
+	for _, q := range t.Result.Quotas {
+		answer.Quotas = append(answer.Quotas, quotaAnswerOf(q))
 	}
 	made := t.Result.Plan
 	if made == nil {
@@ -151,7 +155,7 @@ func foreign(f diff.Foreign) plan.Warning {
 
 func preCheckOf(check plan.PreCheck, a deploy.Assessment) preCheck {
 	answer := preCheck{PreCheck: check, IDs: []string{}}
-	if a.Err == nil || len(a.Findings) > 0 {
+	if a.Checked {
 		answer.Count = new(int64)
 	}
 	for _, f := range a.Findings {

@@ -131,8 +131,43 @@ func (p *page) preChecks(tenants []planTenant) {
 		case len(in) == 0:
 			p.line("pre-check passed, 0 rows: %s", check.Message)
 		default:
-			p.line("pre-check failed in %s: %s", strings.Join(in, ", "), check.Message)
+			p.line("pre-check %s in %s: %s", meaning(check, tenants), strings.Join(in, ", "), check.Message)
+			p.rows(tenants, i)
 		}
+	}
+}
+
+// meaning says what the rows that a pre-check found mean: nothing, that somebody
+// may agree to them or has, or that the plan cannot run.
+func meaning(check plan.PreCheck, tenants []planTenant) string {
+	_, waivable := check.Waivable()
+	said := map[string]bool{}
+	for _, t := range tenants {
+		if t.Error != nil {
+			said[t.Error.Reason] = true
+		}
+	}
+	switch {
+	case check.Advisory || waivable && len(said) == 0:
+		return "is waived"
+	case waivable && !said["PreCheckFailed"]:
+		return "needs an approval"
+	}
+	return "failed"
+}
+
+// rows names the rows that a pre-check found in each tenant.
+func (p *page) rows(tenants []planTenant, check int) {
+	for _, t := range tenants {
+		found := t.PreChecks[check]
+		if len(found.IDs) == 0 {
+			continue
+		}
+		more := ""
+		if rest := *found.Count - int64(len(found.IDs)); rest > 0 {
+			more = fmt.Sprintf(" and %d more", rest)
+		}
+		p.line("  %s: %s%s", t.Tenant, strings.ReplaceAll(strings.Join(found.IDs, ", "), "\n", " "), more)
 	}
 }
 

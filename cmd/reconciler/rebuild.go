@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
@@ -172,6 +175,9 @@ func restore(ctx context.Context, store *state.Store, f tenantFile) (int, error)
 			return 0, err
 		}
 	}
+	if err := holdAgain(ctx, store, f.tenant, heard.Record); err != nil {
+		return 0, err
+	}
 	last := heard.Record.Last
 	return len(committed), store.Replace(ctx, f.tenant, committed, state.Observed{
 		Tenant: f.tenant, Sync: state.Unknown, Health: state.Healthy,
@@ -180,4 +186,24 @@ func restore(ctx context.Context, store *state.Store, f tenantFile) (int, error)
 		Fingerprint: heard.Master.Fingerprint(), SchemaDigest: last.SchemaDigest, AppliedDigest: heard.Record.Applied,
 		Deployment: last.Deployment, ObservedAt: last.At,
 	})
+}
+
+// holdAgain sets the hold that a tenant's database tells of, unless it is over
+// or state still has one.
+func holdAgain(ctx context.Context, store *state.Store, tenant protocol.TenantID, record apply.Record) error {
+	told, err := record.Hold()
+	if err != nil || told == nil {
+		return err
+	}
+	h := state.Hold{Tenant: tenant, Owner: told.Owner, Via: told.Via, Reason: told.Reason, SetAt: told.SetAt, Until: told.Until}
+	if h.Expired(time.Now()) {
+		return nil
+	}
+	holds, err := store.Holds(ctx)
+	if err != nil || slices.ContainsFunc(holds, func(other state.Hold) bool {
+		return other.Tenant == tenant && other.Bundle == "" && other.Labels == ""
+	}) {
+		return err
+	}
+	return store.SetHold(ctx, h)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
 )
@@ -22,11 +23,52 @@ type retiredAnswer struct {
 	DeploymentID string `json:"deploymentId"` // that retired it
 }
 
+// keptAnswer is a table that an app left when it was uninstalled.
+type keptAnswer struct {
+	Table string `json:"table"`
+	App   string `json:"app"`
+	Rows  int64  `json:"rows"`
+}
+
+// keptOf lists the tables in the database of one tenant that apps left, nil
+// when that is not below the data directory or cannot be read now.
+func (c *cli) keptOf(ctx context.Context, tenant protocol.TenantID) []keptAnswer {
+	conn, err := c.openTenant(ctx, tenant)
+	if err != nil {
+		return nil
+	}
+	defer conn.Close()
+	kept, err := apply.KeptTables(ctx, conn)
+	if err != nil {
+		return nil
+	}
+	list := []keptAnswer{}
+	for _, k := range kept {
+		list = append(list, keptAnswer{Table: k.Name, App: k.App, Rows: k.Rows})
+	}
+	return list
+}
+
+// kept adds a table of what apps left.
+func (p *page) kept(list []keptAnswer) {
+	var rows [][]string
+	for _, k := range list {
+		rows = append(rows, []string{k.Table, k.App, fmt.Sprint(k.Rows)})
+	}
+	p.table([]string{"KEPT", "OF APP", "ROWS"}, rows)
+}
+
+// openTenant opens the database that a tenant has in the data directory, to
+// look at it.
+func (c *cli) openTenant(ctx context.Context, tenant protocol.TenantID) (database.Conn, error) {
+	return libsql.Open(ctx, filepath.Join(c.settings.Data, "tenants", string(tenant)+".db"), libsql.Options{ReadOnly: true})
+}
+
 // retiredOf lists what is retired in the database of one tenant, nil when that
 // is not below the data directory or cannot be read now. first is when the
 // first of it is due, as the last pass knew.
 func (c *cli) retiredOf(ctx context.Context, tenant protocol.TenantID, first time.Time) []retiredAnswer {
-	conn, err := libsql.Open(ctx, filepath.Join(c.settings.Data, "tenants", string(tenant)+".db"), libsql.Options{ReadOnly: true})
+	conn, err := c.openTenant(ctx, tenant)
 	if err != nil {
 		return nil
 	}

@@ -10,18 +10,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
 
 func rollbackCommand(c *cli) *cobra.Command {
 	var q rollbackRequest
+	rollout := 0
 	command := &cobra.Command{
-		Use:   "rollback TENANT [DEPLOYMENT]",
-		Short: "bring a tenant back to an earlier deployment, without git",
+		Use:   "rollback TENANT [DEPLOYMENT] | --rollout ROLLOUT",
+		Short: "bring a tenant, or all that a rollout reached, back to an earlier deployment, without git",
 		Long: `Bring a tenant back to what it was after DEPLOYMENT, or after the one before the
 newest. All that came since is taken back in one transaction: fields and objects
 that were added are retired with their values, those that were removed come back
@@ -31,22 +34,42 @@ What git asks for now is held back for this tenant until git asks for something
 else, or until "reconciler release". The usual way to go back is git revert; this
 is for when that takes too long. It needs neither git nor the reconciler's
 history, only the tenant's database; --repo is for a tenant whose database is
-not below the data directory.`,
+not below the data directory.
+
+With --rollout every tenant that the rollout has reached goes back to what it was
+before, each in a transaction of its own, and the rollout is ended first if it is
+under way. A tenant that got something else since is left as it is, and named.`,
 		Example: `  reconciler rollback acme --reason "orders fail" --data ./data
   reconciler history acme --data ./data
-  reconciler rollback acme 0193a1b2 --reason "orders fail" --data ./data`,
-		Args: cobra.RangeArgs(1, 2),
+  reconciler rollback acme 0193a1b2 --reason "orders fail" --data ./data
+  reconciler rollback --rollout 12 --reason "orders fail" --data ./data`,
+		Args: cobra.RangeArgs(0, 2),
 		RunE: c.start(func(ctx context.Context, args []string) error {
-			q.Tenant, q.Actor = protocol.TenantID(args[0]), c.actor()
-			if len(args) > 1 {
-				q.To = args[1]
-			}
+			q.Actor = c.actor()
 			if q.Reason == "" {
 				return usagef("--reason is missing: say why, for those who find the tenant held")
 			}
-			var err error
-			if q.Path, err = c.tenantPath(ctx, q.Tenant); err != nil {
+			switch {
+			case rollout != 0 && len(args) == 0:
+				return c.undoRollout(ctx, q, rollout)
+			case rollout != 0 || len(args) == 0:
+				return usagef("name what is to go back, once: a tenant, or --rollout ROLLOUT")
+			}
+			q.Tenant = protocol.TenantID(args[0])
+			if len(args) > 1 {
+				q.To = args[1]
+			}
+			fleet, err := c.fleetIfAny(ctx)
+			if err != nil {
 				return err
+			}
+			if q.Path, err = c.tenantPath(fleet, q.Tenant); err != nil {
+				return err
+			}
+			q.Path = absolute(q.Path)
+			if fleet != nil {
+				policy := reconcile.SnapshotPolicy(fleet.Config)
+				q.Snapshots = &policy
 			}
 			answer, err := change(ctx, c, rollbackPath, q, (*control).rollback)
 			if err != nil {
@@ -63,15 +86,14 @@ not below the data directory.`,
 	}
 	setting(command, "data", "repo", "file-root", "actor")
 	command.Flags().StringVar(&q.Reason, "reason", "", "why; needed")
+	command.Flags().IntVar(&rollout, "rollout", 0, "every tenant that this `rollout` has reached")
+	command.Flags().BoolVar(&q.NoSnapshot, "no-snapshot", false, "do not copy the database first, when there is no time or no room for that")
 	return command
 }
 
-// tenantPath finds the database file of a tenant that has been deployed.
-func (c *cli) tenantPath(ctx context.Context, id protocol.TenantID) (string, error) {
-	fleet, err := c.fleetIfAny(ctx)
-	if err != nil {
-		return "", err
-	}
+// tenantPath finds the database file of a tenant that has been deployed. The
+// fleet may be nil.
+func (c *cli) tenantPath(fleet *bundle.Fleet, id protocol.TenantID) (string, error) {
 	files, err := c.tenantFiles(fleet)
 	if err != nil {
 		return "", err
@@ -86,10 +108,31 @@ func (c *cli) tenantPath(ctx context.Context, id protocol.TenantID) (string, err
 // rollbackRequest asks for a tenant to be what it was.
 type rollbackRequest struct {
 	Tenant protocol.TenantID `json:"tenant"`
-	To     string            `json:"to,omitempty"` // a deployment, or the beginning of its id
-	Path   string            `json:"path"`         // of its database
+	To     string            `json:"to,omitempty"`     // a deployment, or the beginning of its id
+	Path   string            `json:"path"`             // of its database
+	Before string            `json:"before,omitempty"` // the deployment to go back to is the one before this
 	Actor  string            `json:"actor"`
 	Reason string            `json:"reason"`
+	// Snapshots is what fleet.yaml says, where who asks has seen it.
+	Snapshots  *deploy.SnapshotPolicy `json:"snapshots,omitempty"`
+	NoSnapshot bool                   `json:"noSnapshot,omitempty"`
+}
+
+// snapshotPolicy is the policy of a rollback: what its command has read, else what
+// the daemon has, else to copy and remove nothing, which the next deployment
+// does.
+func (k *control) snapshotPolicy(q rollbackRequest) deploy.SnapshotPolicy {
+	switch {
+	case q.NoSnapshot:
+		return deploy.SnapshotPolicy{}
+	case q.Snapshots != nil:
+		return *q.Snapshots
+	case k.policy != nil:
+		if policy, known := k.policy(); known {
+			return policy
+		}
+	}
+	return deploy.SnapshotPolicy{Keep: math.MaxInt, MaxBytes: math.MaxInt64}
 }
 
 // rollbackAnswer is what a rollback did.
@@ -132,9 +175,8 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 	d := deploy.New(deploy.Config{Store: k.store, Now: k.now, Snapshots: k.snapshots, By: deploy.Doer{Actor: q.Actor, Via: viaCLI}})
 	result, err := onTenant(ctx, q.Path, func(conn database.Conn) deploy.Result {
 		return d.Rollback(ctx, conn, deploy.RollbackRequest{
-			Tenant: q.Tenant, To: q.To, Author: q.Actor,
-			// What fleet.yaml says is not known here. The next deployment prunes.
-			Snapshots: deploy.SnapshotPolicy{Keep: math.MaxInt, MaxBytes: math.MaxInt64},
+			Tenant: q.Tenant, To: q.To, BeforeOf: q.Before, Author: q.Actor,
+			Reason: q.reason(), Snapshots: k.snapshotPolicy(q),
 			Before: func(bundles []string) (err error) {
 				holds, err = k.holdBack(ctx, q, bundles)
 				return err
@@ -164,6 +206,14 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 		answer.Held = append(answer.Held, holdAnswerOf(h))
 	}
 	return answer, errors.Join(k.wentBack(context.WithoutCancel(ctx), q, result), k.changed(ctx))
+}
+
+// reason is what the event says.
+func (q rollbackRequest) reason() string {
+	if q.NoSnapshot {
+		return q.Reason + " (without a snapshot)"
+	}
+	return q.Reason
 }
 
 // onTenant gives f a tenant's database.
@@ -235,6 +285,7 @@ func (k *control) wentBack(ctx context.Context, q rollbackRequest, result deploy
 	row.Reason, row.Message, row.Next = "RolledBack", q.Actor+" rolled it back: "+q.Reason, "reconciler release "+string(q.Tenant)+", or a commit that changes what it should be"
 	row.AppliedRevision, row.BundleDigest, row.Fingerprint = result.Revision, result.Plan.Bundle, result.Fingerprint
 	row.SchemaDigest, row.AppliedDigest, row.InputDigest = result.Plan.ToSchema, result.Plan.Applied, ""
+	row.Target, row.Tried = "", "" // git's bundle has to be tried anew
 	row.Deployment, row.PurgeAt, row.ObservedAt = result.DeploymentID, result.PurgeAt, k.now()
 	return k.store.SaveObserved(ctx, row)
 }

@@ -5,13 +5,17 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 func runCommand(c *cli) *cobra.Command {
@@ -20,8 +24,10 @@ func runCommand(c *cli) *cobra.Command {
 		Short: "the daemon: keep every tenant's database equal to git",
 		Long: `Bring every tenant's database to the head of --ref, and do so again whenever it
 moves: at each poll, and at once for a local repository, which is watched. A
-tenant that fails is tried again, ever more slowly, without holding up others. A
-remote that cannot be reached is asked again at the next poll.
+commit goes to its tenants in the waves of fleet.yaml; "reconciler rollout show"
+says how far it is. A tenant that fails is tried again, ever more slowly, without
+holding up others. A remote that cannot be reached is asked again at the next
+poll.
 
 After a force push nothing is deployed until a person agrees: stop the daemon
 and run "reconciler sync --accept-rewrite", or start it anew with
@@ -29,9 +35,10 @@ and run "reconciler sync --accept-rewrite", or start it anew with
 push is refused again, so leave the flag out of what starts the daemon by itself.
 
 With --observe it writes to no tenant's database and makes none: it plans, looks
-for drift, and "reconciler status" tells what it would do. "reconciler rollback"
+for drift, and "reconciler status" tells what it would do. What would write to one
 is refused meanwhile.
-"reconciler approve", "hold" and "release" reach it through the socket
+
+"reconciler approve", "hold", "rollout" and others reach it through the socket
 DIR/reconciler.sock, and what they change counts at once.
 
 With --listen it serves an HTTP API, to requests that show the token of
@@ -63,15 +70,26 @@ func (c *cli) run(ctx context.Context) (err error) {
 	w.config.OnTenant = func(t reconcile.Tenant) { logTenant(log, t) }
 	w.config.AcceptRewrite, w.config.Observe = c.acceptRewrite, c.observe
 	w.config.OnPass = func(r reconcile.Report, err error) { logPass(log, r, err) }
+	var gateway atomic.Pointer[tenantrouter.Gateway] // of the API, if that is served
+	w.config.OnChange = func(tenant protocol.TenantID) {
+		if g := gateway.Load(); g != nil {
+			g.InvalidateCache(tenant)
+		}
+	}
 	loop := reconcile.New(w.config)
+	stopCommitting := c.commitPending(ctx, loop, w)
+	defer stopCommitting()
 	commands, err := serve(c.settings.Data, &control{
-		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, observe: c.observe,
+		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy, life: loop.Life(),
+		observe: c.observe,
 	}, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
-	api, err := c.serveAPI(log)
+	api, err := c.serveAPI(apiParts{
+		store: w.config.Store, files: w.config.Router, signUps: loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}), opened: gateway.Store, log: log,
+	})
 	if err != nil {
 		return err
 	}
@@ -80,6 +98,22 @@ func (c *cli) run(ctx context.Context) (err error) {
 	err = loop.Run(ctx)
 	log.Info("daemon stopped")
 	return err
+}
+
+// commitPending brings to git, until the function that it returns is called,
+// what was done to tenants past it.
+func (c *cli) commitPending(ctx context.Context, loop *reconcile.Reconciler, w *workplace) (stop func()) {
+	committer := provision.NewCommitter(loop.Life(), w.config.Repo, func(ctx context.Context) { _ = loop.Notice(ctx) }) // the next poll finds it too
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		committer.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // logTenant says what a pass did to one tenant, when it did something or
@@ -95,7 +129,7 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 	switch {
 	case t.Result.Action == reconcile.Held:
 		log.Debug("tenant held", append(attrs, slog.String(attrReason, t.Result.Message))...)
-	case t.Waiting(), t.Health == state.Suspended:
+	case t.Waiting(), t.Health == state.Suspended, t.Result.Action == reconcile.Waits:
 		log.Debug("tenant waits", append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason))...)
 	case t.Result.Reason != "":
 		level := slog.LevelWarn

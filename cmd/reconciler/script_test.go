@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	daemon ARG...        starts reconciler run in the background
 //	expect PATTERN       waits for a line of the daemon's log
 //	interrupt            sends the daemon SIGINT and expects it to end well
+//	crash                ends the daemon without telling it; another may be started
 func TestScripts(t *testing.T) {
 	examples, err := filepath.Abs("../../examples")
 	if err != nil {
@@ -64,7 +65,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"commit": commit, "masked": masked, "capture": capture, "exits": exits, "sql": sql,
-			"daemon": startDaemon, "expect": expect, "interrupt": interrupt,
+			"daemon": startDaemon, "expect": expect, "interrupt": interrupt, "crash": crash,
 		},
 	})
 }
@@ -177,7 +178,7 @@ type daemonKey struct{}
 func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	d := ts.Value(daemonKey{}).(*daemon)
 	if neg || d.process != nil {
-		ts.Fatalf("usage: daemon ARG..., once")
+		ts.Fatalf("usage: daemon ARG..., one at a time")
 	}
 	path, err := exec.LookPath("reconciler")
 	ts.Check(err)
@@ -188,10 +189,11 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	d.log = bufio.NewScanner(stderr)
 	ts.Check(d.process.Start())
+	process := d.process
 	ts.Defer(func() {
-		_ = d.process.Process.Kill() // it has ended, unless the script has failed
+		_ = process.Process.Kill() // it has ended, unless the script has failed
 		_, _ = io.Copy(io.Discard, stderr)
-		_ = d.process.Wait()
+		_ = process.Wait()
 		ts.Logf("[daemon]\n%s", d.seen.String())
 	})
 }
@@ -228,4 +230,20 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.Contains(d.seen.String(), "daemon stopped") {
 		ts.Fatalf("the daemon did not say that it stopped")
 	}
+}
+
+// crash ends the daemon without telling it.
+func crash(ts *testscript.TestScript, neg bool, args []string) {
+	d := ts.Value(daemonKey{}).(*daemon)
+	if neg || len(args) > 0 || d.process == nil {
+		ts.Fatalf("usage: daemon ARG..., then crash")
+	}
+	ts.Check(d.process.Process.Kill())
+	for d.log.Scan() {
+		d.seen.WriteString(d.log.Text() + "\n")
+	}
+	if err := d.process.Wait(); err == nil {
+		ts.Fatalf("the daemon had ended before it was killed")
+	}
+	d.process = nil
 }

@@ -20,7 +20,9 @@ func statusCommand(c *cli) *cobra.Command {
 is (health), and for each word that is not good the reason and the next step.
 
 It reads DIR/state.db alone, and for one tenant also what is retired in its
-database. It works while the daemon runs.`,
+database, the tables that uninstalled apps left there, and what the tenant uses
+and may use. Its users are counted with a repository, whose fleet.yaml says what
+they are. It works while the daemon runs.`,
 		Example: `  reconciler status --data ./data
   reconciler status --data ./data acme
   reconciler status --data ./data -o json | jq -r '.tenants[] | select(.error) | .tenant'`,
@@ -38,35 +40,42 @@ database. It works while the daemon runs.`,
 			if len(args) > 0 {
 				one := &answer.Tenants[0]
 				one.Retired = c.retiredOf(ctx, one.Tenant, one.purgeAt)
+				one.Kept = c.keptOf(ctx, one.Tenant)
+				one.Quotas = quotasOf(ctx, store, one.Tenant)
+				one.Usage = c.usageOf(ctx, one.Tenant, c.usersOf(ctx))
 			}
 			return c.print(answer, answer.people)
 		}),
 	}
-	setting(command, "data")
+	setting(command, "data", "repo", "ref", "secrets-dir")
 	return command
 }
 
 // statusAnswer is how the fleet is.
 type statusAnswer struct {
 	Pass    *passAnswer    `json:"pass"`
+	Rollout *rolloutAnswer `json:"rollout"` // that is under way, or halted
 	Tenants []tenantStatus `json:"tenants"`
 	Holds   []holdAnswer   `json:"holds"` // that last, on these tenants and on others with them
 }
 
 // tenantStatus is how one tenant was when it was looked at last.
 type tenantStatus struct {
-	Tenant          protocol.TenantID `json:"tenant"`
-	Plan            *string           `json:"plan"` // free, pro or enterprise
-	Sync            state.Sync        `json:"sync"`
-	Health          state.Health      `json:"health"`
-	Revision        *string           `json:"revision"` // tried last
-	AppliedRevision *string           `json:"appliedRevision"`
-	BundleDigest    *string           `json:"bundleDigest"` // of the bundle that is applied
-	DeploymentID    *string           `json:"deploymentId"`
-	ObservedAt      *stamp            `json:"observedAt"`
-	PurgeAt         *stamp            `json:"purgeAt"` // when the first thing that is retired is due
-	Retired         []retiredAnswer   `json:"retired"` // of the tenant that was asked for; null for others
-	Error           *problem          `json:"error"`
+	Tenant          protocol.TenantID     `json:"tenant"`
+	Plan            *string               `json:"plan"` // free, pro or enterprise
+	Sync            state.Sync            `json:"sync"`
+	Health          state.Health          `json:"health"`
+	Revision        *string               `json:"revision"` // tried last
+	AppliedRevision *string               `json:"appliedRevision"`
+	BundleDigest    *string               `json:"bundleDigest"` // of the bundle that is applied
+	DeploymentID    *string               `json:"deploymentId"`
+	ObservedAt      *stamp                `json:"observedAt"`
+	PurgeAt         *stamp                `json:"purgeAt"` // when the first thing that is retired is due
+	Retired         []retiredAnswer       `json:"retired"` // of the tenant that was asked for; null for others
+	Kept            []keptAnswer          `json:"kept"`    // likewise
+	Usage           *protocol.TenantUsage `json:"usage"`   // likewise
+	Quotas          *protocol.TenantQuota `json:"quotas"`  // likewise
+	Error           *problem              `json:"error"`
 
 	purgeAt time.Time
 }
@@ -81,6 +90,12 @@ func statusOf(ctx context.Context, store *state.Store, tenants []string) (status
 	if ok {
 		last := passAnswerOf(pass)
 		answer.Pass = &last
+	}
+	if last, ok, err := store.LastRollout(ctx); err != nil {
+		return answer, err
+	} else if ok && last.Open() {
+		rollout := rolloutAnswerOf(last)
+		answer.Rollout = &rollout
 	}
 	observed, err := store.Observed(ctx)
 	if err != nil {
@@ -121,6 +136,14 @@ func (a statusAnswer) people(p *page) {
 		if a.Pass.Error != nil {
 			p.line("  %s", *a.Pass.Error)
 		}
+		if w := a.Pass.Waiting; w != nil {
+			p.line("  %s: %s", w.Reason, w.Message)
+			p.line("  next: %s", w.Next)
+		}
+		p.line("")
+	}
+	if a.Rollout != nil {
+		p.summary(*a.Rollout)
 		p.line("")
 	}
 	var rows [][]string
@@ -139,6 +162,14 @@ func (a statusAnswer) people(p *page) {
 		if len(t.Retired) > 0 {
 			p.line("")
 			p.retired(t.Retired)
+		}
+		if len(t.Kept) > 0 {
+			p.line("")
+			p.kept(t.Kept)
+		}
+		if t.Usage != nil {
+			p.line("")
+			p.usage(*t.Usage, t.Quotas)
 		}
 		if t.Error != nil {
 			p.line("")

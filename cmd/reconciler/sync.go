@@ -22,8 +22,13 @@ func syncCommand(c *cli) *cobra.Command {
 		Short: "one pass over the fleet, then exit",
 		Long: `Bring every tenant's database to the revision, and say what was done to each.
 
-A tenant that fails does not hold up the others: the exit code is 3 then, and
-the answer has the reason and the next step. Only one process works on a data
+With waves in fleet.yaml it goes on from wave to wave as far as it may without
+waiting: up to one that bakes, that a person has to let begin, or that a window
+keeps waiting. The next sync goes on from there. Tenants that --tenant names do not
+wait, for nothing of this.
+
+A tenant that fails does not hold up the others: the exit code is 3 then, and when
+tenants wait for their wave, and the answer has the reason and the next step. Only one process works on a data
 directory at a time. The first SIGINT or SIGTERM lets what is under way finish.`,
 		Example: `  reconciler sync --repo ./company --data ./data
   reconciler sync --repo ./company --data ./data --tenant acme --tenant globex

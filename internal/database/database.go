@@ -28,7 +28,7 @@ var (
 // belongs to this connection and to nothing else.
 //
 // The context is looked at before each statement: one that already runs is
-// not interrupted. Arguments are positional, their number is checked, and
+// not interrupted, but by Examine. Arguments are positional, their number is checked, and
 // each is nil, int64, float64, string, []byte or bool.
 type Conn interface {
 	// Exec runs exactly one statement and reports the rows that it changed.
@@ -41,6 +41,12 @@ type Conn interface {
 	// prevented the batch from running at all. The context is looked at once,
 	// before the first step: a batch that has begun runs to its end.
 	Batch(ctx context.Context, steps []Step) ([]StepResult, error)
+	// Examine counts the rows that a query of somebody else's gives, up to
+	// limit, and keeps none of their values. The statement may only read, and
+	// nothing but tables and views: one that would write, attach, or use a
+	// pragma is an error and runs not at all. Unlike other calls it stops when
+	// ctx ends. A limit of 0 says whether the query could run.
+	Examine(ctx context.Context, sql string, limit int) (rows int, err error)
 	// Close rolls back what is open and releases the database. It may be
 	// called twice.
 	Close() error

@@ -27,6 +27,8 @@ const (
 	openExtendedCodes = 0x2000000
 )
 
+const limitAttached = 7 // sqlite.org/c3ref/c_limit_attached.html
+
 const mayWrite = 0x2 // W_OK of access(2)
 
 // Conn is a connection to a database. It implements database.Conn. Calls from
@@ -35,6 +37,7 @@ type Conn struct {
 	mu      sync.Mutex
 	db      *C.sqlite3 // nil after Close
 	release func()     // gives the file back, nil for one in memory
+	length  int        // longest value, while Examine allows less
 }
 
 var _ database.Conn = (*Conn)(nil)
@@ -76,6 +79,9 @@ func notWritable(path string) error {
 // setUp gives the connection its settings, and reads each back because the
 // engine ignores a pragma that it does not take.
 func (c *Conn) setUp(ctx context.Context, o Options, fresh bool) error {
+	if o.Shared {
+		C.sqlite3_limit(c.db, limitAttached, 0)
+	}
 	type setting struct{ pragma, value string }
 	settings := []setting{
 		{"busy_timeout", strconv.FormatInt(o.BusyTimeout.Milliseconds(), 10)},

@@ -5,6 +5,7 @@
 // The declarations are weak because cgo first links each package alone, where
 // the library is not at hand. The real link of a program has it.
 #include <stdint.h>
+#include <strings.h>
 #include <string.h>
 
 typedef struct sqlite3 sqlite3;
@@ -19,6 +20,7 @@ ENGINE int sqlite3_initialize(void);
 ENGINE int sqlite3_open_v2(const char *path, sqlite3 **db, int flags, const char *vfs);
 ENGINE int sqlite3_close(sqlite3 *db);
 ENGINE int sqlite3_db_readonly(sqlite3 *db, const char *schema);
+ENGINE int sqlite3_limit(sqlite3 *db, int id, int value);
 ENGINE int sqlite3_get_autocommit(sqlite3 *db);
 ENGINE sqlite3_int64 sqlite3_changes64(sqlite3 *db);
 ENGINE sqlite3_int64 sqlite3_total_changes64(sqlite3 *db);
@@ -37,6 +39,12 @@ ENGINE int sqlite3_system_errno(sqlite3 *db);
 ENGINE int sqlite3_prepare_v2(sqlite3 *db, const char *sql, int size, sqlite3_stmt **stmt, const char **tail);
 ENGINE int sqlite3_step(sqlite3_stmt *stmt);
 ENGINE int sqlite3_finalize(sqlite3_stmt *stmt);
+ENGINE int sqlite3_stmt_readonly(sqlite3_stmt *stmt);
+ENGINE void sqlite3_interrupt(sqlite3 *db);
+ENGINE int sqlite3_limit(sqlite3 *db, int id, int value);
+
+typedef int (*engine_authorizer)(void *arg, int action, const char *a, const char *b, const char *schema, const char *inner);
+ENGINE int sqlite3_set_authorizer(sqlite3 *db, engine_authorizer ask, void *arg);
 
 ENGINE int sqlite3_bind_parameter_count(sqlite3_stmt *stmt);
 ENGINE const char *sqlite3_bind_parameter_name(sqlite3_stmt *stmt, int index);
@@ -158,4 +166,24 @@ static inline int engine_fetch(sqlite3_stmt *stmt, unsigned char *to, int64_t ca
 		found->size += size;
 		found->rows++;
 	}
+}
+
+// engine_may_read lets a statement that is being compiled select (21), read a
+// column (20), recurse (33) and call a function (31), but none that loads code.
+// Everything else is denied (1): writing, ATTACH, transactions, and pragmas,
+// those behind table-valued functions too.
+static inline int engine_may_read(void *arg, int action, const char *a, const char *b, const char *schema, const char *inner) {
+	(void)arg, (void)schema, (void)inner;
+	switch (action) {
+	case 20: return a != 0 && strncasecmp(a, "pragma_", 7) == 0;
+	case 21: case 33: return 0;
+	case 31: return b == 0 || strcasecmp(b, "load_extension") == 0;
+	}
+	return 1;
+}
+
+// engine_confine makes a connection compile statements that read alone, or
+// lifts that again.
+static inline void engine_confine(sqlite3 *db, int on) {
+	sqlite3_set_authorizer(db, on ? engine_may_read : 0, 0);
 }

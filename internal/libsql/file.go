@@ -29,8 +29,9 @@ var claimed = struct {
 
 // claim is the right of one connection to a file.
 type claim struct {
-	id    fileID
-	fresh bool // the file holds nothing yet
+	id     fileID
+	fresh  bool // the file holds nothing yet
+	shared bool // others may have it too, and nothing is given back
 }
 
 // claimFile waits until no other connection of this process has the file. With
@@ -74,6 +75,9 @@ func tryClaim(path string, create bool) (claim, <-chan struct{}, error) {
 
 // release lets the next connection have the file.
 func (c claim) release() {
+	if c.shared {
+		return
+	}
 	claimed.Lock()
 	defer claimed.Unlock()
 	close(claimed.files[c.id])

@@ -23,6 +23,7 @@ import (
 type Options struct {
 	ReadOnly    bool          // refuse every write
 	Create      bool          // make a missing file; without it a missing file is database.ErrMissing
+	Shared      bool          // be one of several connections of this process to an existing file, that sees no other file
 	WAL         bool          // use a write-ahead log when the file is empty; one that holds a database keeps its mode
 	BusyTimeout time.Duration // how long a statement waits for another process; default 5s, whole milliseconds
 	Synchronous string        // OFF, NORMAL, FULL or EXTRA (sqlite.org/pragma.html); default FULL
@@ -41,6 +42,8 @@ func (o Options) normal() (Options, error) {
 	switch {
 	case o.ReadOnly && (o.Create || o.WAL):
 		return o, errors.New("a read-only database cannot be created or changed to WAL")
+	case o.Shared && (o.Create || o.WAL):
+		return o, errors.New("a shared connection neither creates a database nor changes it to WAL")
 	case o.BusyTimeout < time.Millisecond:
 		return o, fmt.Errorf("busy timeout %v is below a millisecond", o.BusyTimeout)
 	case synchronous[o.Synchronous] == "":
@@ -56,8 +59,10 @@ var synchronous = map[string]string{"OFF": "0", "NORMAL": "1", "FULL": "2", "EXT
 // characters it has; a file: URL is not understood.
 //
 // Within this process a file has one connection at a time: while another one
-// is open, by whatever path, Open waits for its Close or for ctx. Foreign keys
-// are enforced on the new connection.
+// is open, by whatever path, Open waits for its Close or for ctx. A shared one
+// neither waits nor is waited for, as if another process had it: it is for
+// applications, whose statements may come from anywhere, and ATTACH and VACUUM
+// fail on it. Foreign keys are enforced on the new connection.
 //
 // Errors match database.ErrMissing, ErrPermission, ErrNotADB, ErrCorrupt,
 // ErrBusy (another process holds the file longer than the busy timeout),
@@ -83,7 +88,7 @@ func openFile(ctx context.Context, path string, o Options) (*Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	file, err := claimFile(ctx, path, o.Create)
+	file, err := take(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +102,16 @@ func openFile(ctx context.Context, path string, o Options) (*Conn, error) {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// take makes sure that the file is there, and claims it unless it is shared.
+func take(ctx context.Context, path string, o Options) (claim, error) {
+	if !o.Shared {
+		return claimFile(ctx, path, o.Create)
+	}
+	file, err := identify(path)
+	file.shared = true
+	return file, err
 }
 
 // OpenMemory makes an empty database in memory that only this connection sees

@@ -37,6 +37,8 @@ func fill(v reflect.Value, name string, seed int) {
 		v.SetString(fmt.Sprintf("%s-%d", name, seed))
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(seed + 1))
+	case reflect.Bool:
+		v.SetBool(true)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		for i := range v.Len() {

@@ -49,12 +49,29 @@ type Store interface {
 	Holds(ctx context.Context) ([]state.Hold, error)
 	EndHold(ctx context.Context, h state.Hold, e state.Event) (bool, error)
 
+	StartRollout(ctx context.Context, r *state.Rollout, tenants []state.RolloutTenant, superseded *state.Rollout, events ...state.Event) error
+	SaveRollout(ctx context.Context, r *state.Rollout, events ...state.Event) error
+	Rollouts(ctx context.Context, n int) ([]state.Rollout, error)
+	LastRollout(ctx context.Context) (state.Rollout, bool, error)
+	Rollout(ctx context.Context, id int) (state.Rollout, error)
+	RolloutTenants(ctx context.Context, id int) ([]state.RolloutTenant, error)
+	RolloutDeployments(ctx context.Context, id int) ([]state.Deployment, error)
+
+	Confirm(ctx context.Context, c state.Confirmation) error
+	Confirmed(ctx context.Context, revision string) (state.Confirmation, bool, error)
 	SaveTenants(ctx context.Context, tenants ...state.Tenant) error
 	SaveLifecycle(ctx context.Context, tenant protocol.TenantID, l state.Lifecycle, events ...state.Event) error
 	ForgetTenant(ctx context.Context, tenant protocol.TenantID, events ...state.Event) error
 	Tenants(ctx context.Context) ([]state.Tenant, error)
 	UnsettledTenants(ctx context.Context) ([]state.Tenant, error)
 	Tenant(ctx context.Context, id protocol.TenantID) (state.Tenant, error)
+
+	SaveBackup(ctx context.Context, b state.Backup, events ...state.Event) error
+	Backups(ctx context.Context, tenant protocol.TenantID) ([]state.Backup, error)
+	BackupsBefore(ctx context.Context, before time.Time) ([]state.Backup, error)
+
+	SignUp(ctx context.Context, key string) (state.SignUp, bool, error)
+	AddSignUp(ctx context.Context, u state.SignUp) error
 }
 
 // Open opens the store that belongs to dir: an empty one the first time, the
@@ -64,7 +81,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, backups, rollouts, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {

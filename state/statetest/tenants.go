@@ -41,7 +41,7 @@ func tenant(id protocol.TenantID) state.Tenant {
 			LegalHold: &bundle.LegalHold{Reason: "case 7"}, Customizations: map[string]any{"theme": []any{"dark", 1.5}},
 		},
 		Quotas: protocol.TenantQuota{MaxObjects: &limit, MaxUsers: &limit},
-		Origin: state.FromSignUp, Revision: "aaaa",
+		Origin: state.FromSignUp, Revision: "aaaa", Pending: "status,plan",
 		Lifecycle: state.Lifecycle{
 			Status: protocol.TenantProvisioning, StatusSince: now, RemovedAt: now.Add(time.Hour), Operation: "provision",
 			Steps: []protocol.ProvisioningStep{{
@@ -160,9 +160,10 @@ func tenantUnsettled(f *fixture) {
 		"b-new":     func(t *state.Tenant) { t.Status = protocol.TenantProvisioning },
 		"c-removed": func(t *state.Tenant) { t.RemovedAt = now },
 		"d-pending": func(t *state.Tenant) { t.Revision = "" },
+		"e-ahead":   func(t *state.Tenant) { t.Pending = state.PendingPlan },
 	} {
 		t := tenant(id)
-		t.Lifecycle = state.Lifecycle{Status: protocol.TenantActive, StatusSince: now}
+		t.Pending, t.Lifecycle = "", state.Lifecycle{Status: protocol.TenantActive, StatusSince: now}
 		set(&t)
 		f.must(s.SaveTenants(ctx, t))
 		if id != "active" {

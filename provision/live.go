@@ -1,0 +1,160 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+// Provision brings a tenant up: its database is made where it is missing, bring
+// deploys to it, and then it is active. What bring answers is the error; a
+// tenant that failed is tried again with the next call.
+//
+// The caller holds the tenant's lock, here and in Suspend, Resume and Remove.
+func (s *Service) Provision(ctx context.Context, t *state.Tenant, c config.Fleet, bring func(context.Context) error) error {
+	_, err := s.carry(ctx, t, operation{
+		name: opProvision, during: protocol.TenantProvisioning, after: protocol.TenantActive, failed: protocol.TenantFailed,
+		steps: []step{
+			{"create_database", func(ctx context.Context) error { return s.create(ctx, *t, c) }},
+			{"deploy_bundle", bring},
+			{"activate", func(ctx context.Context) error { return s.resume(ctx, *t) }},
+		},
+		done: []state.Event{s.event(state.EventProvisioned, *t, "", "plan "+string(t.Spec.Plan)+", region "+string(t.Spec.Region))},
+	})
+	return err
+}
+
+func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) error {
+	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
+	if err != nil {
+		return err
+	}
+	// One that was deployed to and is gone is not made anew: its volume may
+	// not be mounted.
+	create := t.Bundle == "" && (c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate)
+	conn, err := s.Provider.Open(ctx, at, create)
+	if err != nil {
+		return fmt.Errorf("create database of tenant %q: %w", t.ID, err)
+	}
+	if t.PendingCommit() {
+		err = blank(ctx, conn, at)
+	}
+	return errors.Join(err, conn.Close())
+}
+
+// blank refuses a database for a new customer that has been somebody's.
+func blank(ctx context.Context, conn database.Conn, at Database) error {
+	read, err := apply.Read(ctx, conn)
+	if err == nil && !read.Master.Empty() {
+		err = fmt.Errorf("%w: there is a database already at %s (see `reconciler tenant orphans`)", apply.ErrOwnedElsewhere, at.URL)
+	}
+	return err
+}
+
+// Suspend makes a tenant read-only, for deployments and for applications that
+// come through a router.
+func (s *Service) Suspend(ctx context.Context, t *state.Tenant, c config.Fleet, reason string) error {
+	_, err := s.carry(ctx, t, operation{
+		name: opSuspend, after: protocol.TenantSuspended, steps: s.suspending(t, c),
+		done: []state.Event{s.event(state.EventSuspended, *t, reason, "")},
+	})
+	return err
+}
+
+func (s *Service) suspending(t *state.Tenant, c config.Fleet) []step {
+	hook := suspendHook(c)
+	return []step{
+		{"make_read_only", func(ctx context.Context) error {
+			if !hook.ReadOnly {
+				return errSkipped
+			}
+			return s.withDatabase(ctx, *t, func(ctx context.Context, conn database.Conn) error {
+				marked, err := apply.Suspend(ctx, conn, s.Now())
+				if err == nil && !marked {
+					err = errSkipped
+				}
+				return err
+			})
+		}},
+		{"revoke_tokens", func(ctx context.Context) error { return s.revoke(ctx, *t, hook) }},
+	}
+}
+
+func suspendHook(c config.Fleet) protocol.TenantSuspendHook {
+	if c.Databases.Lifecycle == nil {
+		return protocol.TenantSuspendHook{RevokeTokens: true, ReadOnly: true}
+	}
+	return c.Databases.Lifecycle.OnTenantSuspend
+}
+
+func (s *Service) revoke(ctx context.Context, t state.Tenant, hook protocol.TenantSuspendHook) error {
+	revoker, ok := s.Provider.(Revoker)
+	if !ok || !hook.RevokeTokens {
+		return errSkipped
+	}
+	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
+	if err != nil {
+		return err
+	}
+	return revoker.RevokeTokens(ctx, at)
+}
+
+// Resume lets a suspended tenant work again, also one whose removal is taken
+// back in time.
+func (s *Service) Resume(ctx context.Context, t *state.Tenant, reason string) error {
+	kind := state.EventResumed
+	if !t.RemovedAt.IsZero() {
+		kind = state.EventCancelled
+	}
+	_, err := s.carry(ctx, t, operation{
+		name: opResume, after: protocol.TenantActive,
+		steps: []step{{"make_writable", func(ctx context.Context) error { return s.resume(ctx, *t) }}},
+		end:   func(l *state.Lifecycle) { l.RemovedAt = time.Time{} },
+		done:  []state.Event{s.event(kind, *t, reason, "")},
+	})
+	return err
+}
+
+func (s *Service) resume(ctx context.Context, t state.Tenant) error {
+	return s.withDatabase(ctx, t, func(ctx context.Context, conn database.Conn) error { return apply.Resume(ctx, conn) })
+}
+
+// withDatabase opens a tenant's database. One that does not exist, or is
+// somebody else's by now, is nothing to do.
+func (s *Service) withDatabase(ctx context.Context, t state.Tenant, do func(context.Context, database.Conn) error) error {
+	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
+	if err != nil {
+		return err
+	}
+	conn, err := s.Provider.Open(ctx, at, false)
+	if errors.Is(err, database.ErrMissing) {
+		return errAbsent
+	}
+	if err != nil {
+		return fmt.Errorf("open database of tenant %q: %w", t.ID, err)
+	}
+	err = own(ctx, conn, t.ID)
+	if err == nil {
+		err = do(ctx, conn)
+	}
+	return errors.Join(err, conn.Close())
+}
+
+// own answers errSkipped for a database that another tenant has taken over.
+func own(ctx context.Context, conn database.Conn, tenant protocol.TenantID) error {
+	read, err := apply.Read(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if owner := read.Record.Owner; read.Record.Last != nil && owner.Tenant != string(tenant) {
+		return fmt.Errorf("%w: the database belongs to tenant %q", errSkipped, owner.Tenant)
+	}
+	return nil
+}

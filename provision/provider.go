@@ -1,0 +1,40 @@
+package provision
+
+import (
+	"context"
+
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/protocol"
+)
+
+// Provider makes, opens and removes the databases of tenants: files, memory,
+// and servers. Its methods may be called at the same time for different
+// databases. Each may be repeated, and then finds its work done.
+type Provider interface {
+	// Locate says where the database of a tenant is, whether or not it exists.
+	// connection is nil for one that the provider places itself.
+	Locate(tenant protocol.TenantID, connection *protocol.TenantConnectionConfig) (Database, error)
+	// Open opens a database for writing; create makes a missing one, which
+	// gives database.ErrMissing otherwise. The caller closes the connection.
+	Open(ctx context.Context, at Database, create bool) (database.Conn, error)
+	// Copy writes what a database holds at one moment to a new file, as a
+	// SQLite database.
+	Copy(ctx context.Context, at Database, path string) error
+	// Destroy removes a database and all that is in it.
+	Destroy(ctx context.Context, at Database) error
+	// List returns every database where the provider places them.
+	List(ctx context.Context) ([]Database, error)
+}
+
+// Database is one database of a provider.
+type Database struct {
+	Tenant protocol.TenantID // that it is for, or was made for
+	URL    string            // names it; without secrets
+	Own    bool              // the provider placed it, and may destroy it
+}
+
+// Revoker is a Provider that gives out tokens for its databases.
+type Revoker interface {
+	// RevokeTokens makes every token of a database invalid.
+	RevokeTokens(ctx context.Context, at Database) error
+}

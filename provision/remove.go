@@ -1,0 +1,115 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+// destroyStep is the step after which a removal is not taken back.
+const destroyStep = "destroy_database"
+
+// Remove takes a tenant away: it is suspended and backed up at once, and when
+// its time of grace is over its database is destroyed and its record forgotten.
+// Until then each call does what is due. It returns whether the tenant is gone.
+//
+// A legal hold keeps the database. So does keep, which says why it must stay;
+// empty for no reason.
+func (s *Service) Remove(ctx context.Context, t *state.Tenant, c config.Fleet, reason, keep string) (bool, error) {
+	if t.RemovedAt.IsZero() {
+		t.RemovedAt = s.Now()
+		s.become(&t.Lifecycle, protocol.TenantDestroying)
+		if err := s.save(ctx, *t, s.event(state.EventRemoved, *t, reason, "")); err != nil {
+			return false, err
+		}
+		s.OnChange(t.ID)
+	}
+	name := fmt.Sprintf("%s-%s", t.ID, t.RemovedAt.UTC().Format("20060102T150405.000Z"))
+	return s.carry(ctx, t, operation{
+		name: opDestroy, during: protocol.TenantDestroying,
+		steps: append(s.suspending(t, c),
+			step{"back_up", func(ctx context.Context) error { return s.backUpRemoved(ctx, *t, c, name) }},
+			step{"wait", func(ctx context.Context) error {
+				kept := keep != "" && s.withDatabase(ctx, *t, nothing) == nil // and nobody has taken it over yet
+				if kept || t.Spec.LegalHold != nil || s.Now().Before(DestroyAt(*t, c)) {
+					return errWaiting
+				}
+				return nil
+			}},
+			step{destroyStep, func(ctx context.Context) error { return s.destroy(ctx, *t, c, name) }},
+		),
+		forget: true,
+		done:   []state.Event{s.event(state.EventDestroyed, *t, reason, "")},
+	})
+}
+
+// DestroyAt is when the time of grace of a removed tenant is over.
+func DestroyAt(t state.Tenant, c config.Fleet) time.Time {
+	hours := int64(c.GraceHours)
+	if l := c.Databases.Lifecycle; l != nil {
+		hours = l.OnTenantDelete.GracePeriodHours
+		if l.OnTenantDelete.Immediate {
+			hours = 0
+		}
+	}
+	return t.RemovedAt.Add(time.Duration(hours) * time.Hour)
+}
+
+// Destroying tells that a removal has come to the destruction of the database,
+// and is not taken back any more.
+func Destroying(t state.Tenant) bool {
+	for _, at := range t.Steps {
+		if at.Name == destroyStep {
+			return t.Operation == opDestroy && at.Status != protocol.StepPending
+		}
+	}
+	return false
+}
+
+func (s *Service) backUpRemoved(ctx context.Context, t state.Tenant, c config.Fleet, name string) error {
+	if l := c.Databases.Lifecycle; l != nil && !l.OnTenantDelete.CreateBackup {
+		return errSkipped
+	}
+	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
+	if err != nil {
+		return err
+	}
+	if err := s.withDatabase(ctx, t, nothing); err != nil {
+		return err // errSkipped among them: there is nothing of the tenant's own
+	}
+	return s.backUp(ctx, t, at, c.Backup, name)
+}
+
+// nothing only asks whether there is a database that is the tenant's own.
+func nothing(context.Context, database.Conn) error { return nil }
+
+// destroy removes the database. What was written to it since the backup, by
+// somebody who does not heed the mark, is backed up first.
+func (s *Service) destroy(ctx context.Context, t state.Tenant, c config.Fleet, name string) error {
+	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
+	if err != nil {
+		return err
+	}
+	if !at.Own {
+		return fmt.Errorf("%w: tenant.yaml had named the database, which is left where it is", errSkipped)
+	}
+	err = s.withDatabase(ctx, t, nothing)
+	if err != nil && !errors.Is(err, errAbsent) {
+		return err // it belongs to somebody else, or cannot be read
+	}
+	if err == nil {
+		if err = s.backUpRemoved(ctx, t, c, name+"-last"); err != nil && !errors.Is(err, errSkipped) {
+			return err
+		}
+	}
+	if err := s.Provider.Destroy(ctx, at); err != nil { // a missing one may have left something beside it
+		return fmt.Errorf("destroy database of tenant %q: %w", t.ID, err)
+	}
+	return nil
+}

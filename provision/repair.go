@@ -1,0 +1,99 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
+)
+
+// ErrThere says that a database that would be made anew is there.
+var ErrThere = errors.New("database is there")
+
+// Recreate lets a tenant whose database has vanished be provisioned anew, empty.
+// It gives ErrThere when the database can be found: then it is not lost.
+func (s *Service) Recreate(ctx context.Context, id protocol.TenantID, reason string) error {
+	defer s.Lock(id)()
+	t, err := s.tenant(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := alive(t); err != nil {
+		return err
+	}
+	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
+	if err != nil {
+		return err
+	}
+	conn, err := s.Provider.Open(ctx, at, false)
+	if err == nil {
+		return errors.Join(fmt.Errorf("%w: %s", ErrThere, at.URL), conn.Close())
+	}
+	if !errors.Is(err, database.ErrMissing) {
+		return err
+	}
+	if err := s.lookAgain(ctx, id, func(o *state.Observed) { o.BundleDigest, o.Fingerprint = "", "" }); err != nil {
+		return err
+	}
+	s.become(&t.Lifecycle, protocol.TenantProvisioning)
+	t.Operation, t.Steps = "", nil
+	return s.save(ctx, t, s.event(state.EventRecreated, t, reason, "its database had vanished: "+at.URL))
+}
+
+// Taken is a database that was taken over.
+type Taken struct {
+	URL    string
+	Before apply.Owner // the zero Owner for one that belonged to nobody
+	After  apply.Owner
+}
+
+// Take makes a tenant's database its own, whoever it belonged to.
+func (s *Service) Take(ctx context.Context, id protocol.TenantID, reason string) (Taken, error) {
+	defer s.Lock(id)()
+	t, err := s.tenant(ctx, id)
+	if err != nil {
+		return Taken{}, err
+	}
+	composed, err := s.Fleet.Compose(ctx, t.Spec)
+	if err != nil {
+		return Taken{}, err
+	}
+	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
+	if err != nil {
+		return Taken{}, err
+	}
+	conn, err := s.Provider.Open(ctx, at, false)
+	if err != nil {
+		return Taken{}, err
+	}
+	taken := Taken{URL: at.URL, After: composed.Request.Owner}
+	taken.Before, err = apply.Take(ctx, conn, taken.After)
+	if err == nil && t.Spec.ProvisioningStatus != protocol.TenantSuspended {
+		err = apply.Resume(ctx, conn) // it may bear the mark of who had it before
+	}
+	if err := errors.Join(err, conn.Close()); err != nil {
+		return Taken{}, err
+	}
+	if err := s.lookAgain(ctx, id, func(*state.Observed) {}); err != nil {
+		return taken, err
+	}
+	b := taken.Before
+	event := s.event(state.EventTaken, t, reason, fmt.Sprintf("%s, from tenant %q of fleet %q (%s)", at.URL, b.Tenant, b.Fleet, b.Environment))
+	return taken, s.Store.AddEvent(context.WithoutCancel(ctx), event)
+}
+
+// lookAgain makes the next pass look at a tenant's database.
+func (s *Service) lookAgain(ctx context.Context, id protocol.TenantID, change func(*state.Observed)) error {
+	row, seen, err := s.Store.ObservedOf(ctx, id)
+	if err != nil || !seen {
+		return err
+	}
+	row.InputDigest, row.PurgeAt = "", time.Time{}
+	change(&row)
+	return s.Store.SaveObserved(context.WithoutCancel(ctx), row)
+}
