@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -66,15 +67,20 @@ func (r *Reconciler) Drift(ctx context.Context, tenants []protocol.TenantID) ([]
 			desired[t.ID] = t.Desired
 		}
 	}
-	found := make([]Drifted, len(tenants))
-	var group errgroup.Group
-	group.SetLimit(r.workers(config.Rollout{MaxConcurrent: 8}))
-	for i, id := range tenants {
+	for _, id := range tenants {
 		if _, known := seen[id]; !known {
 			return nil, fmt.Errorf("%w: %q", ErrUnseenTenant, id)
 		}
+	}
+	found := make([]Drifted, len(tenants))
+	var next atomic.Int64
+	var group errgroup.Group
+	for range r.workers(config.Rollout{MaxConcurrent: 8}) { // each takes the next one: most take microseconds
 		group.Go(func() error {
-			found[i] = r.driftOf(ctx, id, seen[id], desired[id])
+			for i := next.Add(1) - 1; i < int64(len(tenants)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				id := tenants[i]
+				found[i] = r.driftOf(ctx, id, seen[id], desired[id])
+			}
 			return nil
 		})
 	}

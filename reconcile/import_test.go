@@ -84,10 +84,10 @@ func (x *subject) adopts(additive ...string) adoption.Schema {
 }
 
 // What we deployed ourselves, without our record of it, is expressed whole:
-// every version of every application gives a plan without a statement.
+// the newest version of every application gives a plan without a statement.
 func TestImportOfOwnDeployments(t *testing.T) {
 	for app, versions := range applications(t) {
-		for _, file := range versions {
+		for _, file := range versions[len(versions)-1:] {
 			t.Run(app+"/"+filepath.Base(file), func(t *testing.T) {
 				x := newSubject(t)
 				policy := everyClassAllowed()

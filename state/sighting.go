@@ -21,8 +21,11 @@ type Sighting struct {
 // one that the reconciler keeps.
 func (s Sighting) Connection() *protocol.TenantConnectionConfig {
 	var c *protocol.TenantConnectionConfig
+	if s.connection == "" {
+		return nil
+	}
 	if json.Unmarshal([]byte(s.connection), &c) != nil {
-		return nil // it is JSON, or empty
+		return nil // what is stored is JSON
 	}
 	return c
 }

@@ -87,9 +87,11 @@ func (c *cli) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
-	api, err := c.serveAPI(apiParts{
-		store: w.config.Store, files: w.config.Router, signUps: loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}), opened: gateway.Store, log: log,
-	})
+	parts := apiParts{store: w.config.Store, files: w.config.Router, opened: gateway.Store, log: log}
+	if !c.observe { // signing up makes a database
+		parts.signUps = loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI})
+	}
+	api, err := c.serveAPI(parts)
 	if err != nil {
 		return err
 	}
