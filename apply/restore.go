@@ -34,7 +34,7 @@ func (e Entry) Restored() (snapshot string, ok bool) { return strings.CutPrefix(
 // fingerprint of the deployment that the copy was made after: a pass then finds
 // the database settled, or drifted, as it was. What is retired in it begins its
 // retention anew, so that the next pass does not drop what was restored. Who holds
-// the tenant now holds it still.
+// the tenant now holds it still, and one that is suspended stays so.
 //
 // A copy without a journal gives ErrUnknownDatabase.
 func Restore(ctx context.Context, conn database.Conn, r Restoration) (Entry, error) {
@@ -61,6 +61,9 @@ func Restore(ctx context.Context, conn database.Conn, r Restoration) (Entry, err
 	err = writeEntry(ctx, conn, e, plan.Text{Statements: "[]", WayBack: "[]", Undo: "[]"}, owned.RetiredNames())
 	if err == nil {
 		err = writeHold(ctx, conn, r.Replaced.Record.hold)
+	}
+	if err == nil {
+		err = writeSuspended(ctx, conn, r.Replaced.Record.Suspended)
 	}
 	if err != nil {
 		_, rollback := conn.Exec(context.WithoutCancel(ctx), "ROLLBACK")

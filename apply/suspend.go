@@ -40,8 +40,18 @@ func Resume(ctx context.Context, conn database.Conn) error {
 	if err != nil || since == "" {
 		return err
 	}
-	if _, err := conn.Exec(ctx, "DELETE FROM _reconciler_meta WHERE key = ?", suspendedKey); err != nil {
-		return fmt.Errorf("make the database writable: %w", err)
+	return writeSuspended(ctx, conn, "")
+}
+
+// writeSuspended marks a database as read-only since a time, or takes the mark
+// away.
+func writeSuspended(ctx context.Context, conn database.Conn, since string) error {
+	sql, args := "DELETE FROM _reconciler_meta WHERE key = ?", []any{suspendedKey}
+	if since != "" {
+		sql, args = "REPLACE INTO _reconciler_meta (key, value) VALUES (?, ?)", append(args, since)
+	}
+	if _, err := conn.Exec(ctx, sql, args...); err != nil {
+		return fmt.Errorf("record whether the database is read-only: %w", err)
 	}
 	return nil
 }

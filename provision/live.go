@@ -15,38 +15,56 @@ import (
 
 // Provision brings a tenant up: its database is made where it is missing, bring
 // deploys to it, and then it is active. What bring answers is the error; a
-// tenant that failed is tried again with the next call.
+// tenant that failed is tried again with the next call. bring is given the
+// connection to the database that was just made, which it may close, or nil when
+// that was done before.
 //
 // The caller holds the tenant's lock, here and in Suspend, Resume and Remove.
-func (s *Service) Provision(ctx context.Context, t *state.Tenant, c config.Fleet, bring func(context.Context) error) error {
-	_, err := s.carry(ctx, t, operation{
+func (s *Service) Provision(
+	ctx context.Context, t *state.Tenant, c config.Fleet, bring func(context.Context, database.Conn) error,
+) (err error) {
+	var made database.Conn
+	defer func() {
+		if made != nil {
+			err = errors.Join(err, made.Close())
+		}
+	}()
+	_, err = s.carry(ctx, t, operation{
 		name: opProvision, during: protocol.TenantProvisioning, after: protocol.TenantActive, failed: protocol.TenantFailed,
 		steps: []step{
-			{"create_database", func(ctx context.Context) error { return s.create(ctx, *t, c) }},
-			{"deploy_bundle", bring},
-			{"activate", func(ctx context.Context) error { return s.resume(ctx, *t) }},
+			{"create_database", func(ctx context.Context) (err error) {
+				made, err = s.create(ctx, *t, c)
+				return err
+			}},
+			{"deploy_bundle", func(ctx context.Context) error { return bring(ctx, made) }},
+			// A database that is marked as read-only takes no deployment, so this
+			// one is not.
+			{"activate", func(context.Context) error { return nil }},
 		},
 		done: []state.Event{s.event(state.EventProvisioned, *t, "", "plan "+string(t.Spec.Plan)+", region "+string(t.Spec.Region))},
 	})
 	return err
 }
 
-func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) error {
+// create opens the database of a new tenant.
+func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) (database.Conn, error) {
 	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// One that was deployed to and is gone is not made anew: its volume may
 	// not be mounted.
 	create := t.Bundle == "" && (c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate)
 	conn, err := s.Provider.Open(ctx, at, create)
 	if err != nil {
-		return fmt.Errorf("create database of tenant %q: %w", t.ID, err)
+		return nil, fmt.Errorf("create database of tenant %q: %w", t.ID, err)
 	}
 	if t.PendingCommit() {
-		err = blank(ctx, conn, at)
+		if err := blank(ctx, conn, at); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
-	return errors.Join(err, conn.Close())
+	return conn, nil
 }
 
 // blank refuses a database for a new customer that has been somebody's.

@@ -19,7 +19,8 @@ const destroyStep = "destroy_database"
 // its time of grace is over its database is destroyed and its record forgotten.
 // Until then each call does what is due. It returns whether the tenant is gone.
 //
-// A legal hold keeps the database. So does keep, which says why it must stay;
+// A legal hold keeps the database, and so does git as long as it has the tenant:
+// a removal that is pending waits for it. So does keep, which says why it must stay;
 // empty for no reason.
 func (s *Service) Remove(ctx context.Context, t *state.Tenant, c config.Fleet, reason, keep string) (bool, error) {
 	if t.RemovedAt.IsZero() {
@@ -37,7 +38,8 @@ func (s *Service) Remove(ctx context.Context, t *state.Tenant, c config.Fleet, r
 			step{"back_up", func(ctx context.Context) error { return s.backUpRemoved(ctx, *t, c, name) }},
 			step{"wait", func(ctx context.Context) error {
 				kept := keep != "" && s.withDatabase(ctx, *t, nothing) == nil // and nobody has taken it over yet
-				if kept || t.Spec.LegalHold != nil || s.Now().Before(DestroyAt(*t, c)) {
+				// What git has would be provisioned anew.
+				if t.Awaits(state.PendingRemoval) || kept || t.Spec.LegalHold != nil || s.Now().Before(DestroyAt(*t, c)) {
 					return errWaiting
 				}
 				return nil

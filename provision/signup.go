@@ -247,14 +247,15 @@ func (s *Service) bringUp(ctx context.Context, t *state.Tenant) error {
 	if err != nil {
 		return err
 	}
-	return s.Provision(ctx, t, c, func(ctx context.Context) error {
-		at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
-		if err != nil {
-			return err
-		}
-		conn, err := s.Provider.Open(ctx, at, false)
-		if err != nil {
-			return err
+	return s.Provision(ctx, t, c, func(ctx context.Context, conn database.Conn) error {
+		if conn == nil {
+			at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
+			if err != nil {
+				return err
+			}
+			if conn, err = s.Provider.Open(ctx, at, false); err != nil {
+				return err
+			}
 		}
 		result := s.deploy(ctx, conn, composed.Request)
 		if err := errors.Join(result.Err, conn.Close()); err != nil {

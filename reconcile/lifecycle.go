@@ -11,9 +11,11 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/fleet"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // newLife returns the service that carries the tenants of a Reconciler through
@@ -110,8 +112,12 @@ func (r *Reconciler) recordOf(ctx context.Context, f reading, t *bundle.Tenant) 
 // bringUp provisions a tenant: what a pass deploys to it is a step of that.
 func (r *Reconciler) bringUp(ctx context.Context, f reading, t *bundle.Tenant, known state.Tenant) Tenant {
 	var done Tenant
-	err := r.life.Provision(ctx, &known, f.loaded.Config, func(ctx context.Context) error {
-		done = r.deployTo(ctx, f, t)
+	err := r.life.Provision(ctx, &known, f.loaded.Config, func(ctx context.Context, made database.Conn) error {
+		open := r.Router.Open
+		if made != nil {
+			open = func(context.Context, tenantrouter.Location, bool) (database.Conn, error) { return made, nil }
+		}
+		done = r.deployThrough(ctx, f, t, open)
 		return done.Result.Err
 	})
 	switch {
@@ -145,7 +151,11 @@ func (r *Reconciler) removals(ctx context.Context, f reading, s Selection) []Ten
 			report = append(report, r.kept(f, known, f.waiting.Waiting))
 			continue
 		}
-		report = append(report, r.removeNow(ctx, f, known.ID))
+		done := r.removeNow(ctx, f, known.ID)
+		if done.gone {
+			r.recorded = "" // a directory that is back is a new tenant
+		}
+		report = append(report, done)
 	}
 	for _, id := range removed(f, s) {
 		if _, ok := f.records[id]; !ok {
@@ -227,7 +237,7 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 		return done
 	}
 	if gone {
-		done.gone, r.recorded = true, "" // a directory that is back is a new tenant
+		done.gone = true
 		done.Result.Reason, done.Result.Message = "Destroyed", "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
 		if last := len(known.Steps) - 1; last >= 0 && known.Steps[last].Status == protocol.StepSkipped {
 			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's"
@@ -243,6 +253,9 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 		done.Result.Reason = "LegalHold"
 		done.Result.Message = "the tenant is removed, and a legal hold keeps its database: " + known.Spec.LegalHold.Reason
 		done.Result.Next = "put its directory back without legalHold, and remove it again, when the hold is over"
+	case known.Awaits(state.PendingRemoval):
+		done.Result.Message += ", once git no longer has it"
+		done.Result.Next = "remove its directory from git, or see why the daemon cannot commit that"
 	case keep != "":
 		done.Result.Message, done.Result.Next = keep, "give that tenant a database of its own, or run \"reconciler tenant take\" for it"
 	case r.nextEnd.IsZero() || at.Before(r.nextEnd):

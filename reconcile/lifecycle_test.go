@@ -451,3 +451,23 @@ func TestHeldTenantIsNotRemoved(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// A removal that git does not say yet is not carried to its end: git would have
+// the tenant made anew.
+func TestPendingRemovalWaitsForGit(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	w.commit("no grace", files{"fleet.yaml": "graceHours: 0\n"})
+	w.sync()
+	must(t, w.insertAs("acme", "ada"))
+	r, closeAll := w.open()
+	must(t, r.Life().DestroyTenant(t.Context(), "acme"))
+	closeAll()
+	got := tenantOf(t, w.sync(), "acme")
+	if !strings.Contains(got.Result.Message, "once git no longer has it") || w.rows("acme", countCustomers) != "1" {
+		t.Errorf("got %+v", got)
+	}
+	w.without("acme")
+	if got := tenantOf(t, w.sync(), "acme"); got.Result.Reason != "Destroyed" || w.exists("acme") {
+		t.Errorf("got %+v", got)
+	}
+}

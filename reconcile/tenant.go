@@ -26,9 +26,13 @@ const (
 
 // deployTo brings one tenant that is active to the revision.
 func (r *Reconciler) deployTo(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
+	return r.deployThrough(ctx, f, t, r.Router.Open)
+}
+
+func (r *Reconciler) deployThrough(ctx context.Context, f reading, t *bundle.Tenant, open opener) Tenant {
 	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		return r.deployer.Deploy(ctx, conn, q)
-	}, r.Router.Open)
+	}, open)
 }
 
 // planTenant says what syncTenant would do.

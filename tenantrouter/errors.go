@@ -23,6 +23,7 @@ var (
 	ErrFailed       = errors.New("the tenant could not be set up")
 	ErrDestroying   = errors.New("the tenant is being removed")
 	ErrOverQuota    = errors.New("the tenant is over its quota")
+	ErrQuota        = errors.New("the tenant's quota does not allow it")
 	// ErrNotRouted is a use of a context that Middleware has not made.
 	ErrNotRouted = errors.New("the request was not routed to a tenant")
 )
@@ -69,6 +70,7 @@ var answers = []struct {
 	{ErrFailed, http.StatusServiceUnavailable, "tenant_failed"},
 	{ErrDestroying, http.StatusGone, "tenant_destroying"},
 	{ErrOverQuota, http.StatusTooManyRequests, "over_quota"},
+	{ErrQuota, http.StatusForbidden, "quota_exceeded"},
 	{database.ErrReadOnly, http.StatusForbidden, "read_only"},
 	{database.ErrBusy, http.StatusServiceUnavailable, "busy"},
 	{ErrNotServed, http.StatusServiceUnavailable, "unavailable"},

@@ -73,6 +73,9 @@ func (e *QuotaError) Error() string {
 	return "the tenant's quota is exceeded: " + strings.Join(texts, "; ")
 }
 
+// Unwrap makes it match ErrQuota.
+func (e *QuotaError) Unwrap() error { return ErrQuota }
+
 // Reason and Next explain the error in a tenant's status.
 func (e *QuotaError) Reason() string { return "QuotaExceeded" }
 
