@@ -43,6 +43,7 @@ var rows = []struct {
 	{name: "tenantrouter/identity"},
 	{name: "tenantrouter"},
 	{name: "deploy"},
+	{name: "adoption"},
 	{name: "fleet"},
 	{name: "applifecycle"},
 	{name: "provision"},

@@ -94,6 +94,7 @@ type TenantSpec struct {
 	Labels             map[string]string                 `json:"labels" default:"{}" doc:"Words that waves and commands select it by."`
 	Environment        config.Environment                `json:"environment,omitempty" doc:"What it is for; default from fleet.yaml."`
 	Policy             *config.OwnPolicy                 `json:"policy,omitempty" doc:"What needs asking, by class of change, where it is stricter than fleet.yaml."`
+	Drift              config.Drift                      `json:"drift,omitempty" doc:"What is done about a database that differs from its last deployment, where it is stricter than fleet.yaml: report, or heal."`
 	LegalHold          *LegalHold                        `json:"legalHold,omitempty" doc:"Keeps its database and backups from being destroyed, and what it retired from being purged."`
 	Customizations     map[string]any                    `json:"customizations,omitzero" doc:"Settings of its own."`
 }

@@ -2,9 +2,14 @@ package bundle
 
 import "fmt"
 
-// policy finds the classes of change for which a tenant asks for less than the
-// fleet does.
+// policy finds where a tenant asks for less than the fleet does: in the classes
+// of change, and about drift.
 func (l *loader) policy(t *Tenant) {
+	fleet := l.fleet.Config.Drift
+	if _, ok := fleet.With(t.Spec.Drift); !ok {
+		l.tell(t, t.document.Error([]any{"drift"}, codeLooserPolicy,
+			fmt.Sprintf("a tenant can only be stricter than the fleet, which has drift: %s", fleet), "leave it out, or change drift in fleet.yaml"))
+	}
 	if t.Spec.Policy == nil {
 		return
 	}

@@ -87,6 +87,7 @@ type Request struct {
 
 	back   *rollback    // set for a rollback
 	reason string       // of a rollback: why
+	kept   bool         // set by Kept: nothing is purged
 	store  *state.Store // that approvals are read from; set by Assess
 }
 
@@ -94,7 +95,7 @@ type Request struct {
 type Policy struct {
 	Plan    PlanPolicy
 	Classes map[string]string // class → allow, approve or deny
-	Drift   string            // report, heal or ignore
+	Drift   string            // report (also when empty), heal or ignore
 	// NotByAuthor makes the approval of the commit's own author not count.
 	NotByAuthor bool
 	// RollBack takes a deployment back by itself after which a query of
@@ -124,11 +125,16 @@ type Assessment struct {
 	Findings []apply.Finding
 	Checked  bool                 // the plan's pre-checks were asked, and Findings are all that they found
 	Quotas   []tenantrouter.Check // that the plan adds to
-	Drift    bool
-	Reason   string // why Action is blocked or error, one CamelCase word
-	Message  string
-	Next     string
-	Err      error
+	// Differences are in what the database is not what its last deployment
+	// left. They are not looked for where the policy is to ignore them.
+	Differences []Difference
+	// Drift tells that they are all that there is to do. Without it a newer
+	// bundle or policy waits as well, whose plan puts them right by the way.
+	Drift   bool
+	Reason  string // why Action is blocked or error, one CamelCase word
+	Message string
+	Next    string
+	Err     error
 
 	seen   apply.Reading
 	waives func(plan.PreCheck) bool
@@ -156,26 +162,28 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 		if a.settled(r) && r.back != nil {
 			return a // a rollback drops nothing: it has no retention to go by
 		}
-		if a.settled(r) && r.unverified(a.seen.Record) {
-			return a // nothing is dropped before it is known whether there is a way back to go
-		}
-		if a.settled(r) {
-			return d.assessPurge(ctx, conn, r, a)
-		}
+	}
+	edits, same, err := d.lookForDrift(ctx, conn, r, &a)
+	switch {
+	case err != nil:
+		return a.failed(err)
+	case same && r.Policy.Drift == driftIgnore && !a.settled(r), same && len(a.Differences) == 0 && (r.kept || r.unverified(a.seen.Record)):
+		return a // nothing is dropped before it is known whether there is a way back to go
+	case same && len(a.Differences) == 0:
+		return d.assessPurge(ctx, conn, r, a)
+	case same && r.Policy.Drift != driftHeal:
+		return a.drifted()
 	}
 	situation := situation{conn: conn, master: a.seen.Master, record: a.seen.Record, desired: r.Desired, policy: r.Policy.Plan}
+	if r.Policy.Drift == driftHeal {
+		situation.edits = edits
+	}
 	a.Plan, a.Class, err = d.planner.plan(ctx, situation)
 	if err != nil {
 		return a.failed(err)
 	}
-	if last := a.seen.Record.Last; last != nil && last.Bundle == r.Desired.Digest {
-		moved := last.To != a.seen.Master.Fingerprint() // else it is the policy that wants something
-		if a.Drift = moved && len(a.Plan.Migration.Statements) > 0; a.Drift && r.Policy.Drift != "heal" {
-			return a.drifted(r)
-		}
-		if a.Plan.Empty() && a.seen.Record.Policy == a.Plan.Policy && !r.appsDiffer(a.seen.Record) {
-			return a // only something foreign has changed
-		}
+	if a.same(r) && a.Plan.Empty() {
+		return a
 	}
 	return d.judge(ctx, conn, r, a)
 }
@@ -225,18 +233,44 @@ func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a A
 // settled tells that nothing is to do: the newest journal row has the desired
 // bundle and policy, and the schema is the one that it left.
 func (a *Assessment) settled(r Request) bool {
-	last := a.seen.Record.Last
-	return last.Bundle == r.Desired.Digest && last.To == a.seen.Master.Fingerprint() && a.seen.Record.Policy == r.Policy.Plan.text() &&
-		!r.appsDiffer(a.seen.Record)
+	return a.same(r) && a.seen.Record.Last.To == a.seen.Master.Fingerprint()
 }
 
-func (a Assessment) drifted(r Request) Assessment {
-	if r.Policy.Drift == "ignore" {
-		return a
+// same tells that the newest journal row has the desired bundle, apps and policy.
+func (a *Assessment) same(r Request) bool {
+	last := a.seen.Record.Last
+	return last != nil && last.Bundle == r.Desired.Digest && a.seen.Record.Policy == r.Policy.Plan.text() && !r.appsDiffer(a.seen.Record)
+}
+
+// lookForDrift sets a.Differences and a.Drift, and tells whether what is
+// desired is what was deployed last. Where something newer waits, not knowing
+// what was deployed before keeps nobody from deploying it.
+func (d *Deployer) lookForDrift(ctx context.Context, conn database.Conn, r Request, a *Assessment) (edits []edit, same bool, err error) {
+	if a.seen.Record.Last == nil || r.back != nil {
+		return nil, false, nil
 	}
+	if same = a.same(r); r.Policy.Drift == driftIgnore {
+		return nil, same, nil
+	}
+	a.Differences, edits, err = d.drift(ctx, conn, a.seen, r.Desired)
+	if err != nil && !same {
+		d.log.Debug("drift not known", logErr, err)
+		err = nil
+	}
+	a.Drift = same && len(a.Differences) > 0
+	return edits, same, err
+}
+
+// The reactions to drift, as fleet.yaml has them.
+const (
+	driftHeal   = "heal"
+	driftIgnore = "ignore"
+)
+
+func (a Assessment) drifted() Assessment {
 	a.Reason = "Drift"
-	a.Message = "the live schema is not what the last deployment left: " + a.Plan.Steps[0].Change + " would be needed"
-	a.Next = "set drift: heal in fleet.yaml to put it right, or change the bundle to match"
+	a.Message = "the database is not what the last deployment left: " + Words(a.Differences)
+	a.Next = "set drift: heal in fleet.yaml or tenant.yaml to put it right, or change the bundle to match"
 	return a
 }
 
@@ -247,6 +281,9 @@ func (a Assessment) failed(err error) Assessment {
 	a.Err = err
 	a.Action, a.Reason, a.Next = classify(err)
 	a.Message = err.Error()
+	if a.Drift {
+		a.Message = "drift (" + Words(a.Differences) + ") cannot be put right: " + a.Message
+	}
 	return a
 }
 
@@ -309,7 +346,7 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	result.PurgeAt = d.purgeAt(r, result)
 	result.Duration = d.now().Sub(start)
 	record.finish(result, d.now())
-	event := d.by.event(record.Deployment, result.Action, r.back != nil)
+	event := d.by.event(record.Deployment, result.Assessment, r.back != nil)
 	if r.reason != "" && event.Kind == state.EventRolledBack {
 		event.Reason = r.reason
 	}

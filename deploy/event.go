@@ -15,19 +15,24 @@ func (by Doer) name() string { return cmp.Or(by.Actor, "reconciler") }
 
 // event is what the record of who changed what says of a deployment that has
 // ended.
-func (by Doer) event(d state.Deployment, a Action, undone bool) state.Event {
+func (by Doer) event(d state.Deployment, r Assessment, undone bool) state.Event {
 	e := eventOf(d)
 	e.At, e.Actor, e.Via = d.CompletedAt, by.Actor, by.Via
 	switch {
-	case d.Status != protocol.DeployReady && a == Blocked:
+	case d.Status != protocol.DeployReady && r.Action == Blocked:
 		e.Kind = state.EventBlocked
 	case d.Status != protocol.DeployReady:
 		e.Kind = state.EventFailed
 	case undone:
 		e.Kind = state.EventRolledBack
 	}
-	if d.Error != "" {
+	switch {
+	case d.Error != "":
 		e.Reason, e.Detail = d.Reason, d.Error
+	case r.Drift:
+		e.Reason, e.Detail = d.Reason, Words(r.Differences)
+	case len(r.Differences) > 0:
+		e.Detail += " (and put drift right: " + Words(r.Differences) + ")"
 	}
 	return e
 }

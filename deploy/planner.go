@@ -57,6 +57,8 @@ type planner struct {
 
 	mu    sync.Mutex
 	known map[string]planned
+
+	compared comparisons
 }
 
 // planned is what one class led to. A class that has no plan keeps its error:
@@ -78,12 +80,19 @@ type situation struct {
 	desired *bundle.Desired
 	policy  PlanPolicy
 	due     []string // retired names whose retention is over
+	edits   []edit   // of the registry, to be put right
 }
 
 // class is the plan class: everything that a plan depends on.
 func (s situation) class() string {
-	return digestOf(s.master.Fingerprint(), s.record.Applied, s.desired.Digest, s.policy.text(), fmt.Sprint(s.policy.rollback), schema.Dialect,
-		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled), strings.Join(s.due, " "), strings.Join(s.gone(), " "))
+	parts := []string{
+		s.master.Fingerprint(), s.record.Applied, s.desired.Digest, s.policy.text(), fmt.Sprint(s.policy.rollback), schema.Dialect,
+		fmt.Sprint(apply.Format), fmt.Sprint(s.master.Reconciled), strings.Join(s.due, " "), strings.Join(s.gone(), " "),
+	}
+	if len(s.edits) > 0 {
+		parts = append(parts, fmt.Sprint(s.edits))
+	}
+	return digestOf(parts...)
 }
 
 // gone lists the apps whose definitions the database has and that the bundle
@@ -192,6 +201,7 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	mark(before, s.edits)
 	tables, warnings, err := desiredTables(s.desired, s.policy)
 	if err != nil {
 		return nil, err

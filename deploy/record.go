@@ -40,6 +40,9 @@ func (a *attempt) transition(s protocol.DeployStatus) {
 
 func (a *attempt) finish(r Result, at time.Time) {
 	a.Status = protocol.DeployReady
+	if r.Drift {
+		a.Reason = ReasonHeal
+	}
 	if r.Err != nil {
 		a.Status = protocol.DeployFailed
 		a.Reason, a.Error, a.Next = r.Reason, r.Message, r.Next

@@ -169,7 +169,7 @@ func (d *Deployer) verifyAgain(ctx context.Context, conn database.Conn, r Reques
 		return d.takeBack(ctx, conn, r, result)
 	}
 	a.transition(a.Status)
-	event := d.by.event(a.Deployment, result.Action, false)
+	event := d.by.event(a.Deployment, result.Assessment, false)
 	if event.At = d.now(); failure == nil {
 		event.Kind = state.EventVerified
 	}

@@ -27,7 +27,7 @@ func compareDefinitions(before, after []Definition) []DefinitionChange {
 	var changes []DefinitionChange
 	for _, k := range keys {
 		b, a := old[k], wanted[k]
-		if b != nil && a != nil && b.Checksum == a.Checksum && b.Package == a.Package {
+		if b != nil && a != nil && b.Checksum == a.Checksum && b.Package == a.Package && !b.Edited && !b.Gone {
 			continue
 		}
 		changes = append(changes, DefinitionChange{Before: b, After: a})

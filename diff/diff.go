@@ -41,6 +41,9 @@ type Definition struct {
 	Package  string
 	Body     string
 	Checksum string
+	// Edited and Gone say of a live definition that somebody else changed its
+	// row, or took it away: it is written again though it is the one desired.
+	Edited, Gone bool
 }
 
 // Class says what a change can do to data and to the applications that use

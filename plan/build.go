@@ -44,6 +44,9 @@ func newBuilder(in Input) *builder {
 		b.plan.SeedMode = in.SeedMode
 	}
 	for _, c := range in.Diff.Registry {
+		if c.Before != nil && c.After != nil && c.Before.Checksum == c.After.Checksum && c.Before.Package == c.After.Package {
+			continue // somebody's own change is put right: taking that back leaves what was registered
+		}
 		if c.Before == nil {
 			b.plan.Undo = append(b.plan.Undo, Undo{Type: c.After.Type, Name: c.After.Name})
 			continue

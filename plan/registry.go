@@ -101,8 +101,8 @@ func registryStatement(table schema.Table, c diff.DefinitionChange) string {
 	}
 	d := *c.After
 	id := schema.QuoteText(RowID(RegistryTable, string(d.Type), d.Name))
-	if c.Before != nil {
-		return updateDefinition(table, d, id)
+	if c.Before != nil && !c.Before.Gone {
+		return updateDefinition(table, d, id, c.Before.Edited)
 	}
 	columns, values := registryRow(table, d)
 	return fmt.Sprintf("INSERT INTO %s (%s) SELECT %s WHERE NOT EXISTS (SELECT 1 FROM %[1]s WHERE type = %[4]s AND name = %[5]s)",
@@ -135,8 +135,13 @@ func registryRow(table schema.Table, d diff.Definition) (columns, values []strin
 	return columns, values
 }
 
-func updateDefinition(table schema.Table, d diff.Definition, id string) string {
+// updateDefinition writes a definition's row again. One that somebody edited may
+// have lost its name as well.
+func updateDefinition(table schema.Table, d diff.Definition, id string, edited bool) string {
 	sets := []string{"metadata = " + schema.QuoteText(d.Body)}
+	if edited {
+		sets = append(sets, "type = "+schema.QuoteText(string(d.Type)), "name = "+schema.QuoteText(d.Name))
+	}
 	optional := []struct{ column, value string }{
 		{"checksum", schema.QuoteText(d.Checksum)},
 		{"package_id", packageValue(d.Package)},

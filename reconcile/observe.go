@@ -57,7 +57,7 @@ func (r *Reconciler) observed(f reading, t Tenant) state.Observed {
 	switch {
 	case t.Result.Action == Held, t.Result.Action == Waits:
 		row.DesiredDigest = t.bundle
-		return row // nothing was looked at
+		return t.kept(row)
 	case t.unchanged:
 		row.AppliedRevision, row.Target, row.Tried = f.commit.Hash, t.target, t.target
 		return row

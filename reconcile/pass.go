@@ -18,6 +18,9 @@ type turns interface {
 
 // pass looks at the selected tenants once and does what is to be done.
 func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, error) {
+	if r.Observe {
+		return r.observingPass(ctx, s, due)
+	}
 	started := r.Now()
 	last, err := r.lastRevision(ctx)
 	if err != nil {

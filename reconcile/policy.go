@@ -24,11 +24,12 @@ func (r *Reconciler) SnapshotPolicy() (deploy.SnapshotPolicy, bool) {
 
 // policyOf is the policy for a tenant in the words of a deployment: the
 // fleet's, and the tenant's own where that is stricter.
-func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
+func policyOf(c config.Fleet, own *config.OwnPolicy, ownDrift config.Drift) deploy.Policy {
 	p := c.Policy
 	if own != nil {
 		p, _ = p.With(*own)
 	}
+	drift, _ := c.Drift.With(ownDrift)
 	return deploy.Policy{
 		Plan: deploy.PlanPolicy{
 			NullableRequired: c.NotNull == config.NotNullEngine,
@@ -41,7 +42,7 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 			"additive": string(p.Additive), "widening": string(p.Widening), "rewrite": string(p.Rewrite),
 			"narrowing": string(p.Narrowing), "destructive": string(p.Destructive),
 		},
-		Drift:       string(c.Drift),
+		Drift:       string(drift),
 		RollBack:    c.OnFailedVerify == config.VerifyRollback,
 		NotByAuthor: c.Approval.NotByAuthor,
 	}
@@ -49,7 +50,7 @@ func policyOf(c config.Fleet, own *config.OwnPolicy) deploy.Policy {
 
 // tenantPolicy is the policy for a tenant in the words of a deployment.
 func tenantPolicy(c config.Fleet, t bundle.TenantSpec) deploy.Policy {
-	p := policyOf(c, t.Policy)
+	p := policyOf(c, t.Policy, t.Drift)
 	p.Plan.DropTables = t.DropTables
 	return underHold(p, t.LegalHold)
 }

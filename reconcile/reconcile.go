@@ -54,6 +54,9 @@ type Config struct {
 	OnFetch func(state.Source)
 	// ReadOnly keeps state as it is: for Plan beside a running daemon.
 	ReadOnly bool
+	// Observe makes passes plan, look for drift and record what they saw, and
+	// write to no tenant's database, nor make one.
+	Observe bool
 	// AcceptRewrite lets Run begin on a branch that has left the commit of the
 	// last pass behind. Once a pass has followed it, the next one that does is
 	// refused again.

@@ -78,7 +78,7 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	}
 	observed, known := f.observed[t.ID]
 	if hold, held := r.hold(t); held {
-		return done.held(hold, observed)
+		return r.keep(ctx, f, t, done.held(hold, observed), work, open)
 	}
 	if why := f.gate.wait(t.ID); why != nil {
 		return done.waits(*why, observed)
@@ -148,11 +148,11 @@ func named(refs []bundle.AppRef) []string {
 
 // inputDigest stands for everything that a pass looks at before it opens a
 // tenant's database: equal to the one after the last good pass, it means that
-// there is nothing to do.
+// there is nothing to do. Its last word is that of lookMark alone.
 func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
 		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
-	return hex.EncodeToString(sum[:])
+	return hex.EncodeToString(sum[:]) + " " + lookMark(q.Policy.Drift, at, stamp)
 }
 
 // suspended tells that a tenant is to be so: git says it, or somebody has said

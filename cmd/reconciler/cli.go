@@ -24,6 +24,7 @@ type cli struct {
 	tenants    []string
 
 	acceptRewrite bool
+	observe       bool // run writes to no tenant's database
 	patient       bool // a remote that cannot be reached now is asked again later
 
 	patience time.Duration // for tests; default patience
@@ -45,7 +46,7 @@ of tenants, apps and object definitions.
 What --repo, --ref, --data and the like say can be said by RECONCILER_REPO and
 so on, or in reconciler.yaml, too: flags go first, then the environment.
 
-Exit codes: 0 fine, 1 plan found changes, 2 failed, 3 some tenants failed or
+Exit codes: 0 fine, 1 plan or drift found something, 2 failed, 3 some tenants failed or
 are blocked, 64 wrong usage.`,
 		Example: `  reconciler validate ./company
   reconciler plan --repo ./company --data ./data
@@ -65,7 +66,8 @@ are blocked, 64 wrong usage.`,
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
 		rolloutCommand(c), confirmCommand(c), waitCommand(c),
 		snapshotsCommand(c), restoreCommand(c), appCommand(c), tenantCommand(c),
-		notifyCommand(c), schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
+		driftCommand(c), importCommand(c), notifyCommand(c),
+		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root
 }

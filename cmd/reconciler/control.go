@@ -25,6 +25,16 @@ type control struct {
 	policy    func() (deploy.SnapshotPolicy, bool) // of fleet.yaml as the daemon has read it; nil where there is none
 	notice    func(context.Context) error          // tells the daemon's loop; nil where there is none
 	life      *provision.Service                   // for requests about a tenant's life
+	observe   bool                                 // no tenant's database may be written to
+}
+
+// mayWrite refuses what would write to a tenant's database in a daemon that
+// only observes.
+func (k *control) mayWrite() error {
+	if k.observe {
+		return errors.New("the daemon was started with --observe, and writes to no tenant's database: start it without, or stop it first")
+	}
+	return nil
 }
 
 // changed makes a change count at once, also when who asked for it has left.

@@ -158,7 +158,7 @@ func examineTenant(ctx context.Context, f tenantFile, row state.Observed, known 
 	case row.BundleDigest != last.Bundle:
 		return bad("", warn, "its journal and state tell of different deployments", "run reconciler sync, or reconciler state rebuild")
 	case heard.Master.Fingerprint() != last.To:
-		return bad("", warn, "its schema is not what the last deployment left", "run reconciler plan to see the difference")
+		return bad("", warn, "its schema is not what the last deployment left", "run reconciler drift to see the difference")
 	}
 	text := fmt.Sprintf("%s, last at %s", plural(len(heard.journal), "deployment"), stampOf(last.At))
 	if !whole {

@@ -9,7 +9,7 @@ import (
 
 // Exit codes beside 0. Of several that apply the highest is used.
 const (
-	exitChanges = 1  // plan found something to do
+	exitChanges = 1  // plan found something to do, drift something that was changed
 	exitPartial = 3  // some tenants failed or are blocked
 	exitFailed  = 2  // ranks above exitPartial
 	exitUsage   = 64 // EX_USAGE of sysexits(3)

@@ -68,6 +68,7 @@ type deploymentAnswer struct {
 	StartedAt       *stamp                `json:"startedAt"`
 	CompletedAt     *stamp                `json:"completedAt"`
 	Transitions     []state.Transition    `json:"transitions"`
+	Reason          *string               `json:"reason"` // heal for one that put drift right; null for others
 	Error           *problem              `json:"error"`
 
 	duration time.Duration
@@ -78,7 +79,7 @@ func deploymentAnswerOf(d state.Deployment) deploymentAnswer {
 	if d.Rollout > 0 {
 		rollout = &d.Rollout
 	}
-	return deploymentAnswer{
+	answer := deploymentAnswer{
 		Rollout: rollout,
 		ID:      d.ID, Tenant: d.Tenant, Status: d.Status,
 		Revision: d.Revision, Author: d.Author, AuthorEmail: d.AuthorEmail, Subject: d.Subject, Reverts: optional(d.Reverts),
@@ -86,14 +87,22 @@ func deploymentAnswerOf(d state.Deployment) deploymentAnswer {
 		FromFingerprint: d.FromFingerprint, ToFingerprint: optional(d.ToFingerprint),
 		Statements: d.Statements, DurationMs: milliseconds(d.Duration),
 		StartedAt: stampOf(d.StartedAt), CompletedAt: stampOf(d.CompletedAt),
-		Transitions: d.Transitions, Error: problemOf(d.Reason, d.Error, d.Next),
-		duration: d.Duration,
+		Transitions: d.Transitions, duration: d.Duration,
 	}
+	if d.Error == "" {
+		answer.Reason = optional(d.Reason)
+	} else {
+		answer.Error = problemOf(d.Reason, d.Error, d.Next)
+	}
+	return answer
 }
 
 // commit is the subject of the commit and what it takes back.
 func (d deploymentAnswer) commit() string {
-	if d.Reverts == nil {
+	switch {
+	case d.Reason != nil:
+		return *d.Reason + " (" + d.Subject + ")"
+	case d.Reverts == nil:
 		return d.Subject
 	}
 	return d.Subject + " (reverts " + short(*d.Reverts) + ")"

@@ -130,6 +130,11 @@ func planTenantOf(t reconcile.Tenant) planTenant {
 	class := made.Class()
 	answer.Class = &class
 	answer.Warnings = append(answer.Warnings, made.Warnings...)
+	if d := t.Result.Differences; len(d) > 0 {
+		answer.Warnings = append(answer.Warnings, plan.Warning{
+			Code: "drift", Message: fmt.Sprintf("somebody changed %s by hand, and the plan puts that right: %s", t.ID, deploy.Words(d)),
+		})
+	}
 	for _, f := range made.Foreign {
 		answer.Warnings = append(answer.Warnings, foreign(f))
 	}

@@ -168,6 +168,9 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 	if err := needActor(q.Actor); err != nil {
 		return answer, err
 	}
+	if err := k.mayWrite(); err != nil {
+		return answer, err
+	}
 	var holds []state.Hold
 	d := deploy.New(deploy.Config{Store: k.store, Now: k.now, Snapshots: k.snapshots, By: deploy.Doer{Actor: q.Actor, Via: viaCLI}})
 	result, err := onTenant(ctx, q.Path, func(conn database.Conn) deploy.Result {

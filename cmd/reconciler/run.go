@@ -34,6 +34,10 @@ and run "reconciler sync --accept-rewrite", or start it anew with
 --accept-rewrite, which holds for the branch as it is found then. A later force
 push is refused again, so leave the flag out of what starts the daemon by itself.
 
+With --observe it writes to no tenant's database and makes none: it plans, looks
+for drift, and "reconciler status" tells what it would do. What would write to one
+is refused meanwhile.
+
 "reconciler approve", "hold", "rollout" and others reach it through the socket
 DIR/reconciler.sock, and what they change counts at once.
 
@@ -51,6 +55,7 @@ moment.`,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
 	}
 	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "listen", "shutdown-timeout", "log-format")
+	command.Flags().BoolVar(&c.observe, "observe", false, "write to no tenant's database: plan, look for drift and report")
 	c.acceptFlag(command, "begin on a branch that has left the commit deployed last behind, as after a force push")
 	return command
 }
@@ -65,7 +70,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 	defer w.close()
 	log := w.config.Log
 	w.config.By = deploy.Doer{Actor: cmp.Or(c.settings.Actor, "reconciler"), Via: viaDaemon}
-	w.config.AcceptRewrite = c.acceptRewrite
+	w.config.AcceptRewrite, w.config.Observe = c.acceptRewrite, c.observe
 	if c.operations, err = c.operate(ctx, &w.config); err != nil {
 		return err
 	}
@@ -82,14 +87,17 @@ func (c *cli) run(ctx context.Context) (err error) {
 	defer stopCommitting()
 	commands, err := serve(c.settings.Data, &control{
 		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy, life: loop.Life(),
+		observe: c.observe,
 	}, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
-	api, err := c.serveAPI(apiParts{
-		store: w.config.Store, files: w.config.Router, signUps: loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI}), opened: gateway.Store, log: log,
-	})
+	parts := apiParts{store: w.config.Store, files: w.config.Router, opened: gateway.Store, log: log}
+	if !c.observe { // signing up makes a database
+		parts.signUps = loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI})
+	}
+	api, err := c.serveAPI(parts)
 	if err != nil {
 		return err
 	}

@@ -115,20 +115,22 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // sql runs a statement and prints a line for each row, values parted by |.
 func sql(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: sql DB STATEMENT")
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: sql DB STATEMENT...")
 	}
-	conn, err := libsql.Open(context.Background(), ts.MkAbs(args[0]), libsql.Options{})
+	conn, err := libsql.Open(context.Background(), ts.MkAbs(args[0]), libsql.Options{Create: true})
 	ts.Check(err)
 	defer conn.Close()
-	rows, err := conn.Query(context.Background(), args[1])
-	ts.Check(err)
-	for _, row := range rows.Values {
-		texts := make([]string, len(row))
-		for i, value := range row {
-			texts[i] = fmt.Sprint(value)
+	for _, statement := range args[1:] {
+		rows, err := conn.Query(context.Background(), statement)
+		ts.Check(err)
+		for _, row := range rows.Values {
+			texts := make([]string, len(row))
+			for i, value := range row {
+				texts[i] = fmt.Sprint(value)
+			}
+			fmt.Fprintln(ts.Stdout(), strings.Join(texts, "|"))
 		}
-		fmt.Fprintln(ts.Stdout(), strings.Join(texts, "|"))
 	}
 }
 

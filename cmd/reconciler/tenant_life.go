@@ -100,6 +100,9 @@ func (k *control) tenant(ctx context.Context, q lifeRequest) (lifeAnswer, error)
 	if q.Tenant == "" {
 		return answer, usagef("the tenant is missing")
 	}
+	if err := k.mayWrite(); err != nil {
+		return answer, err
+	}
 	err := k.live(ctx, q, &answer)
 	if err != nil {
 		return answer, err

@@ -1,0 +1,75 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/state"
+)
+
+// reasonObserved is why a tenant is not brought to what git wants.
+const reasonObserved = "ObserveOnly"
+
+// observingPass looks at the selected tenants once, and does nothing but record
+// what is to be done: no rollout begins, and no tenant is made, suspended or
+// removed.
+func (r *Reconciler) observingPass(ctx context.Context, s Selection, due turns) (Report, error) {
+	started := r.Now()
+	last, err := r.lastRevision(ctx)
+	if err != nil {
+		return Report{Status: state.Failed}, err
+	}
+	f, err := r.read(ctx, s)
+	if err == nil && s.Revision == "" {
+		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
+	}
+	if err == nil {
+		err = r.record(ctx, &f, s)
+	}
+	if err != nil {
+		return r.failedPass(ctx, started, last, err, nil)
+	}
+	report, err := r.each(ctx, queue{
+		reading: f, tenants: f.tenants, limit: r.workers(f.loaded.Config.Rollout), last: f.ailing, hurry: r.waking,
+		work: func(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
+			if due != nil && !due.due(f.commit.Hash, t) {
+				return remembered(f, t)
+			}
+			return r.observeTenant(ctx, f, t)
+		},
+	})
+	for _, id := range removed(f, s) {
+		report.Tenants = append(report.Tenants, r.removed(f, id))
+	}
+	report.finish()
+	err = errors.Join(err, r.observe(ctx, f, report))
+	if err != nil {
+		report.Status = state.Failed
+	}
+	return report, errors.Join(err, r.savePass(ctx, started, report, err))
+}
+
+// observeTenant says what syncTenant would do, as a status. Databases are
+// opened read-only, and none is made.
+func (r *Reconciler) observeTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
+	done := r.planTenant(ctx, f, t)
+	action := done.Result.Action
+	if action != deploy.Create && action != deploy.Update {
+		return done
+	}
+	statements, class := 0, diff.Additive
+	if made := done.Result.Plan; made != nil {
+		statements, class = len(made.Migration.Statements), made.Class()
+	}
+	done.Result.Reason = reasonObserved
+	done.Result.Message = fmt.Sprintf("a deployment is due (%s, %d statements, %s)", action, statements, class)
+	if done.Result.Drift {
+		done.Result.Message = "the database is not what the last deployment left, and would be put right: " + deploy.Words(done.Result.Differences)
+	}
+	done.Result.Next = "review it with \"reconciler plan\", then start the daemon without --observe"
+	return done
+}
