@@ -412,7 +412,7 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 		return err
 	}
 	found := FromJournal(protocol.TenantID(r.Owner.Tenant), journal[len(journal)-1])
-	if found.BundleDigest == r.Desired.Digest {
+	if r.Desired != nil && found.BundleDigest == r.Desired.Digest {
 		found.Rollout = r.Rollout // it has what the rollout is about; nothing else could have given it that
 	}
 	return d.store.SaveDeployment(ctx, found, foundEvent(found))

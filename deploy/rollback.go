@@ -158,7 +158,7 @@ func (d *Deployer) rollback(ctx context.Context, conn database.Conn, journal []a
 	r.Subject = "rollback of " + newest
 	r.Policy.Plan.KeepValues, r.Policy.Plan.Retire, r.Policy.Plan.DropTables = false, true, nil // whatever came since is kept
 	r.Policy.Plan.rollback = true
-	r.Policy.Drift, r.back = "heal", back
+	r.Policy.Drift, r.back = driftHeal, back
 	a := d.Assess(ctx, conn, r)
 	if last := a.seen.Record.Last; last != nil && last.Deployment != newest {
 		return Result{Assessment: Fail(fmt.Errorf("%w: another deployment came first", apply.ErrStale))}
