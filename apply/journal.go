@@ -165,6 +165,23 @@ func (r Reading) current(ctx context.Context, conn database.Conn) (bool, error) 
 	return version == r.version, err
 }
 
+// Alone tells that the file of conn holds all that was committed, and that
+// nobody but conn has committed since r was read: stamp, which is called when
+// the log has been written back, has then looked at what conn has left.
+func (r Reading) Alone(ctx context.Context, conn database.Conn, stamp func() error) (bool, error) {
+	rows, err := conn.Query(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+	if err != nil {
+		return false, fmt.Errorf("write the log back: %w", err)
+	}
+	if row := rows.Values[0]; row[0] != int64(0) || row[1] != row[2] {
+		return false, nil // somebody reads what was there before
+	}
+	if err := stamp(); err != nil {
+		return false, err
+	}
+	return r.current(ctx, conn)
+}
+
 func dataVersion(ctx context.Context, conn database.Conn) (int64, error) {
 	rows, err := conn.Query(ctx, "PRAGMA data_version")
 	if err != nil {

@@ -82,6 +82,9 @@ type Request struct {
 	// in its plan.
 	Quotas tenantrouter.Quotas
 	Apps   AppRequest
+	// Untouched says that nobody has written to the database since it was looked
+	// at and found as its last deployment left it.
+	Untouched bool
 	// Fresh says that the database was created for this request.
 	Fresh bool
 
@@ -249,7 +252,7 @@ func (d *Deployer) lookForDrift(ctx context.Context, conn database.Conn, r Reque
 	if a.seen.Record.Last == nil || r.back != nil {
 		return nil, false, nil
 	}
-	if same = a.same(r); r.Policy.Drift == driftIgnore {
+	if same = a.same(r); r.Policy.Drift == driftIgnore || r.Untouched {
 		return nil, same, nil
 	}
 	a.Differences, edits, err = d.drift(ctx, conn, a.seen, r.Desired)
@@ -303,6 +306,11 @@ type Result struct {
 	// verification and was taken back. Then DeploymentID, Revision and Plan are
 	// those of the rollback, and Err tells of both.
 	RolledBack bool
+}
+
+// Alone is apply.Reading.Alone since the database was looked at.
+func (r Result) Alone(ctx context.Context, conn database.Conn, stamp func() error) (bool, error) {
+	return r.seen.Alone(ctx, conn, stamp)
 }
 
 // Deploy assesses and, where there is something to do and nothing in the way,

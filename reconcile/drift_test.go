@@ -1,9 +1,12 @@
 package reconcile_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/protocol"
@@ -214,5 +217,41 @@ func TestDriftWithoutState(t *testing.T) {
 	must(t, err)
 	if len(with[0].Differences) != 3 {
 		t.Errorf("with git: got %+v", with[0])
+	}
+}
+
+// A deployment knows what it has left, so the next pass need not look again;
+// what somebody else writes meanwhile makes it look.
+func TestDeployedTenantsAreNotLookedAtAgain(t *testing.T) {
+	w := waves(t, "")
+	inputs := func() map[protocol.TenantID]string {
+		found := map[protocol.TenantID]string{}
+		w.onStore(func(ctx context.Context, s *state.Store) error {
+			rows, err := s.Observed(ctx)
+			for id, row := range rows {
+				found[id] = row.InputDigest
+			}
+			return err
+		})
+		return found
+	}
+	for _, change := range []string{"", customerWithPhone} {
+		if change != "" {
+			w.commit("phone", files{"apps/shop/objects/customer.yaml": change})
+		}
+		w.sync()
+		deployed := inputs()
+		w.sync()
+		if diff := cmp.Diff(deployed, inputs()); diff != "" {
+			t.Errorf("looked at again:\n%s", diff)
+		}
+	}
+	before := inputs()
+	rowsOf(t, w.tenantFile("t03"), "CREATE INDEX by_hand ON customer (name)")
+	w.sync()
+	for id, input := range inputs() {
+		if (input != before[id]) != (id == "t03") {
+			t.Errorf("%s was looked at: %v", id, input != before[id])
+		}
 	}
 }

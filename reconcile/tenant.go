@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
@@ -105,8 +106,12 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	if err != nil {
 		return done.failed(fmt.Errorf("open tenant %q: %w", t.ID, err))
 	}
+	request.Untouched = observed.Sync == state.Synced && strings.HasSuffix(observed.InputDigest, " "+lookMark("", at, stamp))
 	done.Result = work(conn, request)
 	done.input = input
+	if done.Result.Changed {
+		done.input = r.inputAfter(ctx, conn, request, at, done.Result, input)
+	}
 	if err := conn.Close(); err != nil && done.Result.Err == nil {
 		return done.failed(fmt.Errorf("close tenant %q: %w", t.ID, err))
 	}
@@ -153,6 +158,23 @@ func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) strin
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
 		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
 	return hex.EncodeToString(sum[:]) + " " + lookMark(q.Policy.Drift, at, stamp)
+}
+
+// inputAfter is the input digest for the database as a deployment has left it,
+// so that the next pass need not look at it again. Where somebody else may have
+// written meanwhile it is that of before, and the next pass looks.
+func (r *Reconciler) inputAfter(
+	ctx context.Context, conn database.Conn, q deploy.Request, at tenantrouter.Location, result deploy.Result, before string,
+) string {
+	var stamp string
+	alone, err := result.Alone(context.WithoutCancel(ctx), conn, func() (err error) {
+		stamp, err = r.Router.StampOfFile(at)
+		return err
+	})
+	if err != nil || !alone {
+		return before
+	}
+	return inputDigest(q, at, stamp)
 }
 
 // suspended tells that a tenant is to be so: git says it, or somebody has said

@@ -243,6 +243,16 @@ func (r *Router) OpenReadOnly(ctx context.Context, at Location) (database.Conn, 
 // move with rows, and is out of date while a write-ahead log holds the newer
 // page. It is empty when there is no file.
 func (r *Router) Stamp(at Location) (string, error) {
+	stamp, err := r.StampOfFile(at)
+	if wal, err := os.Stat(at.Path + "-wal"); err == nil && stamp != "" && wal.Size() > 0 {
+		stamp += " " + stampOf(wal)
+	}
+	return stamp, err
+}
+
+// StampOfFile is the Stamp that a database will have when what is in its log is
+// in its file and the log is gone.
+func (r *Router) StampOfFile(at Location) (string, error) {
 	file, err := os.Stat(at.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -253,11 +263,7 @@ func (r *Router) Stamp(at Location) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("look at the database file: %w", err)
 	}
-	stamp := stampOf(file)
-	if wal, err := os.Stat(at.Path + "-wal"); err == nil && wal.Size() > 0 {
-		stamp += " " + stampOf(wal)
-	}
-	return stamp, nil
+	return stampOf(file), nil
 }
 
 // stampOf tells two states of a file apart. Its inode and the time of its last
