@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
@@ -110,20 +111,25 @@ func (r *Reconciler) saveRollout(ctx context.Context, f reading, d *fleet.Decisi
 	return err
 }
 
-// tell logs what has become of a rollout.
+// tell logs what has become of a rollout. Of one with a single wave the tenants'
+// own lines tell enough.
 func (r *Reconciler) tell(d fleet.Decision, err error) {
 	if err != nil {
 		return
+	}
+	level := slog.LevelInfo
+	if len(d.Rollout.Waves) < 2 {
+		level = slog.LevelDebug
 	}
 	for _, e := range d.Events {
 		log := r.Log.With(logRollout, d.Rollout.ID, logRevision, d.Rollout.Revision, logReason, e.Reason)
 		switch e.Kind {
 		case state.EventRolloutStarted:
-			log.Info("rollout started")
+			log.Log(context.Background(), level, "rollout started")
 		case state.EventRolloutHalted:
 			log.Error("rollout halted")
 		case state.EventRolloutEnded:
-			log.Info("rollout ended")
+			log.Log(context.Background(), level, "rollout ended")
 		}
 	}
 }
