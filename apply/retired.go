@@ -22,11 +22,7 @@ type Kept struct {
 // Keeps lists what is retired in a database, by retired name. It reads every
 // row of it.
 func Keeps(ctx context.Context, conn database.Conn) ([]Kept, error) {
-	seen, err := Read(ctx, conn)
-	if err != nil {
-		return nil, err
-	}
-	owned, err := schema.ParseOwned(seen.Record.Owned)
+	seen, owned, err := readOwned(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +49,15 @@ func Keeps(ctx context.Context, conn database.Conn) ([]Kept, error) {
 	return kept, nil
 }
 
+func readOwned(ctx context.Context, conn database.Conn) (Reading, schema.Owned, error) {
+	seen, err := Read(ctx, conn)
+	if err != nil {
+		return seen, schema.Owned{}, err
+	}
+	owned, err := schema.ParseOwned(seen.Record.Owned)
+	return seen, owned, err
+}
+
 // KeptTable is a table that an app left when it was uninstalled, and what it
 // holds.
 type KeptTable struct {
@@ -63,11 +68,7 @@ type KeptTable struct {
 // KeptTables lists the tables of apps that were uninstalled, by name, and counts
 // their rows.
 func KeptTables(ctx context.Context, conn database.Conn) ([]KeptTable, error) {
-	seen, err := Read(ctx, conn)
-	if err != nil {
-		return nil, err
-	}
-	owned, err := schema.ParseOwned(seen.Record.Owned)
+	seen, owned, err := readOwned(ctx, conn)
 	if err != nil {
 		return nil, err
 	}

@@ -130,11 +130,7 @@ func (p *planner) differences(ctx context.Context, s situation) ([]Difference, e
 	if found, ok := p.compared.recall(class); ok {
 		return found, nil
 	}
-	live, err := inspect(ctx, s.master)
-	if err != nil {
-		return nil, err
-	}
-	owned, err := schema.ParseOwned(s.record.Owned)
+	live, owned, err := s.structure(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -186,14 +186,20 @@ func (p *planner) save(ctx context.Context, class string, made *plan.Plan) error
 	return p.store.SavePlan(ctx, state.Plan{Digest: made.Digest, Class: class, Body: body})
 }
 
+// structure is that of the database, and what in it is ours.
+func (s situation) structure(ctx context.Context) ([]schema.Table, schema.Owned, error) {
+	live, err := inspect(ctx, s.master)
+	if err != nil {
+		return nil, schema.Owned{}, err
+	}
+	owned, err := schema.ParseOwned(s.record.Owned)
+	return live, owned, err
+}
+
 // make inspects a private copy of the database's schema, compares, plans and
 // proves.
 func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
-	live, err := inspect(ctx, s.master)
-	if err != nil {
-		return nil, err
-	}
-	owned, err := schema.ParseOwned(s.record.Owned)
+	live, owned, err := s.structure(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -110,13 +110,29 @@ func (l limit) over(code, where, message, next string) {
 	})
 }
 
-// narrower tells that a bound is there which was not, or was further away.
-func narrower(before, after *float64, closer func(before, after float64) bool) bool {
-	return after != nil && (before == nil || closer(*before, *after))
+// bound is one limit of a field, before and after. Words have a place for
+// its value and one for the column.
+type bound struct {
+	before, after *float64
+	narrower      func(before, after float64) bool
+	test          string // after the column
+	words, next   string // words come after "rows of a table have"
 }
 
 func lower(before, after float64) bool  { return after < before }
 func higher(before, after float64) bool { return after > before }
+
+// bounds asks for rows over each limit that is there and was not, or was further
+// away. value is what is compared.
+func (l limit) bounds(value string, bounds ...bound) {
+	for _, b := range bounds {
+		if b.after == nil || b.before != nil && !b.narrower(*b.before, *b.after) {
+			continue
+		}
+		at := decimal(*b.after)
+		l.over(overLimit, value+" "+b.test+" "+at, fmt.Sprintf("rows of %q have "+b.words, l.table, at, l.name), b.next)
+	}
+}
 
 // length asks for texts that are too long or too short. A list is stored as
 // JSON, whose length means nothing.
@@ -124,34 +140,22 @@ func (l limit) length() {
 	if l.after.Multiple || l.before.Multiple {
 		return
 	}
-	if narrower(l.before.MaxLength, l.after.MaxLength, lower) {
-		most := decimal(*l.after.MaxLength)
-		l.over(overLimit, fmt.Sprintf("length(%s) > %s", l.column, most),
-			fmt.Sprintf("rows of %q have more than %s characters in %s, its new maxLength", l.table, most, l.name),
-			"shorten the values, or take maxLength back")
-	}
-	if narrower(l.before.MinLength, l.after.MinLength, higher) {
-		least := decimal(*l.after.MinLength)
-		l.over(overLimit, fmt.Sprintf("length(%s) < %s", l.column, least),
-			fmt.Sprintf("rows of %q have fewer than %s characters in %s, its new minLength", l.table, least, l.name),
-			"complete the values, or take minLength back")
-	}
+	l.bounds("length("+l.column+")",
+		bound{
+			l.before.MaxLength, l.after.MaxLength, lower, ">",
+			"more than %s characters in %s, its new maxLength", "shorten the values, or take maxLength back",
+		},
+		bound{
+			l.before.MinLength, l.after.MinLength, higher, "<",
+			"fewer than %s characters in %s, its new minLength", "complete the values, or take minLength back",
+		})
 }
 
 // number asks for numbers that are too large or too small.
 func (l limit) number() {
-	if narrower(l.before.Max, l.after.Max, lower) {
-		most := decimal(*l.after.Max)
-		l.over(overLimit, fmt.Sprintf("CAST(%s AS REAL) > %s", l.column, most),
-			fmt.Sprintf("rows of %q have more than %s in %s, its new max", l.table, most, l.name),
-			"lower the values, or take max back")
-	}
-	if narrower(l.before.Min, l.after.Min, higher) {
-		least := decimal(*l.after.Min)
-		l.over(overLimit, fmt.Sprintf("CAST(%s AS REAL) < %s", l.column, least),
-			fmt.Sprintf("rows of %q have less than %s in %s, its new min", l.table, least, l.name),
-			"raise the values, or take min back")
-	}
+	l.bounds("CAST("+l.column+" AS REAL)",
+		bound{l.before.Max, l.after.Max, lower, ">", "more than %s in %s, its new max", "lower the values, or take max back"},
+		bound{l.before.Min, l.after.Min, higher, "<", "less than %s in %s, its new min", "raise the values, or take min back"})
 }
 
 // options asks for values that are no choice any more.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -27,14 +28,7 @@ func (s *Service) ResumeTenant(ctx context.Context, tenant protocol.TenantID) er
 // SetStatus suspends a tenant or resumes it, for a reason.
 func (s *Service) SetStatus(ctx context.Context, tenant protocol.TenantID, status protocol.TenantProvisioningStatus, reason string) error {
 	defer s.Lock(tenant)()
-	t, err := s.tenant(ctx, tenant)
-	if err != nil {
-		return err
-	}
-	if err := alive(t); err != nil {
-		return err
-	}
-	c, err := s.Fleet.Config(ctx)
+	t, c, err := s.living(ctx, tenant)
 	if err != nil {
 		return err
 	}
@@ -114,6 +108,19 @@ func (s *Service) TenantStatus(ctx context.Context, tenant protocol.TenantID) (p
 	return t.Status, nil
 }
 
+// living reads a tenant that is not being removed, and fleet.yaml.
+func (s *Service) living(ctx context.Context, tenant protocol.TenantID) (state.Tenant, config.Fleet, error) {
+	t, err := s.tenant(ctx, tenant)
+	if err == nil {
+		err = alive(t)
+	}
+	if err != nil {
+		return t, config.Fleet{}, err
+	}
+	c, err := s.Fleet.Config(ctx)
+	return t, c, err
+}
+
 // MigrateTenantPlan implements protocol.ProvisioningService. The plan is pending
 // until git says it too.
 func (s *Service) MigrateTenantPlan(ctx context.Context, tenant protocol.TenantID, plan protocol.TenantPlan) error {
@@ -121,14 +128,7 @@ func (s *Service) MigrateTenantPlan(ctx context.Context, tenant protocol.TenantI
 		return fmt.Errorf("%w: there is no plan %q (use %s)", ErrRequest, plan, strings.Join(plan.Values(), ", "))
 	}
 	defer s.Lock(tenant)()
-	t, err := s.tenant(ctx, tenant)
-	if err != nil {
-		return err
-	}
-	if err := alive(t); err != nil {
-		return err
-	}
-	c, err := s.Fleet.Config(ctx)
+	t, c, err := s.living(ctx, tenant)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
@@ -14,25 +15,10 @@ import (
 // reasonObserved is why a tenant is not brought to what git wants.
 const reasonObserved = "ObserveOnly"
 
-// observingPass looks at the selected tenants once, and does nothing but record
+// observingPass goes on with a pass that does nothing but record
 // what is to be done: no rollout begins, and no tenant is made, suspended or
 // removed.
-func (r *Reconciler) observingPass(ctx context.Context, s Selection, due turns) (Report, error) {
-	started := r.Now()
-	last, err := r.lastRevision(ctx)
-	if err != nil {
-		return Report{Status: state.Failed}, err
-	}
-	f, err := r.read(ctx, s)
-	if err == nil && s.Revision == "" {
-		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
-	}
-	if err == nil {
-		err = r.record(ctx, &f, s)
-	}
-	if err != nil {
-		return r.failedPass(ctx, started, last, err, nil)
-	}
+func (r *Reconciler) observingPass(ctx context.Context, started time.Time, f reading, s Selection, due turns) (Report, error) {
 	report, err := r.each(ctx, queue{
 		reading: f, tenants: f.tenants, limit: r.workers(f.loaded.Config.Rollout), last: f.ailing, hurry: r.waking,
 		work: func(ctx context.Context, f reading, t *bundle.Tenant) Tenant {

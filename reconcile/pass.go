@@ -18,9 +18,6 @@ type turns interface {
 
 // pass looks at the selected tenants once and does what is to be done.
 func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, error) {
-	if r.Observe {
-		return r.observingPass(ctx, s, due)
-	}
 	started := r.Now()
 	last, err := r.lastRevision(ctx)
 	if err != nil {
@@ -33,11 +30,14 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	if err == nil {
 		err = r.record(ctx, &f, s)
 	}
-	if err == nil {
+	if err == nil && !r.Observe {
 		err = r.guard(ctx, &f, s)
 	}
 	if err != nil {
 		return r.failedPass(ctx, started, last, err, f.waiting)
+	}
+	if r.Observe {
+		return r.observingPass(ctx, started, f, s, due)
 	}
 	report, err := r.rounds(ctx, f, s, due)
 	report.Tenants = append(report.Tenants, r.removals(ctx, f, s)...)

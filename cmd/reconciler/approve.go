@@ -56,12 +56,7 @@ func approvalsCommand(c *cli) *cobra.Command {
 It reads DIR/state.db alone, and works while the daemon runs.`,
 		Example: `  reconciler approvals --data ./data`,
 		Args:    cobra.NoArgs,
-		RunE: c.start(func(ctx context.Context, _ []string) error {
-			store, err := c.readState(ctx)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
+		RunE: c.reading(func(ctx context.Context, store *state.Store, _ []string) error {
 			approvals, err := store.Approvals(ctx, "")
 			if err != nil {
 				return err

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/state"
@@ -34,6 +36,19 @@ func (c *cli) readState(ctx context.Context) (*state.Store, error) {
 		return nil, err
 	}
 	return state.Open(ctx, c.statePath(), state.Options{ReadOnly: true})
+}
+
+// reading makes what a command does of what it does with the state of a data
+// directory, which it looks at.
+func (c *cli) reading(do func(ctx context.Context, store *state.Store, args []string) error) func(*cobra.Command, []string) error {
+	return c.start(func(ctx context.Context, args []string) error {
+		store, err := c.readState(ctx)
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+		return do(ctx, store, args)
+	})
 }
 
 // readStateIfAny is readState for a data directory that may be new: then

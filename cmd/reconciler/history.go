@@ -23,12 +23,7 @@ It reads DIR/state.db alone, and works while the daemon runs.`,
 		Example: `  reconciler history --data ./data acme
   reconciler history --data ./data acme --limit 0 -o json`,
 		Args: cobra.ExactArgs(1),
-		RunE: c.start(func(ctx context.Context, args []string) error {
-			store, err := c.readState(ctx)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
+		RunE: c.reading(func(ctx context.Context, store *state.Store, args []string) error {
 			answer, err := historyOf(ctx, store, protocol.TenantID(args[0]), limit)
 			if err != nil {
 				return err

@@ -37,12 +37,7 @@ func rolloutListCommand(c *cli) *cobra.Command {
 		Example: `  reconciler rollout list --data ./data
   reconciler rollout list --data ./data --limit 0 -o json`,
 		Args: cobra.NoArgs,
-		RunE: c.start(func(ctx context.Context, _ []string) error {
-			store, err := c.readState(ctx)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
+		RunE: c.reading(func(ctx context.Context, store *state.Store, _ []string) error {
 			list, err := store.Rollouts(ctx, newest)
 			if err != nil {
 				return err

@@ -29,12 +29,7 @@ command works while the daemon runs.`,
 		Example: `  reconciler show --data ./data 019a1f2e-44c0
   reconciler show --data ./data 019a1f2e-44c0 -o json | jq -r '.plan.statements[].sql'`,
 		Args: cobra.ExactArgs(1),
-		RunE: c.start(func(ctx context.Context, args []string) error {
-			store, err := c.readState(ctx)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
+		RunE: c.reading(func(ctx context.Context, store *state.Store, args []string) error {
 			deployment, err := store.Deployment(ctx, args[0])
 			if err != nil {
 				return err

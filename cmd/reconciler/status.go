@@ -27,12 +27,7 @@ they are. It works while the daemon runs.`,
   reconciler status --data ./data acme
   reconciler status --data ./data -o json | jq -r '.tenants[] | select(.error) | .tenant'`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: c.start(func(ctx context.Context, args []string) error {
-			store, err := c.readState(ctx)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
+		RunE: c.reading(func(ctx context.Context, store *state.Store, args []string) error {
 			answer, err := statusOf(ctx, store, args)
 			if err != nil {
 				return err

@@ -41,12 +41,7 @@ not in git yet, and those that are being removed. It works while the daemon runs
 		Example: `  reconciler tenant list --data ./data
   reconciler tenant list --data ./data -o json | jq -r '.tenants[] | select(.pending != []) | .tenant'`,
 		Args: cobra.NoArgs,
-		RunE: c.start(func(ctx context.Context, _ []string) error {
-			store, err := c.readState(ctx)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
+		RunE: c.reading(func(ctx context.Context, store *state.Store, _ []string) error {
 			list, err := store.Tenants(ctx)
 			if err != nil {
 				return err
@@ -127,12 +122,7 @@ backups are left, and of one that is erased the record of them.`,
 		Example: `  reconciler tenant show acme --data ./data
   reconciler tenant show acme --data ./data -o json | jq '.backups[].sha256'`,
 		Args: cobra.ExactArgs(1),
-		RunE: c.start(func(ctx context.Context, args []string) error {
-			store, err := c.readState(ctx)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
+		RunE: c.reading(func(ctx context.Context, store *state.Store, args []string) error {
 			answer, err := tenantShown(ctx, store, protocol.TenantID(args[0]))
 			if err != nil {
 				return err
@@ -239,12 +229,7 @@ nothing. A database that nobody needs is yours to move away; one that a tenant
 in git is to have again is taken over by "reconciler tenant take".`,
 		Example: `  reconciler tenant orphans --data ./data`,
 		Args:    cobra.NoArgs,
-		RunE: c.start(func(ctx context.Context, _ []string) error {
-			store, err := c.readState(ctx)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
+		RunE: c.reading(func(ctx context.Context, store *state.Store, _ []string) error {
 			router, err := tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data, FileRoot: c.settings.FileRoot})
 			if err != nil {
 				return err

@@ -215,9 +215,15 @@ gets a new, empty one. That is only done when the database is not there.`,
 	return command
 }
 
+// command makes a command that changes one thing of a tenant of its description.
+func (g *inGit) command(c *cli, command *cobra.Command, edit func(args []string) provision.Edit) *cobra.Command {
+	command.RunE = c.start(func(ctx context.Context, args []string) error { return g.change(ctx, c, edit(args)) })
+	g.flags(command)
+	return command
+}
+
 func tenantSuspendCommand(c *cli) *cobra.Command {
-	g := inGit{verb: verbSuspend}
-	command := &cobra.Command{
+	return (&inGit{verb: verbSuspend}).command(c, &cobra.Command{
 		Use:   "suspend TENANT",
 		Short: "make a tenant read-only",
 		Long: `Print a patch that sets provisioningStatus: suspended in the tenant's tenant.yaml:
@@ -226,17 +232,13 @@ through a router. --now does that at once and lets git follow.`,
 		Example: `  reconciler tenant suspend acme --repo ./company | git -C ./company apply
   reconciler tenant suspend acme --now --reason "not paid" --data ./data`,
 		Args: cobra.ExactArgs(1),
-		RunE: c.start(func(ctx context.Context, args []string) error {
-			return g.change(ctx, c, provision.Edit{Tenant: protocol.TenantID(args[0]), Status: protocol.TenantSuspended})
-		}),
-	}
-	g.flags(command)
-	return command
+	}, func(args []string) provision.Edit {
+		return provision.Edit{Tenant: protocol.TenantID(args[0]), Status: protocol.TenantSuspended}
+	})
 }
 
 func tenantResumeCommand(c *cli) *cobra.Command {
-	g := inGit{verb: verbResume}
-	command := &cobra.Command{
+	return (&inGit{verb: verbResume}).command(c, &cobra.Command{
 		Use:   "resume TENANT",
 		Short: "let a suspended tenant work again",
 		Long: `Print a patch that sets provisioningStatus: active in the tenant's tenant.yaml: its
@@ -244,17 +246,13 @@ database can be written to again, and deployments that waited follow.`,
 		Example: `  reconciler tenant resume acme --repo https://git.example/company.git --commit
   reconciler tenant resume acme --now --data ./data`,
 		Args: cobra.ExactArgs(1),
-		RunE: c.start(func(ctx context.Context, args []string) error {
-			return g.change(ctx, c, provision.Edit{Tenant: protocol.TenantID(args[0]), Status: protocol.TenantActive})
-		}),
-	}
-	g.flags(command)
-	return command
+	}, func(args []string) provision.Edit {
+		return provision.Edit{Tenant: protocol.TenantID(args[0]), Status: protocol.TenantActive}
+	})
 }
 
 func tenantDestroyCommand(c *cli) *cobra.Command {
-	g := inGit{verb: verbDestroy}
-	command := &cobra.Command{
+	return (&inGit{verb: verbDestroy}).command(c, &cobra.Command{
 		Use:   "destroy TENANT",
 		Short: "take a tenant away",
 		Long: `Print a patch that removes the tenant's directory. The tenant is then suspended
@@ -264,17 +262,13 @@ the time of grace is the same.`,
 		Example: `  reconciler tenant destroy acme --repo ./company | git -C ./company apply --index
   reconciler tenant destroy acme --now --reason "contract ended" --data ./data`,
 		Args: cobra.ExactArgs(1),
-		RunE: c.start(func(ctx context.Context, args []string) error {
-			return g.change(ctx, c, provision.Edit{Tenant: protocol.TenantID(args[0]), Remove: true})
-		}),
-	}
-	g.flags(command)
-	return command
+	}, func(args []string) provision.Edit {
+		return provision.Edit{Tenant: protocol.TenantID(args[0]), Remove: true}
+	})
 }
 
 func tenantPlanCommand(c *cli) *cobra.Command {
-	g := inGit{verb: verbPlan}
-	command := &cobra.Command{
+	return (&inGit{verb: verbPlan}).command(c, &cobra.Command{
 		Use:   "migrate-plan TENANT free|pro|enterprise",
 		Short: "move a tenant to another plan and its quotas",
 		Long: `Print a patch that sets the plan in the tenant's tenant.yaml. Its quotas are those
@@ -282,10 +276,7 @@ of the plan in fleet.yaml, with its own over them.`,
 		Example: `  reconciler tenant migrate-plan acme enterprise --repo ./company | git -C ./company apply
   reconciler tenant migrate-plan acme pro --now --data ./data`,
 		Args: cobra.ExactArgs(2),
-		RunE: c.start(func(ctx context.Context, args []string) error {
-			return g.change(ctx, c, provision.Edit{Tenant: protocol.TenantID(args[0]), Plan: protocol.TenantPlan(args[1])})
-		}),
-	}
-	g.flags(command)
-	return command
+	}, func(args []string) provision.Edit {
+		return provision.Edit{Tenant: protocol.TenantID(args[0]), Plan: protocol.TenantPlan(args[1])}
+	})
 }
