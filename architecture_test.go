@@ -33,6 +33,7 @@ var rows = []struct {
 	{name: "internal/libsql"},
 	{name: "gitrepo"},
 	{name: "config"},
+	{name: "secret"},
 	{name: "bundle"},
 	{name: "schema"},
 	{name: "diff"},
