@@ -49,6 +49,7 @@ var rows = []struct {
 	{name: "applifecycle"},
 	{name: "provision"},
 	{name: "reconcile"},
+	{name: "preview"},
 	{name: "metrics"},
 	{name: "notify"},
 	{name: "server"},
