@@ -21,6 +21,7 @@ type Settings struct {
 	Poll          Span      `json:"poll" default:"60s" doc:"Time between two looks at the repository."`
 	Git           Git       `json:"git" default:"{}" doc:"How the repository is asked for access."`
 	SecretsDir    string    `json:"secretsDir,omitempty" doc:"Directory of the files that $file: names."`
+	Age           Age       `json:"age" default:"{}" doc:"Keys that $age: values are encrypted for."`
 	FileRoot      string    `json:"fileRoot,omitempty" doc:"Directory that file: URLs may lead to, beside the data directory."`
 	MaxConcurrent *int      `json:"maxConcurrent,omitempty" shape:"min=1" doc:"Tenants deployed at the same time; fewer than fleet.yaml says."`
 	LogFormat     LogFormat `json:"logFormat" default:"auto" doc:"Form of the log."`
@@ -29,7 +30,13 @@ type Settings struct {
 	Router        Router    `json:"router" default:"{}" doc:"How the HTTP API finds the tenant of a request that is described to it."`
 
 	ShutdownTimeout Span     `json:"shutdownTimeout" default:"30s" doc:"Time that the daemon has to end after SIGTERM."`
+	Forge           Forge    `json:"forge" default:"{}" doc:"Where pull requests are previewed."`
 	Notify          []Notify `json:"notify,omitempty" doc:"Where to tell of what happens to the fleet."`
+}
+
+// Age says which age keys open secrets.
+type Age struct {
+	IdentityFile string `json:"identityFile,omitempty" doc:"File of age identities, one a line; new secrets are encrypted for the first. It is read at each use."`
 }
 
 // Router says where a request names its tenant. Lists are separated by commas.
@@ -108,6 +115,7 @@ var settingsKeys = []struct {
 	{path: []any{"git", "keyPassphrase"}},
 	{path: []any{"git", "knownHosts"}},
 	{path: []any{"secretsDir"}},
+	{path: []any{"age", "identityFile"}},
 	{path: []any{"fileRoot"}},
 	{path: []any{"maxConcurrent"}, number: true},
 	{path: []any{"logFormat"}},
@@ -119,6 +127,15 @@ var settingsKeys = []struct {
 	{path: []any{"server", "metrics", "access"}},
 	{path: []any{"server", "metrics", "tenants"}},
 	{path: []any{"shutdownTimeout"}},
+	{path: []any{"forge", "kind"}},
+	{path: []any{"forge", "url"}},
+	{path: []any{"forge", "project"}},
+	{path: []any{"forge", "token"}},
+	{path: []any{"forge", "app", "id"}, number: true},
+	{path: []any{"forge", "app", "installation"}, number: true},
+	{path: []any{"forge", "app", "key"}},
+	{path: []any{"forge", "environment"}},
+	{path: []any{"forge", "poll"}},
 	{path: []any{"router", "strategies"}},
 	{path: []any{"router", "optional"}},
 	{path: []any{"router", "header"}},
@@ -160,6 +177,7 @@ func Load(from Sources) (Settings, []Fault) {
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
 	m.secret([]any{"server", "token"}, s.Server.Token)
 	m.operations(s)
+	m.forge(s.Forge)
 	return s, SortFaults(m.faults)
 }
 
@@ -214,7 +232,7 @@ func (m *merge) span(path []any, s Span) {
 
 func (m *merge) secret(path []any, s Secret) {
 	if s != "" && !s.Valid() {
-		m.fault(path, CodePlainSecret, Path(path)+" is not a reference to a secret", "write $env:RECONCILER_SECRET_NAME or $file:NAME")
+		m.fault(path, CodePlainSecret, Path(path)+" is not a reference to a secret", "write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:...")
 	}
 }
 
