@@ -97,9 +97,7 @@ func (c *fleetCheck) databases(d Databases) {
 // relies on them.
 func (c *fleetCheck) pending() {
 	for _, path := range [][]any{
-		{"graceHours"},
 		{"maxLock"},
-		{"databases"},
 	} {
 		if c.At(path...).Value != nil {
 			c.faults = append(c.faults, c.Warning(path, CodeNoEffect,

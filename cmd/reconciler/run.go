@@ -87,7 +87,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 	defer stopCommitting()
 	commands, err := serve(c.settings.Data, &control{
 		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy, life: loop.Life(),
-		observe: c.observe,
+		observe: c.observe, secrets: c.secrets(), placements: w.config.Router.Placements(),
 	}, log)
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 		log.Debug("tenant waits", append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason))...)
 	case t.Result.Reason != "":
 		level := slog.LevelWarn
-		if t.Problem() {
+		if t.Problem() && t.Result.Reason != "Interrupted" { // which heals by itself, and nobody need be woken for
 			level = slog.LevelError
 		}
 		attrs = append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason),
