@@ -26,8 +26,14 @@ const (
 // page where counting costs all of them, and so errs upwards where rows were
 // deleted. Tables that are not there yet have none.
 func Estimate(ctx context.Context, conn database.Conn, p *plan.Plan) time.Duration {
+	takes, _ := Weigh(ctx, conn, p)
+	return takes
+}
+
+// Weigh is Estimate with the number of rows that the statements read or write;
+// those of a table count once for each statement.
+func Weigh(ctx context.Context, conn database.Conn, p *plan.Plan) (total time.Duration, touched int64) {
 	rows := map[string]int64{}
-	var total time.Duration
 	for i, s := range p.Migration.Statements {
 		total += anyStatement
 		if i >= len(p.Steps) {
@@ -42,8 +48,9 @@ func Estimate(ctx context.Context, conn database.Conn, p *plan.Plan) time.Durati
 			rows[table] = highest(ctx, conn, table)
 		}
 		total += time.Duration(rows[table]) * each
+		touched += rows[table]
 	}
-	return total
+	return total, touched
 }
 
 func perRow(sql string, copies bool) time.Duration {

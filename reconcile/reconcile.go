@@ -153,6 +153,7 @@ type Tenant struct {
 	// Estimate is how long the plan would keep writers waiting, from Plan and
 	// where there is one.
 	Estimate time.Duration
+	Rows     int64 // that the plan's statements read or write, like Estimate
 
 	gone       bool   // there is nothing left of it to observe
 	unchanged  bool   // nothing was looked at but git and the file's stamp

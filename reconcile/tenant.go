@@ -39,14 +39,15 @@ func (r *Reconciler) deployThrough(ctx context.Context, f reading, t *bundle.Ten
 // planTenant says what syncTenant would do.
 func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	var takes time.Duration
+	var rows int64
 	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		a := r.deployer.Assess(ctx, conn, q)
 		if a.Plan != nil {
-			takes = deploy.Estimate(ctx, conn, a.Plan)
+			takes, rows = deploy.Weigh(ctx, conn, a.Plan)
 		}
 		return deploy.Result{Assessment: a}
 	}, r.openToLook)
-	done.Estimate = takes
+	done.Estimate, done.Rows = takes, rows
 	return done
 }
 
