@@ -17,6 +17,9 @@ import (
 func (b *builder) addColumn(c diff.Change) error {
 	to := *c.To
 	direct := to
+	if b.staging != nil && b.fillAdded(c) {
+		return nil
+	}
 	literal := to.Default == "" || schema.IsLiteral(to.Default)
 	if !literal || to.NotNull && to.Default == "" {
 		direct.NotNull, direct.Default = false, ""

@@ -63,6 +63,11 @@ func (b *builder) retypeColumn(c diff.Change) error {
 	if c.Kept == "" {
 		return nil
 	}
+	if b.staging != nil {
+		if filled, err := b.fillRetyped(c); filled || err != nil {
+			return err
+		}
+	}
 	b.checkConversion(c)
 	var err error
 	b.withoutDependents(func() { err = b.convert(c) })
