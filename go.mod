@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	ariga.io/atlas v0.38.0
 	ariga.io/atlas-go-sdk v0.7.2
+	filippo.io/age v1.3.2
 	github.com/Masterminds/semver/v3 v3.4.0
 	github.com/MicahParks/keyfunc/v3 v3.9.1
 	github.com/aymanbagabas/go-udiff v0.3.1
@@ -36,6 +37,7 @@ require (
 
 require (
 	dario.cat/mergo v1.0.0 // indirect
+	filippo.io/hpke v0.4.0 // indirect
 	github.com/MicahParks/jwkset v0.11.4 // indirect
 	github.com/Microsoft/go-winio v0.6.2 // indirect
 	github.com/ProtonMail/go-crypto v1.1.6 // indirect

@@ -1,9 +1,6 @@
 package config
 
 import (
-	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,10 +18,9 @@ const (
 //	$env:RECONCILER_SECRET_X   an environment variable of that prefix
 //	$file:NAME                 a file below the directory of secrets
 //	$age:ARMORED               text encrypted for the operator's age key
+//
+// Package secret resolves it.
 type Secret string
-
-// ErrSecret is matched by errors about a secret that cannot be had.
-var ErrSecret = errors.New("secret cannot be read")
 
 var secretForms = regexp.MustCompile(`^(?s:\$env:RECONCILER_SECRET_[A-Z0-9_]+|` +
 	`\$file:[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*|` +
@@ -66,35 +62,4 @@ func (s Secret) File(dir string) (string, bool) {
 		return "", false
 	}
 	return filepath.Join(dir, filepath.FromSlash(name)), true
-}
-
-// Resolve reads the secret. White space around it is cut off. Errors match
-// ErrSecret, name the reference and never what it stands for. An empty
-// reference is an empty secret. Age keys are not supported yet.
-func (s Secret) Resolve(dir string) (string, error) {
-	if s == "" {
-		return "", nil
-	}
-	if !s.Valid() {
-		return "", fmt.Errorf("%w: it is not a reference such as $env:RECONCILER_SECRET_X or $file:NAME", ErrSecret)
-	}
-	if name, ok := strings.CutPrefix(string(s), "$env:"); ok {
-		value := strings.TrimSpace(os.Getenv(name))
-		if value == "" {
-			return "", fmt.Errorf("%w: the environment variable %s is empty", ErrSecret, name)
-		}
-		return value, nil
-	}
-	path, ok := s.File(dir)
-	if !ok {
-		return "", fmt.Errorf("%w: $age: needs an age key, which is not supported yet", ErrSecret)
-	}
-	if dir == "" {
-		return "", fmt.Errorf("%w: %s needs a directory of secrets (--secrets-dir)", ErrSecret, s)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrSecret, err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }

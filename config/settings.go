@@ -21,6 +21,7 @@ type Settings struct {
 	Poll          Span      `json:"poll" default:"60s" doc:"Time between two looks at the repository."`
 	Git           Git       `json:"git" default:"{}" doc:"How the repository is asked for access."`
 	SecretsDir    string    `json:"secretsDir,omitempty" doc:"Directory of the files that $file: names."`
+	Age           Age       `json:"age" default:"{}" doc:"Keys that $age: values are encrypted for."`
 	FileRoot      string    `json:"fileRoot,omitempty" doc:"Directory that file: URLs may lead to, beside the data directory."`
 	MaxConcurrent *int      `json:"maxConcurrent,omitempty" shape:"min=1" doc:"Tenants deployed at the same time; fewer than fleet.yaml says."`
 	LogFormat     LogFormat `json:"logFormat" default:"auto" doc:"Form of the log."`
@@ -30,6 +31,11 @@ type Settings struct {
 
 	ShutdownTimeout Span     `json:"shutdownTimeout" default:"30s" doc:"Time that the daemon has to end after SIGTERM."`
 	Notify          []Notify `json:"notify,omitempty" doc:"Where to tell of what happens to the fleet."`
+}
+
+// Age says which age keys open secrets.
+type Age struct {
+	IdentityFile string `json:"identityFile,omitempty" doc:"File of age identities, one a line; new secrets are encrypted for the first. It is read at each use."`
 }
 
 // Router says where a request names its tenant. Lists are separated by commas.
@@ -108,6 +114,7 @@ var settingsKeys = []struct {
 	{path: []any{"git", "keyPassphrase"}},
 	{path: []any{"git", "knownHosts"}},
 	{path: []any{"secretsDir"}},
+	{path: []any{"age", "identityFile"}},
 	{path: []any{"fileRoot"}},
 	{path: []any{"maxConcurrent"}, number: true},
 	{path: []any{"logFormat"}},
@@ -214,7 +221,7 @@ func (m *merge) span(path []any, s Span) {
 
 func (m *merge) secret(path []any, s Secret) {
 	if s != "" && !s.Valid() {
-		m.fault(path, CodePlainSecret, Path(path)+" is not a reference to a secret", "write $env:RECONCILER_SECRET_NAME or $file:NAME")
+		m.fault(path, CodePlainSecret, Path(path)+" is not a reference to a secret", "write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:...")
 	}
 }
 

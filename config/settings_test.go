@@ -1,9 +1,6 @@
 package config_test
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -75,26 +72,4 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		}
 	}
 	visit(reflect.TypeFor[config.Settings](), "")
-}
-
-func TestSecret(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("from file\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("RECONCILER_SECRET_X", "from env")
-	for secret, want := range map[config.Secret]string{"$file:token": "from file", "$env:RECONCILER_SECRET_X": "from env", "": ""} {
-		if got, err := secret.Resolve(dir); err != nil || got != want {
-			t.Errorf("%s: got %q, %v", secret, got, err)
-		}
-	}
-	for _, secret := range []config.Secret{
-		"plain", "$env:HOME", "$env:RECONCILER_SECRET_", "$file:../token", "$file:/etc/passwd", "$file:a/../../b", "$file:.hidden",
-		"$file:gone", "$env:RECONCILER_SECRET_GONE", "$age:-----BEGIN AGE ENCRYPTED FILE-----\nx", "$env:RECONCILER_SECRET_X\n",
-	} {
-		got, err := secret.Resolve(dir)
-		if !errors.Is(err, config.ErrSecret) || strings.Contains(err.Error(), "plain") {
-			t.Errorf("%s: got %q, %v", secret, got, err)
-		}
-	}
 }

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
@@ -38,3 +39,15 @@ type Revoker interface {
 	// RevokeTokens makes every token of a database invalid.
 	RevokeTokens(ctx context.Context, at Database) error
 }
+
+// Brancher is a Provider that copies a database where it is, for somebody who
+// tries a plan on it.
+type Brancher interface {
+	// Branch makes a copy of a database, with all that is in it, and opens it for
+	// writing. Closing the connection removes the copy. It gives ErrNoBranch for
+	// a database that cannot be copied this way.
+	Branch(ctx context.Context, at Database) (database.Conn, error)
+}
+
+// ErrNoBranch says that a database has to be copied by Provider.Copy.
+var ErrNoBranch = errors.New("database cannot be branched")

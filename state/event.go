@@ -61,6 +61,7 @@ const (
 	EventTaken       = "taken"     // a database, from another owner
 	EventRecreated   = "recreated" // a database that had vanished
 	EventCommitted   = "committed" // to the watched branch
+	EventRotated     = "rotated"   // the tokens of a database
 )
 
 func (e *Event) columns() []column {

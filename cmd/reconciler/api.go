@@ -77,12 +77,12 @@ func (c *cli) serveAPI(p apiParts) (_ *api, err error) {
 // apiHandler wires what is served. The token is read at each request, so that
 // a file that has changed counts, and once now, to find a mistake at the start.
 func (c *cli) apiHandler(a *api, p apiParts) (http.Handler, error) {
-	token, dir := c.settings.Server.Token, c.settings.SecretsDir
+	token := c.settings.Server.Token
 	if token == "" {
 		return nil, errors.New("--listen needs a token that requests have to show: set server.token in reconciler.yaml, " +
 			"or RECONCILER_SERVER_TOKEN, to $file:NAME or $env:RECONCILER_SECRET_NAME")
 	}
-	if _, err := token.Resolve(dir); err != nil {
+	if _, err := c.secrets().Resolve(token); err != nil {
 		return nil, fmt.Errorf("server.token: %w", err)
 	}
 	gateway, err := c.gateway(a, p)
@@ -90,7 +90,7 @@ func (c *cli) apiHandler(a *api, p apiParts) (http.Handler, error) {
 		return nil, err
 	}
 	served := server.Config{
-		Token:   func() (string, error) { return token.Resolve(dir) },
+		Token:   func() (string, error) { return c.secrets().Resolve(token) },
 		Router:  gateway,
 		SignUps: p.signUps,
 		Log:     p.log,

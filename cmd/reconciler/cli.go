@@ -66,7 +66,7 @@ are blocked, 64 wrong usage.`,
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
 		rolloutCommand(c), confirmCommand(c), waitCommand(c),
 		snapshotsCommand(c), restoreCommand(c), appCommand(c), tenantCommand(c),
-		driftCommand(c), importCommand(c), notifyCommand(c),
+		driftCommand(c), importCommand(c), notifyCommand(c), secretsCommand(c),
 		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
 	return root

@@ -39,7 +39,7 @@ func (c *cli) targets() ([]notify.Target, error) {
 	for _, n := range c.settings.Notify {
 		target := notify.Target{Name: n.Name, Slack: n.Kind == config.NotifySlack}
 		target.URL = func() (string, error) { return c.targetURL(n.URL) }
-		target.Secret = func() (string, error) { return n.Secret.Resolve(c.settings.SecretsDir) }
+		target.Secret = func() (string, error) { return c.secrets().Resolve(n.Secret) }
 		for _, kind := range n.Events {
 			target.Kinds = append(target.Kinds, notify.Kind(kind))
 		}
@@ -58,7 +58,7 @@ func (c *cli) targetURL(text string) (string, error) {
 	if !strings.HasPrefix(text, "$") {
 		return text, nil
 	}
-	at, err := config.Secret(text).Resolve(c.settings.SecretsDir)
+	at, err := c.secrets().Resolve(config.Secret(text))
 	if err == nil && !config.HTTPURL(at) {
 		err = fmt.Errorf("%s is no http or https URL", text)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/tenantops/reconciler/metrics"
 	"github.com/tenantops/reconciler/notify"
 	"github.com/tenantops/reconciler/reconcile"
+	"github.com/tenantops/reconciler/secret"
 	"github.com/tenantops/reconciler/server"
 	"github.com/tenantops/reconciler/state"
 )
@@ -146,11 +147,11 @@ func (c *cli) serveOperations(api *server.Config) error {
 	if settings.Webhook.Secret == "" {
 		return nil
 	}
-	if _, err := settings.Webhook.Secret.Resolve(c.settings.SecretsDir); err != nil {
+	if _, err := c.secrets().Resolve(settings.Webhook.Secret); err != nil {
 		return fmt.Errorf("server.webhook.secret: %w", err)
 	}
 	api.Webhook = &server.Webhook{
-		Secrets: func() ([]string, error) { return webhookSecrets(settings.Webhook, c.settings.SecretsDir) },
+		Secrets: func() ([]string, error) { return webhookSecrets(settings.Webhook, c.secrets()) },
 		Follows: func(pushed string) bool { return follows(c.settings.Ref, pushed) },
 		Wake:    o.wake, Count: o.metrics.Webhook,
 	}
@@ -159,15 +160,15 @@ func (c *cli) serveOperations(api *server.Config) error {
 
 // webhookSecrets are those of the two that can be read; the file of the secret
 // before may be gone.
-func webhookSecrets(w config.Webhook, dir string) ([]string, error) {
+func webhookSecrets(w config.Webhook, keeper secret.Keeper) ([]string, error) {
 	var secrets []string
 	var failed []error
 	for _, reference := range []config.Secret{w.Secret, w.PreviousSecret} {
-		secret, err := reference.Resolve(dir)
+		value, err := keeper.Resolve(reference)
 		if err != nil {
 			failed = append(failed, err)
-		} else if secret != "" {
-			secrets = append(secrets, secret)
+		} else if value != "" {
+			secrets = append(secrets, value)
 		}
 	}
 	if len(secrets) == 0 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/secret"
 )
 
 // settingsFile is read from the working directory when --config names no other.
@@ -20,16 +21,17 @@ const settingsFile = "reconciler.yaml"
 // settingFlags are the flags that say what RECONCILER_* variables and
 // reconciler.yaml can say too, by name, with the key there.
 var settingFlags = map[string]struct{ key, usage string }{
-	"data":             {"data", "data `directory`: state.db, tenants/, git/"},
-	"repo":             {"repo", "git repository: a path, or a file, https or ssh `URL`"},
-	"ref":              {"ref", "`branch`, tag or commit to follow (default main)"},
-	"poll":             {"poll", "`time` between looks at the repository (default 60s)"},
-	"secrets-dir":      {"secretsDir", "`directory` of the files that $file: names"},
-	"file-root":        {"fileRoot", "`directory` that file: URLs of tenants may lead to, beside the data directory"},
-	"actor":            {"actor", "`name` of who does this, for the record (default: the user of the operating system)"},
-	"listen":           {"server.listen", "`address` to serve the HTTP API on, such as 127.0.0.1:8080 (default: none)"},
-	"shutdown-timeout": {"shutdownTimeout", "`time` that what is under way has to end after SIGTERM (default 30s)"},
-	"log-format":       {"logFormat", "`form` of the log: text, json, or auto (default) for text on a terminal"},
+	"data":              {"data", "data `directory`: state.db, tenants/, git/"},
+	"repo":              {"repo", "git repository: a path, or a file, https or ssh `URL`"},
+	"ref":               {"ref", "`branch`, tag or commit to follow (default main)"},
+	"poll":              {"poll", "`time` between looks at the repository (default 60s)"},
+	"secrets-dir":       {"secretsDir", "`directory` of the files that $file: names"},
+	"age-identity-file": {"age.identityFile", "`file` of age identities, which open $age: values"},
+	"file-root":         {"fileRoot", "`directory` that file: URLs of tenants may lead to, beside the data directory"},
+	"actor":             {"actor", "`name` of who does this, for the record (default: the user of the operating system)"},
+	"listen":            {"server.listen", "`address` to serve the HTTP API on, such as 127.0.0.1:8080 (default: none)"},
+	"shutdown-timeout":  {"shutdownTimeout", "`time` that what is under way has to end after SIGTERM (default 30s)"},
+	"log-format":        {"logFormat", "`form` of the log: text, json, or auto (default) for text on a terminal"},
 }
 
 // setting adds flags of settingFlags to a command.
@@ -103,18 +105,23 @@ func readSettings(name *string) ([]byte, error) {
 	return text, err
 }
 
+// secrets is where references to secrets are resolved.
+func (c *cli) secrets() secret.Keeper {
+	return secret.Keeper{Dir: c.settings.SecretsDir, IdentityFile: c.settings.Age.IdentityFile}
+}
+
 // auth is how the repository is asked for access. A token in a file is left
 // there, and read again at each fetch.
 func (c *cli) auth() (gitrepo.Auth, error) {
-	git, dir := c.settings.Git, c.settings.SecretsDir
+	git, keeper := c.settings.Git, c.secrets()
 	auth := gitrepo.Auth{Username: git.Username, KeyFile: git.KeyFile, KnownHosts: git.KnownHosts}
 	var err error
-	if file, ok := git.Token.File(dir); ok && dir != "" {
+	if file, ok := git.Token.File(keeper.Dir); ok && keeper.Dir != "" {
 		auth.TokenFile = file
-	} else if auth.Token, err = git.Token.Resolve(dir); err != nil {
+	} else if auth.Token, err = keeper.Resolve(git.Token); err != nil {
 		return auth, fmt.Errorf("git.token: %w", err)
 	}
-	if auth.KeyPassphrase, err = git.KeyPassphrase.Resolve(dir); err != nil {
+	if auth.KeyPassphrase, err = keeper.Resolve(git.KeyPassphrase); err != nil {
 		return auth, fmt.Errorf("git.keyPassphrase: %w", err)
 	}
 	return auth, nil

@@ -70,6 +70,14 @@ type Store interface {
 	Backups(ctx context.Context, tenant protocol.TenantID) ([]state.Backup, error)
 	BackupsBefore(ctx context.Context, before time.Time) ([]state.Backup, error)
 
+	SavePlacement(ctx context.Context, p state.Placement, events ...state.Event) error
+	ForgetPlacement(ctx context.Context, tenant protocol.TenantID) error
+	Placements(ctx context.Context) ([]state.Placement, error)
+	Placement(ctx context.Context, tenant protocol.TenantID) (state.Placement, bool, error)
+	SaveBranch(ctx context.Context, b state.Branch) error
+	ForgetBranch(ctx context.Context, b state.Branch) error
+	Branches(ctx context.Context) ([]state.Branch, error)
+
 	SignUp(ctx context.Context, key string) (state.SignUp, bool, error)
 	AddSignUp(ctx context.Context, u state.SignUp) error
 }
@@ -81,7 +89,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, backups, rollouts, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, backups, placements, rollouts, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {

@@ -1,0 +1,170 @@
+package preview
+
+import (
+	"time"
+
+	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/tenantrouter"
+)
+
+// Verdict is what a preview comes to, in one word.
+type Verdict string
+
+// The verdicts, mildest first.
+const (
+	// Success: the merge does what the report says, and nothing stands in its way.
+	Success Verdict = "success"
+	// Blocked: the merge can be made, and some tenants would not follow it: their
+	// rows, a policy, a quota or the deletion guard stand in the way, or a plan
+	// waits for an approval.
+	Blocked Verdict = "blocked"
+	// Failed: the two sides conflict, the files are wrong, a rehearsal failed,
+	// or there is no preview to be had.
+	Failed Verdict = "failed"
+)
+
+// Report says what merging head into base would do to every tenant. It holds no
+// row of a tenant and no id of one, and no secret: counts alone.
+type Report struct {
+	Base    string  `json:"base"`  // full commits
+	Head    string  `json:"head"`  //
+	Merge   string  `json:"merge"` // object id of the tree that was previewed; empty without one
+	Verdict Verdict `json:"verdict"`
+	// Bound tells that the plans were made for the live databases: their digests
+	// are those of what the merge applies while nothing else changes. Unbound
+	// says why not.
+	Bound   bool   `json:"bound"`
+	Unbound string `json:"unbound,omitempty"`
+
+	Problem   string         `json:"problem,omitempty"` // why there is no preview at all
+	Conflicts []string       `json:"conflicts"`         // paths that both sides changed
+	Faults    []bundle.Fault `json:"faults"`            // of the merge result, each once
+	Policy    []string       `json:"policy"`            // what changes about policy and connections, in words; it holds after the merge
+
+	Tenants Tenants  `json:"tenants"`
+	Plans   []Group  `json:"plans"`   // those of most tenants first
+	Stopped []Stop   `json:"stopped"` // tenants without a plan, by reason
+	Waves   []Wave   `json:"waves"`   // in their order; only where there is more than one
+	Guard   *Notice  `json:"guard"`   // removals that would wait for somebody
+	Apps    []AppUse `json:"apps"`    // installed, upgraded and uninstalled
+
+	Took time.Duration `json:"-"`
+}
+
+// Tenants counts the tenants of the merge result by what becomes of them. The
+// lists are by id.
+type Tenants struct {
+	Total     int                 `json:"total"`
+	Affected  int                 `json:"affected"` // whose files or apps differ from base, those that go included
+	Created   []protocol.TenantID `json:"created"`
+	Suspended []protocol.TenantID `json:"suspended"`
+	Resumed   []protocol.TenantID `json:"resumed"`
+	Removed   []protocol.TenantID `json:"removed"`
+	Held      []protocol.TenantID `json:"held"` // somebody keeps them as they are
+	Unchanged int                 `json:"unchanged"`
+}
+
+// Group is one plan and the tenants that need it.
+type Group struct {
+	// Digest is the plan's, empty where the plan is not bound.
+	Digest     string                        `json:"digest"`
+	Class      diff.Class                    `json:"class"`
+	Action     deploy.Action                 `json:"action"` // create, update or blocked
+	Reversible bool                          `json:"reversible"`
+	Tenants    []protocol.TenantID           `json:"tenants"` // by id
+	Diff       protocol.DeployDiff           `json:"diff"`
+	Statements []protocol.MigrationStatement `json:"statements"`
+	Metadata   int                           `json:"metadata"` // rows of the registry
+	Seeds      int                           `json:"seeds"`    // records
+	PreChecks  []PreCheck                    `json:"preChecks"`
+	Warnings   []plan.Warning                `json:"warnings"`
+	Quotas     []Quota                       `json:"quotas"`
+	Retired    []Retired                     `json:"retired"`
+	// NeedsApproval tells that tenants wait until somebody approves the digest;
+	// Next says how, and Blocked which of the tenants do not get the plan.
+	NeedsApproval bool          `json:"needsApproval"`
+	Blocked       []Stop        `json:"blocked"`
+	Longest       time.Duration `json:"longestNs"` // estimate for the slowest tenant
+	Total         time.Duration `json:"totalNs"`   // of all tenants, one after the other
+	Rows          int64         `json:"rows"`      // that are read or written, of all tenants
+	Rehearsals    []Rehearsal   `json:"rehearsals"`
+
+	made *plan.Plan
+}
+
+// PreCheck says in how many tenants rows stand in a plan's way.
+type PreCheck struct {
+	Message  string     `json:"message"`
+	Next     string     `json:"next"`
+	Advisory bool       `json:"advisory"` // the rows stand in nobody's way
+	Asked    int        `json:"asked"`    // tenants that it was asked of
+	Found    []RowCount `json:"found"`    // tenants that have such rows, by id
+}
+
+// RowCount is how many rows were found in one tenant.
+type RowCount struct {
+	Tenant protocol.TenantID `json:"tenant"`
+	Rows   int64             `json:"rows"`
+}
+
+// Quota is a limit that a plan adds to, of the tenant that comes closest to it.
+type Quota struct {
+	tenantrouter.Check
+	Tenant  protocol.TenantID `json:"tenant"`
+	Tenants int               `json:"tenants"` // that the limit is set for
+}
+
+// Retired is a column or table that a plan takes away and keeps.
+type Retired struct {
+	Name string        `json:"name"` // table, or table.column
+	Kept string        `json:"kept"` // the name under which it is kept
+	For  time.Duration `json:"forNs"`
+}
+
+// Stop is why tenants would not follow the merge.
+type Stop struct {
+	Reason  string              `json:"reason"`
+	Message string              `json:"message"` // of the first tenant
+	Next    string              `json:"next"`
+	Tenants []protocol.TenantID `json:"tenants"`
+}
+
+// Wave is a step of the rollout.
+type Wave struct {
+	Name    string              `json:"name"`
+	Tenants []protocol.TenantID `json:"tenants"`
+	Rule    string              `json:"rule"` // what is waited for before and after it, in words
+}
+
+// Notice is something that waits for somebody.
+type Notice struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	Next    string `json:"next"`
+}
+
+// AppUse is a change of the apps that tenants use.
+type AppUse struct {
+	App     string `json:"app"`
+	From    string `json:"from"` // version; empty where it was not there
+	To      string `json:"to"`   // version; empty where it goes
+	Tenants int    `json:"tenants"`
+}
+
+// Rehearsal is what a plan did to a copy of a real database.
+type Rehearsal struct {
+	Tenant   protocol.TenantID `json:"tenant"`
+	Bytes    int64             `json:"bytes"` // of the copy
+	Copied   time.Duration     `json:"copiedNs"`
+	Applied  time.Duration     `json:"appliedNs"`
+	Verified time.Duration     `json:"verifiedNs"`
+	Queries  int               `json:"queries"` // verification queries asked
+	Back     time.Duration     `json:"backNs"`  // how long going back took
+	Rows     int64             `json:"rows"`    // in the tables that the plan touches
+	Failure  string            `json:"failure"` // empty for none
+	Skipped  string            `json:"skipped"` // why it was not rehearsed; empty when it was
+}

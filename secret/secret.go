@@ -1,0 +1,74 @@
+// Package secret is where references to secrets become what they stand for:
+// environment variables, files, and text that is encrypted for the operator's
+// age key. It also encrypts what the reconciler itself has to keep, so that no
+// token rests in the clear.
+//
+// What is resolved is used and forgotten; nothing here prints it, and an error
+// names the reference alone.
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/tenantops/reconciler/config"
+)
+
+// Errors that a caller can match.
+var (
+	// ErrUnreadable says that a secret cannot be had.
+	ErrUnreadable = errors.New("secret cannot be read")
+	// ErrNoKey says that there is no age key to encrypt for or to decrypt with.
+	ErrNoKey = errors.New("there is no age key")
+)
+
+// Keeper resolves references and encrypts. It keeps nothing in memory: files
+// are read at each use, so that one that was changed counts at once. The zero
+// Keeper knows environment variables alone. It may be shared.
+type Keeper struct {
+	// Dir is the directory of the files that $file: names.
+	Dir string
+	// IdentityFile has age identities, one a line. All of them decrypt, and the
+	// first is the one that is encrypted for. Empty for none.
+	IdentityFile string
+}
+
+// Resolve reads a secret. White space around it is cut off; an empty reference
+// is an empty secret. Errors match ErrUnreadable and name the reference, never
+// what it stands for.
+func (k Keeper) Resolve(reference config.Secret) (string, error) {
+	text := string(reference)
+	switch {
+	case text == "":
+		return "", nil
+	case !reference.Valid():
+		return "", fmt.Errorf("%w: it is not a reference such as $env:RECONCILER_SECRET_X or $file:NAME", ErrUnreadable)
+	case strings.HasPrefix(text, "$env:"):
+		return fromEnvironment(strings.TrimPrefix(text, "$env:"))
+	case strings.HasPrefix(text, "$file:"):
+		return k.fromFile(reference)
+	}
+	return k.open(strings.TrimPrefix(text, "$age:"))
+}
+
+func fromEnvironment(name string) (string, error) {
+	value := strings.TrimSpace(os.Getenv(name))
+	if value == "" {
+		return "", fmt.Errorf("%w: the environment variable %s is empty", ErrUnreadable, name)
+	}
+	return value, nil
+}
+
+func (k Keeper) fromFile(reference config.Secret) (string, error) {
+	if k.Dir == "" {
+		return "", fmt.Errorf("%w: %s needs a directory of secrets (--secrets-dir)", ErrUnreadable, reference)
+	}
+	path, _ := reference.File(k.Dir)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
