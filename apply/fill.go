@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ var fillTables = []string{
 // Pace says how fast Fill goes.
 type Pace struct {
 	Batch time.Duration // that one transaction should take; default 200ms
+	Rows  int           // of the first one; default 1000
 	For   time.Duration // Fill returns after the first batch past it; 0 when all is done
 	Now   func() time.Time
 	// OnBatch is told of each batch. May be nil.
@@ -43,7 +45,7 @@ type Filled struct {
 
 // What a batch begins with, and what the swap is left to do at most.
 const (
-	firstBatch = 1000 // rows
+	firstBatch = 1000 // rows, some milliseconds of work
 	leftToSwap = 1000 // rows that were written since
 	mostWalks  = 3    // through a table; see ErrUnfilled
 	mostBusy   = 5    // times in a row that a batch finds the database locked
@@ -66,7 +68,7 @@ func Fill(ctx context.Context, conn database.Conn, fills []plan.Fill, p Pace) (F
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	work := filler{conn: conn, pace: p, start: p.Now(), rows: firstBatch}
+	work := filler{conn: conn, pace: p, start: p.Now(), rows: cmp.Or(p.Rows, firstBatch)}
 	for _, f := range fills {
 		record, begun, err := work.begin(ctx, f)
 		if err == nil {
@@ -227,11 +229,8 @@ func (w *filler) advance(ctx context.Context, f plan.Fill, record *fillRecord) e
 
 // resize is how many rows the next batch has, when one of so many took so long.
 func resize(rows int, took, aim time.Duration) int {
-	factor := 4.0
-	if took > 0 {
-		factor = min(factor, float64(aim)/float64(took))
-	}
-	return max(10, int(float64(rows)*factor))
+	factor := min(4, float64(aim)/float64(max(took, time.Millisecond)))
+	return max(1, int(float64(rows)*factor))
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -59,6 +59,7 @@ type FillColumn struct {
 	Type    string `json:"type,omitempty"`    // that it is added with; empty for one that was retired before
 	Value   string `json:"value"`             // expression over a row
 	Stale   string `json:"stale"`             // condition: the row is not in step
+	Every   bool   `json:"every,omitempty"`   // rows in step are written as well, see impliesValues
 	Damaged string `json:"damaged,omitempty"` // condition: the value cannot be carried over; empty for never
 }
 
@@ -154,10 +155,16 @@ func (f Fill) Forget(n int) string {
 // Update brings the rows of a condition in step.
 func (f Fill) Update(rows string) string {
 	var sets []string
+	every := false
 	for _, c := range f.Columns {
 		sets = append(sets, schema.Quote(c.Name)+" = "+c.Value)
+		every = every || c.Every
 	}
-	return fmt.Sprintf("UPDATE %s SET %s WHERE %s AND (%s)", f.table(), strings.Join(sets, ", "), rows, f.stale())
+	sql := fmt.Sprintf("UPDATE %s SET %s WHERE %s", f.table(), strings.Join(sets, ", "), rows)
+	if every {
+		return sql
+	}
+	return sql + " AND (" + f.stale() + ")"
 }
 
 func (f Fill) stale() string {

@@ -99,6 +99,9 @@ func (b *builder) convert(c diff.Change) error {
 		}
 		where = fmt.Sprintf("%s IS NOT %s", converted(column, c.To.Type, c.From.Type), kept)
 	}
+	if impliesValues(now, *c.To) { // every row is written
+		value, where = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", where, value, column), "1"
+	}
 	b.add(fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", schema.Quote(c.Table), column, value, where), "")
 	b.copies()
 	if c.To.NotNull && c.To.Default != "" {

@@ -53,6 +53,13 @@ func (b *builder) fillAdded(c diff.Change) bool {
 	return true
 }
 
+// fillWritten leaves it to a fill to write every row of a column as it is: no
+// application sees that.
+func (b *builder) fillWritten(c diff.Change) bool {
+	name := b.liveColumn(c.Table, c.To.Name)
+	return b.fill(c.Table, FillColumn{Name: name, Value: schema.Quote(name), Stale: "0", Every: true}, "")
+}
+
 // fillRetyped leaves the conversion of a column to a fill. What is left of it
 // changes names alone, so that it puts no row at stake.
 func (b *builder) fillRetyped(c diff.Change) (bool, error) {
@@ -80,8 +87,12 @@ func (b *builder) fillRetyped(c diff.Change) (bool, error) {
 // retired before, only the rows whose value has changed since are converted.
 func (b *builder) converting(c diff.Change, source string) FillColumn {
 	column := FillColumn{Name: schema.FillPrefix + c.To.Name, Type: c.To.Type}
-	if c.Former != nil {
+	switch {
+	case c.Former != nil:
 		column.Name, column.Type = c.Former.Name, ""
+		column.Every = impliesValues(schema.Column{Default: b.formerDefault(c)}, *c.To)
+	case schema.IsLiteral(c.To.Default):
+		column.Type += " DEFAULT " + c.To.Default
 	}
 	name := schema.Quote(column.Name)
 	column.Value = converted(source, c.From.Type, c.To.Type)
@@ -94,6 +105,15 @@ func (b *builder) converting(c diff.Change, source string) FillColumn {
 	}
 	column.Stale = fmt.Sprintf("%s IS NOT (%s)", name, column.Value)
 	return column
+}
+
+// formerDefault is the default that a column has which comes back.
+func (b *builder) formerDefault(c diff.Change) string {
+	table := b.liveStructure(b.liveTable(c.Table))
+	if live, ok := table.Column(c.Former.Name); ok {
+		return live.Default
+	}
+	return ""
 }
 
 // damaged is the condition of rows that pre-checks of one column ask for.
@@ -116,6 +136,9 @@ func (b *builder) swapIn(c diff.Change, column FillColumn) error {
 		return err
 	}
 	now := schema.Column{Name: c.To.Name, Type: c.To.Type}
+	if schema.IsLiteral(c.To.Default) {
+		now.Default = c.To.Default
+	}
 	if c.Former != nil {
 		table := b.liveStructure(b.liveTable(c.Table))
 		if live, ok := table.Column(c.Former.Name); ok {
