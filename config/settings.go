@@ -30,6 +30,7 @@ type Settings struct {
 	Router        Router    `json:"router" default:"{}" doc:"How the HTTP API finds the tenant of a request that is described to it."`
 
 	ShutdownTimeout Span     `json:"shutdownTimeout" default:"30s" doc:"Time that the daemon has to end after SIGTERM."`
+	Forge           Forge    `json:"forge" default:"{}" doc:"Where pull requests are previewed."`
 	Notify          []Notify `json:"notify,omitempty" doc:"Where to tell of what happens to the fleet."`
 }
 
@@ -126,6 +127,15 @@ var settingsKeys = []struct {
 	{path: []any{"server", "metrics", "access"}},
 	{path: []any{"server", "metrics", "tenants"}},
 	{path: []any{"shutdownTimeout"}},
+	{path: []any{"forge", "kind"}},
+	{path: []any{"forge", "url"}},
+	{path: []any{"forge", "project"}},
+	{path: []any{"forge", "token"}},
+	{path: []any{"forge", "app", "id"}, number: true},
+	{path: []any{"forge", "app", "installation"}, number: true},
+	{path: []any{"forge", "app", "key"}},
+	{path: []any{"forge", "environment"}},
+	{path: []any{"forge", "poll"}},
 	{path: []any{"router", "strategies"}},
 	{path: []any{"router", "optional"}},
 	{path: []any{"router", "header"}},
@@ -167,6 +177,7 @@ func Load(from Sources) (Settings, []Fault) {
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
 	m.secret([]any{"server", "token"}, s.Server.Token)
 	m.operations(s)
+	m.forge(s.Forge)
 	return s, SortFaults(m.faults)
 }
 
