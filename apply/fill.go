@@ -80,17 +80,76 @@ func Fill(ctx context.Context, conn database.Conn, fills []plan.Fill, p Pace) (F
 		work.filled.Begun = work.filled.Begun || begun
 		work.records = append(work.records, record)
 	}
-	for i, f := range fills {
-		for !work.records[i].complete() {
-			if err := work.advance(ctx, f, &work.records[i]); err != nil {
+	for {
+		for i, f := range fills {
+			done, err := work.fill(ctx, f, &work.records[i])
+			if err != nil {
 				return work.sum(), fmt.Errorf("fill %q: %w", f.Table, err)
 			}
-			if p.For > 0 && p.Now().Sub(work.start) >= p.For {
+			if !done {
 				return work.sum(), nil
 			}
 		}
+		if filled := work.sum(); filled.Complete {
+			return filled, nil
+		}
 	}
-	return work.sum(), nil
+}
+
+// fill works on one table until it is complete, or the time is over.
+func (w *filler) fill(ctx context.Context, f plan.Fill, record *fillRecord) (bool, error) {
+	for {
+		complete, err := w.complete(ctx, f, record)
+		if err != nil || complete {
+			return complete, err
+		}
+		if err := w.advance(ctx, f, record); err != nil {
+			return false, err
+		}
+		if w.pace.For > 0 && w.pace.Now().Sub(w.start) >= w.pace.For {
+			return false, nil
+		}
+	}
+}
+
+// complete tells that nothing is left to do. It looks at the whole table once,
+// as the swap will under its lock, so that a row which was written past the
+// triggers is found before.
+func (w *filler) complete(ctx context.Context, f plan.Fill, record *fillRecord) (bool, error) {
+	if err := w.read(ctx, f, record); err != nil || !record.complete() {
+		return false, err
+	}
+	found, err := w.conn.Query(ctx, f.Missed())
+	if err != nil || len(found.Values) == 0 {
+		return err == nil, err
+	}
+	if record.walks >= mostWalks {
+		return false, fmt.Errorf("%w: rows are out of step after %d passes through the table; something writes to it with triggers switched off",
+			ErrGuard, record.walks)
+	}
+	if _, err := w.conn.Exec(ctx, f.Restart()); err != nil {
+		return false, err
+	}
+	return false, w.read(ctx, f, record)
+}
+
+func (w *filler) read(ctx context.Context, f plan.Fill, record *fillRecord) error {
+	rows, err := w.conn.Query(ctx, recordQuery, f.ID())
+	if err != nil {
+		return err
+	}
+	return record.update(rows)
+}
+
+// update takes in what the database says.
+func (r *fillRecord) update(rows database.Rows) error {
+	now, ok := recordOf(rows)
+	if !ok {
+		return fmt.Errorf("%w: somebody took the record of its fill away", ErrStale)
+	}
+	now.others = r.others
+	*r = now
+	return nil
 }
 
 // ErrDamaged says that a row has a value that a conversion would damage: the
@@ -272,9 +331,7 @@ func (w *filler) batch(ctx context.Context, f plan.Fill, record *fillRecord) (ti
 	if err != nil {
 		return 0, err
 	}
-	*record, _ = recordOf(results[read].Rows)
-	record.others = others
-	return between(results[since].Rows, results[len(results)-1].Rows), nil
+	return between(results[since].Rows, results[len(results)-1].Rows), record.update(results[read].Rows)
 }
 
 // clock reads the time in milliseconds where the statement runs.

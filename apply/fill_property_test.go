@@ -278,4 +278,3 @@ func (w writer) write(t *testing.T) {
 	}
 	_, _ = w.conn.Exec(t.Context(), sql, args...)
 }
-

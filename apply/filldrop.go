@@ -111,27 +111,6 @@ func drop(ctx context.Context, conn database.Conn, gone func(string) bool, all b
 	return err == nil, err
 }
 
-// Restart makes fills look at all rows again, because some were out of step
-// when all should have been done: the trigger of a row that moved had not seen
-// it. Where that has happened too often, something writes past triggers, and
-// the error matches ErrGuard.
-func Restart(ctx context.Context, conn database.Conn, fills []plan.Fill) error {
-	for _, f := range fills {
-		rows, err := conn.Query(ctx, recordQuery, f.ID())
-		if err != nil {
-			return fmt.Errorf("fill %q again: %w", f.Table, err)
-		}
-		if record, ok := recordOf(rows); ok && record.walks >= mostWalks {
-			return fmt.Errorf("%w: rows of %q are out of step after %d passes through it; something writes to it with triggers switched off",
-				ErrGuard, f.Table, record.walks)
-		}
-		if _, err := conn.Exec(ctx, f.Restart()); err != nil {
-			return fmt.Errorf("fill %q again: %w", f.Table, err)
-		}
-	}
-	return nil
-}
-
 // aside are views and triggers of somebody else's that must not see what a
 // transaction does, and are there again when it ends.
 type aside struct {

@@ -98,7 +98,6 @@ func (c *fleetCheck) databases(d Databases) {
 func (c *fleetCheck) pending() {
 	for _, path := range [][]any{
 		{"graceHours"},
-		{"maxLock"},
 		{"databases"},
 	} {
 		if c.At(path...).Value != nil {

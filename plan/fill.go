@@ -180,6 +180,11 @@ func (f Fill) OutOfStep() string {
 	return fmt.Sprintf("SELECT 1 FROM %s WHERE %s LIMIT 1", f.table(), f.stale())
 }
 
+// Missed gives a row when one is not in step that no trigger has noted.
+func (f Fill) Missed() string {
+	return fmt.Sprintf("SELECT 1 FROM %s WHERE (%s) AND NOT (%s) LIMIT 1", f.table(), f.stale(), f.Noted(-1))
+}
+
 // Damaged gives a row when the value of one of those rows cannot be carried
 // over; empty where every value can be.
 func (f Fill) Damaged(rows string) string {

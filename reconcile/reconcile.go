@@ -138,16 +138,12 @@ type Report struct {
 
 // Tenant is what a pass did to, or would do to, one tenant.
 type Tenant struct {
-	ID     protocol.TenantID
-	Plan   string // the tenant's plan: free, pro, enterprise
-	Result deploy.Result
-	Sync   state.Sync
-	Health state.Health
-	Faults []bundle.Fault
-	// Estimate is how long the plan would keep writers waiting, from Plan and
-	// where there is one.
-	Estimate time.Duration
-
+	ID         protocol.TenantID
+	Plan       string // the tenant's plan: free, pro, enterprise
+	Result     deploy.Result
+	Sync       state.Sync
+	Health     state.Health
+	Faults     []bundle.Fault
 	gone       bool   // there is nothing left of it to observe
 	unchanged  bool   // nothing was looked at but git and the file's stamp
 	remembered bool   // not even that: it is as it was seen last
@@ -191,6 +187,7 @@ type reading struct {
 	waiting  *Removal                           // why nothing is removed
 	records  map[protocol.TenantID]state.Tenant // see record
 	now      time.Time                          // when it was read
+	slice    time.Duration                      // see deploy.Request
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
@@ -354,7 +351,7 @@ func (report *Report) finish() {
 	slices.SortFunc(report.Tenants, func(a, b Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	report.Status = state.Succeeded
 	for _, t := range report.Tenants {
-		if t.Problem() || t.Result.Action == Waits {
+		if t.Problem() || t.Result.Action == Waits || t.Result.Action == deploy.Backfill {
 			report.Status = state.Partial
 		}
 	}
