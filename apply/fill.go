@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -245,21 +246,26 @@ func (w *filler) begin(ctx context.Context, f plan.Fill) (record fillRecord, beg
 	return record, true, nil
 }
 
-// intactQuery gives 1 when the triggers and columns of a fill are there.
+// intactQuery gives 1 when a fill has all that it needs in the database: its
+// tables, its triggers, and the columns that it has added as the last ones of
+// their table. After another one they would end elsewhere than in the proof.
 func intactQuery(f plan.Fill) string {
-	wanted, found := 0, ""
+	conditions := []string{"(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('_reconciler_fill', '_reconciler_stale')) = 2"}
 	for _, t := range f.Triggers() {
-		wanted++
-		found += fmt.Sprintf("(SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name = %s AND sql = %s) + ",
-			schema.QuoteText(t.Name), schema.QuoteText(t.SQL))
+		conditions = append(conditions, fmt.Sprintf("EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = %s AND sql = %s)",
+			schema.QuoteText(t.Name), schema.QuoteText(t.SQL)))
 	}
-	names := ""
-	for _, c := range f.Columns {
-		wanted++
-		names += ", " + schema.QuoteText(c.Name)
+	last := 0
+	for _, c := range slices.Backward(f.Columns) {
+		at := ""
+		if c.Type != "" {
+			at = fmt.Sprintf(" AND cid = (SELECT max(cid) FROM pragma_table_xinfo(%s)) - %d", schema.QuoteText(f.Table), last)
+			last++
+		}
+		conditions = append(conditions, fmt.Sprintf("EXISTS (SELECT 1 FROM pragma_table_xinfo(%s) WHERE name = %s%s)",
+			schema.QuoteText(f.Table), schema.QuoteText(c.Name), at))
 	}
-	return fmt.Sprintf("SELECT %s(SELECT count(*) FROM pragma_table_info(%s) WHERE name IN (%s)) = %d",
-		found, schema.QuoteText(f.Table), names[len(", "):], wanted)
+	return "SELECT " + strings.Join(conditions, " AND ")
 }
 
 // advance runs one batch and waits as long as it took: first through the rows

@@ -61,7 +61,7 @@ func (w *filler) dropOne(ctx context.Context, f plan.Fill) error {
 func drop(ctx context.Context, conn database.Conn, gone func(string) bool, all bool) (bool, error) {
 	found, err := conn.Query(ctx, `SELECT 'trigger', name, '' FROM sqlite_master WHERE type = 'trigger' AND `+ours("name")+`
  UNION ALL SELECT 'column', c.name, m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table' AND `+ours("c.name")+`
- UNION ALL SELECT 'table', name, '' FROM sqlite_master WHERE type = 'table' AND name IN ('_reconciler_fill', '_reconciler_stale')`)
+ UNION ALL SELECT 'table', name, '' FROM sqlite_master WHERE type = 'table' AND name IN ('_reconciler_fill', '_reconciler_stale') ORDER BY 1, 2`)
 	if err != nil {
 		return false, err
 	}
@@ -87,11 +87,12 @@ func drop(ctx context.Context, conn database.Conn, gone func(string) bool, all b
 				return false, err
 			}
 			for _, id := range ids.Values {
-				if id := str(id[0]); gone(id) {
-					records = append(records, "DELETE FROM _reconciler_fill WHERE id = "+schema.QuoteText(id),
-						"DELETE FROM _reconciler_stale WHERE fill = "+schema.QuoteText(id))
+				if gone(str(id[0])) {
+					records = append(records, "DELETE FROM _reconciler_fill WHERE id = "+schema.QuoteText(str(id[0])))
 				}
 			}
+		case name == "_reconciler_stale" && len(records) > 0: // comes after the other
+			records = append(records, "DELETE FROM _reconciler_stale WHERE fill NOT IN (SELECT id FROM _reconciler_fill)")
 		}
 	}
 	if len(triggers)+len(columns)+len(records) == 0 {

@@ -149,6 +149,7 @@ type Assessment struct {
 
 	seen   apply.Reading
 	waives func(plan.PreCheck) bool
+	whole  *plan.Plan // of which Plan is the swap; nil when it is not one
 }
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
@@ -412,7 +413,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 		Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0, Watch: r.watch(result.Assessment),
 	})
 	if err != nil {
-		result.Assessment = result.failed(d.damaged(ctx, conn, result.Plan, err))
+		result.Assessment = result.failed(d.damaged(ctx, conn, result.whole, err))
 		return result
 	}
 	result.Changed, result.Statements, result.Seeded = true, outcome.Statements, outcome.Seeded

@@ -21,6 +21,10 @@ const Backfill Action = "backfill"
 // ReasonBackfilling is the reason of such a tenant.
 const ReasonBackfilling = "Backfilling"
 
+// batchAim is how long a batch may keep writers waiting: less than they notice,
+// and some ten thousand rows.
+const batchAim = 200 * time.Millisecond
+
 // TooLargeError says that a plan would keep writers waiting for longer than
 // they may be, whichever way it goes.
 type TooLargeError struct {
@@ -30,7 +34,7 @@ type TooLargeError struct {
 
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the plan would keep writers waiting for about %v, and maxLock is %v; it cannot be done in batches: %s",
-		e.Takes.Round(100*time.Millisecond), e.MaxLock, e.Why)
+		e.Takes.Round(max(time.Millisecond, e.MaxLock/10)), e.MaxLock, e.Why)
 }
 
 // Reason and Next explain the error in a tenant's status.
@@ -100,7 +104,7 @@ func (d *Deployer) prepare(ctx context.Context, conn database.Conn, r Request, r
 	if !result.Staged {
 		return true
 	}
-	filled, err := apply.Fill(ctx, conn, fills, apply.Pace{For: r.Slice})
+	filled, err := apply.Fill(ctx, conn, fills, apply.Pace{Batch: min(batchAim, r.MaxLock/10), For: r.Slice})
 	if filled.Begun {
 		err = errors.Join(err, d.tellFill(ctx, r, *result, state.EventBackfillBegun, fmt.Sprintf("%d rows to fill", filled.Total)))
 	}
@@ -111,7 +115,7 @@ func (d *Deployer) prepare(ctx context.Context, conn database.Conn, r Request, r
 		result.backfilling(filled)
 		return false
 	default:
-		result.Plan = result.Plan.Swap()
+		result.whole, result.Plan = result.Plan, result.Plan.Swap()
 	}
 	return true
 }
