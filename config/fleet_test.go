@@ -59,7 +59,7 @@ func TestFleetFaults(t *testing.T) {
 		"half a zone":   {"windows:\n  - {cron: 'TZ=0', duration: 0s}\n", []string{"2:12 bad_window", "2:30 bad_window"}},
 		"a shorthand":   {"windows:\n  - {cron: '@daily', duration: 4h}\n", []string{"2:12 bad_window"}},
 		"no zone":       {"windows:\n  - {cron: '0 2 * * *', duration: 4h, timezone: Local}\n", []string{"2:49 bad_window"}},
-		"databases":     {"databases: {urlTemplate: 'libsql://x', groupAuthToken: ey}\n", []string{"1:1 no_effect_yet", "1:26 bad_template", "1:56 plain_secret"}},
+		"databases":     {"databases: {urlTemplate: 'libsql://x', groupAuthToken: ey}\n", []string{"1:26 bad_template", "1:56 plain_secret"}},
 		"two documents": {"fleet: a\n---\nfleet: b\n", []string{"3:1 one_document"}},
 		"snapshots":     {"snapshots: {keep: 0, maxBytes: -1}\n", []string{"1:32 too_small"}},
 		"a good window": {"windows: [{cron: '0 2 * * mon-fri', duration: 4h, timezone: Europe/Berlin}]\n", nil},

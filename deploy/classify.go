@@ -89,10 +89,18 @@ func classify(err error) (Action, string, string) {
 		Reason() string
 		Next() string
 	}
+	var passing interface { // explained, and worth another try without a change in git
+		error
+		Reason() string
+		Next() string
+		Again() bool
+	}
 	var unverified *VerifyError
 	switch {
 	case errors.As(err, &unverified):
 		return Failed, ReasonVerifyFailed, unverified.Next()
+	case errors.As(err, &passing) && passing.Again():
+		return Failed, passing.Reason(), passing.Next()
 	case errors.As(err, &explained):
 		return Blocked, explained.Reason(), explained.Next()
 	case errors.As(err, &blocked):

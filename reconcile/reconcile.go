@@ -19,6 +19,7 @@ import (
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
+	"github.com/tenantops/reconciler/secret"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -28,8 +29,13 @@ type Config struct {
 	Repo   *gitrepo.Repo
 	Store  *state.Store
 	Router *tenantrouter.Router
-	By     deploy.Doer   // who the events of deployments name
-	Poll   time.Duration // between looks at the repository; default 60s
+	// Databases says on which server databases are made of tenants that name none;
+	// without Server they are files. Secrets keeps their tokens.
+	Databases provision.Databases
+	Secrets   secret.Keeper
+
+	By   deploy.Doer   // who the events of deployments name
+	Poll time.Duration // between looks at the repository; default 60s
 	// MaxConcurrent bounds how many tenants are worked on at a time, below
 	// what fleet.yaml says; 0 leaves it at that.
 	MaxConcurrent int
