@@ -31,6 +31,8 @@ var rows = []struct {
 	{name: "protocol/contracttest", testsOnly: true},
 	{name: "internal/database"},
 	{name: "internal/libsql"},
+	{name: "internal/hrana"},
+	{name: "internal/sqldtest", testsOnly: true},
 	{name: "preview/forge"},
 	{name: "preview/forge/forgetest", testsOnly: true},
 	{name: "gitrepo"},

@@ -27,6 +27,13 @@ const (
 // page where counting costs all of them, and so errs upwards where rows were
 // deleted. Tables that are not there yet have none.
 func Estimate(ctx context.Context, conn database.Conn, p *plan.Plan) time.Duration {
+	takes, _ := Weigh(ctx, conn, p)
+	return takes
+}
+
+// Weigh is Estimate with the number of rows that the statements read or write;
+// those of a table count once for each statement.
+func Weigh(ctx context.Context, conn database.Conn, p *plan.Plan) (total time.Duration, touched int64) {
 	rows := map[string]int64{}
 	count := func(table string) int64 {
 		if _, known := rows[table]; !known {
@@ -34,7 +41,6 @@ func Estimate(ctx context.Context, conn database.Conn, p *plan.Plan) time.Durati
 		}
 		return rows[table]
 	}
-	var total time.Duration
 	for i, s := range p.Migration.Statements {
 		total += anyStatement
 		if i >= len(p.Steps) {
@@ -44,12 +50,14 @@ func Estimate(ctx context.Context, conn database.Conn, p *plan.Plan) time.Durati
 		if each == 0 {
 			continue
 		}
-		total += time.Duration(count(beforePlan(p, p.Steps[i].Table))) * each
+		n := count(beforePlan(p, p.Steps[i].Table))
+		total += time.Duration(n) * each
+		touched += n
 	}
 	for _, f := range p.Fills {
 		total += time.Duration(count(f.Table)) * comparedRow
 	}
-	return total
+	return total, touched
 }
 
 // beforePlan is the name that a table has before the plan.

@@ -144,12 +144,17 @@ type Report struct {
 
 // Tenant is what a pass did to, or would do to, one tenant.
 type Tenant struct {
-	ID         protocol.TenantID
-	Plan       string // the tenant's plan: free, pro, enterprise
-	Result     deploy.Result
-	Sync       state.Sync
-	Health     state.Health
-	Faults     []bundle.Fault
+	ID     protocol.TenantID
+	Plan   string // the tenant's plan: free, pro, enterprise
+	Result deploy.Result
+	Sync   state.Sync
+	Health state.Health
+	Faults []bundle.Fault
+	// Estimate is how long the plan would keep writers waiting, from Plan and
+	// where there is one.
+	Estimate time.Duration
+	Rows     int64 // that the plan's statements read or write, like Estimate
+
 	gone       bool   // there is nothing left of it to observe
 	unchanged  bool   // nothing was looked at but git and the file's stamp
 	remembered bool   // not even that: it is as it was seen last

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -37,13 +38,20 @@ func (r *Reconciler) deployThrough(ctx context.Context, f reading, t *bundle.Ten
 
 // planTenant says what syncTenant would do.
 func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
-	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
+	var takes time.Duration
+	var rows int64
+	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		a := r.deployer.Assess(ctx, conn, q)
-		if a.Plan != nil && a.Estimate == 0 {
-			a.Estimate = deploy.Estimate(ctx, conn, a.Plan) // of one that may not run
+		if a.Plan != nil {
+			takes, rows = deploy.Weigh(ctx, conn, a.Plan)
+		}
+		if a.Staged {
+			takes = a.Estimate
 		}
 		return deploy.Result{Assessment: a}
 	}, r.openToLook)
+	done.Estimate, done.Rows = takes, rows
+	return done
 }
 
 // openToLook opens a database read-only; one that would be created is an empty

@@ -125,7 +125,7 @@ func planTenantOf(t reconcile.Tenant) planTenant {
 	if made == nil {
 		return answer
 	}
-	migration, takes := made.Migration, max(1, t.Result.Estimate.Milliseconds()) // plans are shared, estimates are not
+	migration, takes := made.Migration, max(1, t.Estimate.Milliseconds()) // plans are shared, estimates are not
 	migration.EstimatedDurationMs = &takes
 	answer.made, answer.PlanDigest, answer.Diff, answer.Plan = made, &made.Digest, &made.Diff, &migration
 	class := made.Class()
