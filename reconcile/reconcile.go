@@ -198,6 +198,7 @@ type reading struct {
 	waiting  *Removal                           // why nothing is removed
 	records  map[protocol.TenantID]state.Tenant // see record
 	now      time.Time                          // when it was read
+	slice    time.Duration                      // see deploy.Request
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
@@ -361,7 +362,7 @@ func (report *Report) finish() {
 	slices.SortFunc(report.Tenants, func(a, b Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	report.Status = state.Succeeded
 	for _, t := range report.Tenants {
-		if t.Problem() || t.Result.Action == Waits {
+		if t.Problem() || t.Result.Action == Waits || t.Result.Action == deploy.Backfill {
 			report.Status = state.Partial
 		}
 	}
