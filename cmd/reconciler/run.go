@@ -87,7 +87,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 	defer stopCommitting()
 	commands, err := serve(c.settings.Data, &control{
 		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy, life: loop.Life(),
-		observe: c.observe,
+		observe: c.observe, secrets: c.secrets(), placements: w.config.Router.Placements(),
 	}, log)
 	if err != nil {
 		return err
