@@ -70,7 +70,7 @@ type Result struct {
 	State   forge.State // success or failure; one that is blocked has failed until somebody does something
 	Summary string      // one line, for the status
 	// Markdown is the comment, of so many characters at most, that begins with
-	// a mark.
+	// <!-- mark -->.
 	Markdown func(mark string, limit int) string
 	Plans    []string // digests that wait for an approval
 	// ByReview and NotByAuthor are what fleet.yaml of the base says.

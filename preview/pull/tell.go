@@ -132,8 +132,8 @@ func isAway(err error) bool {
 // context is what this fleet's statuses are called.
 func (w *Watcher) context() string { return "reconciler/" + w.Environment }
 
-// mark is what this fleet's comments begin with, hidden.
-func (w *Watcher) mark() string { return "<!-- reconciler preview " + w.Environment + " -->" }
+// mark is what this fleet's comments begin with, hidden in a comment of HTML.
+func (w *Watcher) mark() string { return "reconciler preview " + w.Environment }
 
 // comment writes or changes the comment. There is one for each pull request,
 // found again by its id, or by its mark and its author.
@@ -180,7 +180,7 @@ func (w *Watcher) write(ctx context.Context, p *pull, text string) (forge.Commen
 func (w *Watcher) find(ctx context.Context, number int) (id int64, err error) {
 	all, err := w.Forge.Comments(ctx, number, time.Time{})
 	for _, c := range all {
-		if w.own(c.Author) && strings.HasPrefix(c.Text, w.mark()) {
+		if w.own(c.Author) && strings.HasPrefix(c.Text, "<!-- "+w.mark()+" -->") {
 			return c.ID, nil
 		}
 	}
