@@ -270,8 +270,21 @@ const (
 	driftIgnore = "ignore"
 )
 
+// ReasonDrift is why a tenant is out of sync that has what git asks for, but
+// for what somebody changed since.
+const ReasonDrift = "Drift"
+
+// Newest is the deployment that the tenant's journal has as the last one, empty
+// without any. State may not know of it yet, after a crash.
+func (a Assessment) Newest() string {
+	if a.seen.Record.Last == nil {
+		return ""
+	}
+	return a.seen.Record.Last.Deployment
+}
+
 func (a Assessment) drifted() Assessment {
-	a.Reason = "Drift"
+	a.Reason = ReasonDrift
 	a.Message = "the database is not what the last deployment left: " + Words(a.Differences)
 	a.Next = "set drift: heal in fleet.yaml or tenant.yaml to put it right, or change the bundle to match"
 	return a

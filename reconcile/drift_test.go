@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -253,5 +254,29 @@ func TestDeployedTenantsAreNotLookedAtAgain(t *testing.T) {
 		if (input != before[id]) != (id == "t03") {
 			t.Errorf("%s was looked at: %v", id, input != before[id])
 		}
+	}
+}
+
+// A process dies after a deployment has committed and before state knows of
+// it, and then somebody edits the database. The tenant has what git asks for
+// all the same, and who waits for the commit is told so.
+func TestDriftAfterADeploymentThatStateMissed(t *testing.T) {
+	w := newWorld(t, shopWithDrift("report", "acme"))
+	w.sync()
+	before := w.observed("acme")
+	w.commit("phone", files{"apps/shop/objects/customer.yaml": customerWithPhone})
+	w.sync()
+	want := w.observed("acme")
+	store, err := state.Open(t.Context(), filepath.Join(w.data, "state.db"), state.Options{})
+	must(t, err)
+	must(t, store.SaveObserved(t.Context(), before))
+	must(t, store.Close())
+	w.onTenant("acme", "UPDATE sys_metadata SET metadata = '{}' WHERE type = 'view'")
+	if seen := tenantOf(t, w.sync(), "acme"); seen.Result.Reason != "Drift" {
+		t.Fatalf("got %s %s, want drift", seen.Sync, seen.Result.Reason)
+	}
+	got := w.observed("acme")
+	if got.BundleDigest != want.BundleDigest || got.AppliedRevision != want.AppliedRevision || got.Deployment != want.Deployment || got.Target != want.Target {
+		t.Errorf("got %+v, want the bundle of %+v", got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -71,6 +72,10 @@ func (r *Reconciler) observed(f reading, t Tenant) state.Observed {
 	}
 	if t.Result.DeploymentID != "" {
 		row.Deployment = t.Result.DeploymentID
+	}
+	if t.Result.Reason == deploy.ReasonDrift { // which says that nothing newer waits
+		row.AppliedRevision, row.BundleDigest, row.Target = f.commit.Hash, t.bundle, t.target
+		row.Deployment = t.Result.Newest()
 	}
 	if t.Sync != state.Synced || t.Health == state.Suspended {
 		return row

@@ -150,7 +150,7 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 		log.Debug("tenant waits", append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason))...)
 	case t.Result.Reason != "":
 		level := slog.LevelWarn
-		if t.Problem() {
+		if t.Problem() && t.Result.Reason != "Interrupted" { // which heals by itself, and nobody need be woken for
 			level = slog.LevelError
 		}
 		attrs = append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason),
