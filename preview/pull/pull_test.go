@@ -113,7 +113,9 @@ func (b *bench) preview(ctx context.Context, r pull.Request) (*pull.Result, erro
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	result, summary := b.result, b.result.Summary
-	result.Markdown = func(mark string, _ int) string { return fmt.Sprintf("<!-- %s -->\npreview of %s: %s\n", mark, r.Head, summary) }
+	result.Markdown = func(mark string, _ int) string {
+		return fmt.Sprintf("<!-- %s -->\npreview of %s: %s\n", mark, r.Head, summary)
+	}
 	return &result, b.err
 }
 
