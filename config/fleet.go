@@ -176,7 +176,7 @@ type MaxLock struct {
 // protocol's multi-tenant configuration.
 type Databases struct {
 	OrganizationSlug string                    `json:"organizationSlug,omitempty" shape:"minlen=1" doc:"Turso organisation."`
-	URLTemplate      string                    `json:"urlTemplate,omitempty" shape:"minlen=1" doc:"URL of a database, with the placeholder {tenant_id}."`
+	URLTemplate      string                    `json:"urlTemplate,omitempty" shape:"minlen=1" doc:"URL of a database that is made on a server, with the placeholder {tenant_id} for its name; the server's own when absent."`
 	GroupAuthToken   string                    `json:"groupAuthToken,omitempty" shape:"minlen=1" doc:"Token of the group: a reference to a secret."`
 	Group            *protocol.TursoGroup      `json:"group,omitempty" doc:"Group that holds the databases."`
 	Lifecycle        *protocol.TenantLifecycle `json:"lifecycle,omitempty" doc:"What happens to a database with its tenant."`

@@ -29,6 +29,8 @@ type Settings struct {
 	Server        Server    `json:"server" default:"{}" doc:"The HTTP API of the daemon."`
 	Router        Router    `json:"router" default:"{}" doc:"How the HTTP API finds the tenant of a request that is described to it."`
 
+	Databases Servers `json:"databases" default:"{}" doc:"Where databases are made of tenants that name none."`
+
 	ShutdownTimeout Span     `json:"shutdownTimeout" default:"30s" doc:"Time that the daemon has to end after SIGTERM."`
 	Forge           Forge    `json:"forge" default:"{}" doc:"Where pull requests are previewed."`
 	Notify          []Notify `json:"notify,omitempty" doc:"Where to tell of what happens to the fleet."`
@@ -118,6 +120,15 @@ var settingsKeys = []struct {
 	{path: []any{"age", "identityFile"}},
 	{path: []any{"fileRoot"}},
 	{path: []any{"maxConcurrent"}, number: true},
+	{path: []any{"databases", "provider"}},
+	{path: []any{"databases", "name"}},
+	{path: []any{"databases", "sqld", "adminUrl"}},
+	{path: []any{"databases", "sqld", "adminKey"}},
+	{path: []any{"databases", "sqld", "url"}},
+	{path: []any{"databases", "sqld", "tokens"}},
+	{path: []any{"databases", "turso", "apiUrl"}},
+	{path: []any{"databases", "turso", "apiToken"}},
+	{path: []any{"databases", "turso", "organization"}},
 	{path: []any{"logFormat"}},
 	{path: []any{"actor"}},
 	{path: []any{"server", "listen"}},
@@ -176,6 +187,7 @@ func Load(from Sources) (Settings, []Fault) {
 	m.secret([]any{"git", "token"}, s.Git.Token)
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
 	m.secret([]any{"server", "token"}, s.Server.Token)
+	m.servers(s)
 	m.operations(s)
 	m.forge(s.Forge)
 	return s, SortFaults(m.faults)

@@ -89,10 +89,18 @@ func classify(err error) (Action, string, string) {
 		Reason() string
 		Next() string
 	}
+	var passing interface { // explained, and worth another try without a change in git
+		error
+		Reason() string
+		Next() string
+		Again() bool
+	}
 	var unverified *VerifyError
 	switch {
 	case errors.As(err, &unverified):
 		return Failed, ReasonVerifyFailed, unverified.Next()
+	case errors.As(err, &passing) && passing.Again():
+		return Failed, passing.Reason(), passing.Next()
 	case errors.As(err, &explained):
 		return Blocked, explained.Reason(), explained.Next()
 	case errors.As(err, &blocked):
@@ -117,6 +125,8 @@ func classify(err error) (Action, string, string) {
 		return Failed, "ProofFailed", "nothing was run; report the plan and the schema as a bug of the reconciler"
 	case errors.Is(err, apply.ErrGuard):
 		return Failed, "GuardFailed", "nothing was committed; look for a trigger or a writer that interferes"
+	case errors.Is(err, apply.ErrUnfilled), errors.Is(err, apply.ErrDamaged):
+		return Failed, ReasonBackfilling, "nothing: the rows are filled again"
 	case errors.Is(err, apply.ErrStale):
 		return Failed, "Stale", "somebody else changes the schema; it is tried again"
 	case errors.Is(err, database.ErrConstraint):

@@ -11,6 +11,12 @@ import (
 	"github.com/tenantops/reconciler/state"
 )
 
+// Assign puts the tenants of a rollout into the waves of fleet.yaml, as a rollout
+// that begins does. Places are by wave, an index into c.All(), and id.
+func Assign(c config.Rollout, members []Tenant) []state.RolloutTenant {
+	return assign(c.All(), members)
+}
+
 // assign puts tenants into waves, each into the first that takes it. Where a
 // wave takes a number or a share they come in the order of sha256(id): the same
 // tenants on every machine, and no name is always the first to meet a change.

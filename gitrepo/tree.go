@@ -26,9 +26,10 @@ import (
 // opened: a symbolic link (fs.ModeSymlink) and a submodule (fs.ModeIrregular)
 // give an error that matches ErrNotFile. Damaged objects match ErrCorrupt.
 type Tree struct {
-	repo *Repo
-	root object.TreeEntry
-	time time.Time
+	repo    *Repo
+	objects reader
+	root    object.TreeEntry
+	time    time.Time
 
 	mu   sync.Mutex
 	dirs map[plumbing.Hash][]object.TreeEntry // read so far; they never change
@@ -41,9 +42,7 @@ func (r *Repo) Tree(ctx context.Context, hash string) (*Tree, error) {
 	if err != nil {
 		return nil, r.failure(ctx, "read tree "+hash+" of", err)
 	}
-	t := &Tree{repo: r, time: c.Committer.When.UTC(), dirs: map[plumbing.Hash][]object.TreeEntry{}}
-	t.root = object.TreeEntry{Name: ".", Mode: filemode.Dir, Hash: c.TreeHash}
-	_, err = t.entries(t.root)
+	t, err := r.treeAt(c, c.TreeHash, r.objects)
 	return t, r.failure(ctx, "read tree "+hash+" of", err)
 }
 
@@ -137,7 +136,7 @@ func (t *Tree) entries(dir object.TreeEntry) ([]object.TreeEntry, error) {
 	if ok {
 		return entries, nil
 	}
-	entries, err := t.repo.objects.tree(dir.Hash)
+	entries, err := t.objects.tree(dir.Hash)
 	if err == nil {
 		t.mu.Lock()
 		t.dirs[dir.Hash] = entries
@@ -170,7 +169,7 @@ func (t *Tree) content(op, name string, e object.TreeEntry) ([]byte, error) {
 	case filemode.Dir:
 		return nil, t.failure(op, name, errors.New("is a directory"))
 	}
-	blob, err := t.repo.objects.object(e.Hash)
+	blob, err := t.objects.object(e.Hash)
 	if err != nil {
 		return nil, t.failure(op, name, err)
 	}
@@ -186,7 +185,7 @@ func (t *Tree) stat(name string, e object.TreeEntry) (fs.FileInfo, error) {
 	if !e.Mode.IsRegular() && e.Mode != filemode.Executable {
 		return t.info(e, 0), nil
 	}
-	size, err := t.repo.objects.size(e.Hash)
+	size, err := t.objects.size(e.Hash)
 	if err != nil {
 		return nil, t.failure("stat", name, err)
 	}

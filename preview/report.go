@@ -1,6 +1,7 @@
 package preview
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -10,6 +11,16 @@ import (
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
+
+// Milliseconds is a duration that JSON has in milliseconds.
+type Milliseconds time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (m Milliseconds) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(time.Duration(m).Microseconds())/1000, 'f', -1, 64), nil
+}
+
+func (m Milliseconds) String() string { return time.Duration(m).String() }
 
 // Verdict is what a preview comes to, in one word.
 type Verdict string
@@ -42,7 +53,9 @@ type Report struct {
 
 	Problem   string         `json:"problem,omitempty"` // why there is no preview at all
 	Conflicts []string       `json:"conflicts"`         // paths that both sides changed
-	Faults    []bundle.Fault `json:"faults"`            // of the merge result, each once
+	Faults    []bundle.Fault `json:"faults"`            // that the merge result has and base has not, at most maxFaults
+	More      int            `json:"moreFaults"`        // beyond that
+	Inherited int            `json:"inheritedErrors"`   // errors that base has already
 	Policy    []string       `json:"policy"`            // what changes about policy and connections, in words; it holds after the merge
 
 	Tenants Tenants  `json:"tenants"`
@@ -70,8 +83,10 @@ type Tenants struct {
 
 // Group is one plan and the tenants that need it.
 type Group struct {
-	// Digest is the plan's, empty where the plan is not bound.
+	// Digest is the plan's, empty where the plan is not bound; Unbound says why
+	// it is not.
 	Digest     string                        `json:"digest"`
+	Unbound    string                        `json:"unbound,omitempty"`
 	Class      diff.Class                    `json:"class"`
 	Action     deploy.Action                 `json:"action"` // create, update or blocked
 	Reversible bool                          `json:"reversible"`
@@ -86,12 +101,12 @@ type Group struct {
 	Retired    []Retired                     `json:"retired"`
 	// NeedsApproval tells that tenants wait until somebody approves the digest;
 	// Next says how, and Blocked which of the tenants do not get the plan.
-	NeedsApproval bool          `json:"needsApproval"`
-	Blocked       []Stop        `json:"blocked"`
-	Longest       time.Duration `json:"longestNs"` // estimate for the slowest tenant
-	Total         time.Duration `json:"totalNs"`   // of all tenants, one after the other
-	Rows          int64         `json:"rows"`      // that are read or written, of all tenants
-	Rehearsals    []Rehearsal   `json:"rehearsals"`
+	NeedsApproval bool         `json:"needsApproval"`
+	Blocked       []Stop       `json:"blocked"`
+	Longest       Milliseconds `json:"longestMs"` // estimate for the slowest tenant
+	Total         Milliseconds `json:"totalMs"`   // of all tenants, one after the other
+	Rows          int64        `json:"rows"`      // that are read or written, of all tenants
+	Rehearsals    []Rehearsal  `json:"rehearsals"`
 
 	made *plan.Plan
 }
@@ -120,9 +135,8 @@ type Quota struct {
 
 // Retired is a column or table that a plan takes away and keeps.
 type Retired struct {
-	Name string        `json:"name"` // table, or table.column
-	Kept string        `json:"kept"` // the name under which it is kept
-	For  time.Duration `json:"forNs"`
+	Name string       `json:"name"` // "column account.fax", or "table account"
+	For  Milliseconds `json:"forMs"`
 }
 
 // Stop is why tenants would not follow the merge.
@@ -159,11 +173,11 @@ type AppUse struct {
 type Rehearsal struct {
 	Tenant   protocol.TenantID `json:"tenant"`
 	Bytes    int64             `json:"bytes"` // of the copy
-	Copied   time.Duration     `json:"copiedNs"`
-	Applied  time.Duration     `json:"appliedNs"`
-	Verified time.Duration     `json:"verifiedNs"`
+	Copied   Milliseconds      `json:"copiedMs"`
+	Applied  Milliseconds      `json:"appliedMs"`
+	Verified Milliseconds      `json:"verifiedMs"`
 	Queries  int               `json:"queries"` // verification queries asked
-	Back     time.Duration     `json:"backNs"`  // how long going back took
+	Back     Milliseconds      `json:"backMs"`  // how long going back took
 	Rows     int64             `json:"rows"`    // in the tables that the plan touches
 	Failure  string            `json:"failure"` // empty for none
 	Skipped  string            `json:"skipped"` // why it was not rehearsed; empty when it was

@@ -48,13 +48,18 @@ func (s *Service) Provision(
 
 // create opens the database of a new tenant.
 func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) (database.Conn, error) {
+	// One that was deployed to and is gone is not made anew: its volume may
+	// not be mounted.
+	create := t.Bundle == "" && (c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate)
+	if placer, ok := s.Provider.(Placer); ok && create && t.Spec.ConnectionConfig == nil {
+		if err := placer.Place(ctx, t.ID, false); err != nil {
+			return nil, fmt.Errorf("create database of tenant %q: %w", t.ID, err)
+		}
+	}
 	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
 		return nil, err
 	}
-	// One that was deployed to and is gone is not made anew: its volume may
-	// not be mounted.
-	create := t.Bundle == "" && (c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate)
 	conn, err := s.Provider.Open(ctx, at, create)
 	if err != nil {
 		return nil, fmt.Errorf("create database of tenant %q: %w", t.ID, err)
@@ -88,7 +93,7 @@ func (s *Service) Suspend(ctx context.Context, t *state.Tenant, c config.Fleet, 
 
 func (s *Service) suspending(t *state.Tenant, c config.Fleet) []step {
 	hook := suspendHook(c)
-	return []step{
+	steps := []step{
 		{"make_read_only", func(ctx context.Context) error {
 			if !hook.ReadOnly {
 				return errSkipped
@@ -101,8 +106,37 @@ func (s *Service) suspending(t *state.Tenant, c config.Fleet) []step {
 				return err
 			})
 		}},
-		{"revoke_tokens", func(ctx context.Context) error { return s.revoke(ctx, *t, hook) }},
 	}
+	if _, ok := s.Provider.(Blocker); ok { // after the mark, which is written to the database
+		steps = append(steps, step{"block_writes", func(ctx context.Context) error {
+			if !hook.ReadOnly {
+				return errSkipped
+			}
+			return s.block(ctx, *t, true)
+		}})
+	}
+	return append(steps, step{"revoke_tokens", func(ctx context.Context) error { return s.revoke(ctx, *t, hook) }})
+}
+
+// block has the server refuse writes to a tenant's own database, whoever makes
+// them, or lets them in again.
+func (s *Service) block(ctx context.Context, t state.Tenant, writes bool) error {
+	return s.withDatabase(ctx, t, func(ctx context.Context, _ database.Conn) error {
+		at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
+		if err == nil {
+			err = s.Provider.(Blocker).Block(ctx, at, writes)
+		}
+		return notPlaced(err)
+	})
+}
+
+// notPlaced makes of a database that is not on a server one with which there is
+// nothing to do.
+func notPlaced(err error) error {
+	if errors.Is(err, ErrNotPlaced) {
+		return fmt.Errorf("%w: %w", errSkipped, err)
+	}
+	return err
 }
 
 func suspendHook(c config.Fleet) protocol.TenantSuspendHook {
@@ -121,7 +155,7 @@ func (s *Service) revoke(ctx context.Context, t state.Tenant, hook protocol.Tena
 	if err != nil {
 		return err
 	}
-	return revoker.RevokeTokens(ctx, at)
+	return notPlaced(revoker.RevokeTokens(ctx, at))
 }
 
 // Resume lets a suspended tenant work again, also one whose removal is taken
@@ -133,11 +167,20 @@ func (s *Service) Resume(ctx context.Context, t *state.Tenant, reason string) er
 	}
 	_, err := s.carry(ctx, t, operation{
 		name: opResume, after: protocol.TenantActive,
-		steps: []step{{"make_writable", func(ctx context.Context) error { return s.resume(ctx, *t) }}},
+		steps: s.resuming(t),
 		end:   func(l *state.Lifecycle) { l.RemovedAt = time.Time{} },
 		done:  []state.Event{s.event(kind, *t, reason, "")},
 	})
 	return err
+}
+
+func (s *Service) resuming(t *state.Tenant) []step {
+	steps := []step{{"make_writable", func(ctx context.Context) error { return s.resume(ctx, *t) }}}
+	if _, ok := s.Provider.(Blocker); ok { // the mark is taken away by a write
+		unblock := step{"unblock_writes", func(ctx context.Context) error { return s.block(ctx, *t, false) }}
+		steps = append([]step{unblock}, steps...)
+	}
+	return steps
 }
 
 func (s *Service) resume(ctx context.Context, t state.Tenant) error {

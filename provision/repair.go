@@ -63,6 +63,11 @@ func (s *Service) Take(ctx context.Context, id protocol.TenantID, reason string)
 	if err != nil {
 		return Taken{}, err
 	}
+	if placer, ok := s.Provider.(Placer); ok && t.Spec.ConnectionConfig == nil { // one that is there without a record of it
+		if err := placer.Place(ctx, id, true); err != nil {
+			return Taken{}, err
+		}
+	}
 	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil {
 		return Taken{}, err

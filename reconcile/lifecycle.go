@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
@@ -24,13 +25,22 @@ func newLife(r *Reconciler) *provision.Service {
 	if r.Router == nil || r.Store == nil {
 		return nil // who only looks
 	}
-	data := r.Router.DataDir()
+	data, from := r.Router.DataDir(), &source{Reconciler: r, drafts: bundle.NewCache()}
 	return provision.New(provision.Config{
-		Store: r.Store, Provider: provision.Files{Router: r.Router}, Deployer: r.deployer,
-		Fleet:   &source{Reconciler: r, drafts: bundle.NewCache()},
+		Store: r.Store, Provider: r.provider(from.Config), Deployer: r.deployer,
+		Fleet:   from,
 		Backups: provision.Directories(data, r.Router.FileRoot()), Scratch: filepath.Join(data, "scratch"),
 		By: r.By, Snapshots: r.Snapshots, OnChange: r.OnChange, Now: r.Now, Log: r.Log,
 	})
+}
+
+// provider makes databases in files, or on the server that is configured.
+func (r *Reconciler) provider(policy func(context.Context) (config.Fleet, error)) provision.Provider {
+	files := provision.Files{Router: r.Router}
+	if r.Databases.Server == nil {
+		return files
+	}
+	return &provision.Hosted{Files: files, Databases: r.Databases, Store: r.Store, Secrets: r.Secrets, Fleet: policy}
 }
 
 // Life is the service that carries the tenants through their lives. It may be

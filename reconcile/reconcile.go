@@ -20,6 +20,7 @@ import (
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
+	"github.com/tenantops/reconciler/secret"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -29,8 +30,13 @@ type Config struct {
 	Repo   *gitrepo.Repo
 	Store  *state.Store
 	Router *tenantrouter.Router
-	By     deploy.Doer   // who the events of deployments name
-	Poll   time.Duration // between looks at the repository; default 60s
+	// Databases says on which server databases are made of tenants that name none;
+	// without Server they are files. Secrets keeps their tokens.
+	Databases provision.Databases
+	Secrets   secret.Keeper
+
+	By   deploy.Doer   // who the events of deployments name
+	Poll time.Duration // between looks at the repository; default 60s
 	// MaxConcurrent bounds how many tenants are worked on at a time, below
 	// what fleet.yaml says; 0 leaves it at that.
 	MaxConcurrent int
@@ -149,6 +155,7 @@ type Tenant struct {
 	// Estimate is how long the plan would keep writers waiting, from Plan and
 	// where there is one.
 	Estimate time.Duration
+	Rows     int64 // that the plan's statements read or write, like Estimate
 
 	gone       bool   // there is nothing left of it to observe
 	unchanged  bool   // nothing was looked at but git and the file's stamp
@@ -193,6 +200,7 @@ type reading struct {
 	waiting  *Removal                           // why nothing is removed
 	records  map[protocol.TenantID]state.Tenant // see record
 	now      time.Time                          // when it was read
+	slice    time.Duration                      // see deploy.Request
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
@@ -357,7 +365,7 @@ func (report *Report) finish() {
 	slices.SortFunc(report.Tenants, func(a, b Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	report.Status = state.Succeeded
 	for _, t := range report.Tenants {
-		if t.Problem() || t.Result.Action == Waits {
+		if t.Problem() || t.Result.Action == Waits || t.Result.Action == deploy.Backfill {
 			report.Status = state.Partial
 		}
 	}

@@ -39,14 +39,18 @@ func (r *Reconciler) deployThrough(ctx context.Context, f reading, t *bundle.Ten
 // planTenant says what syncTenant would do.
 func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	var takes time.Duration
+	var rows int64
 	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
 		a := r.deployer.Assess(ctx, conn, q)
 		if a.Plan != nil {
-			takes = deploy.Estimate(ctx, conn, a.Plan)
+			takes, rows = deploy.Weigh(ctx, conn, a.Plan)
+		}
+		if a.Staged {
+			takes = a.Estimate
 		}
 		return deploy.Result{Assessment: a}
 	}, r.openToLook)
-	done.Estimate = takes
+	done.Estimate, done.Rows = takes, rows
 	return done
 }
 
@@ -138,6 +142,8 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 		LastDeployment: last,
 		Rollout:        f.gate.rolloutOf(t.ID),
 		Snapshots:      SnapshotPolicy(c),
+		MaxLock:        c.MaxLock.File.Duration(),
+		Slice:          f.slice,
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
 }
@@ -214,6 +220,8 @@ func (t *Tenant) judge() {
 		t.Sync, t.Health = state.Unknown, state.Missing
 	case t.Result.Action == deploy.Blocked:
 		t.Sync, t.Health = state.OutOfSync, state.Blocked
+	case t.Result.Action == deploy.Backfill:
+		t.Sync, t.Health = state.OutOfSync, state.Progressing
 	case t.Result.Action == deploy.Failed:
 		t.Sync, t.Health = state.Unknown, state.Degraded
 	case t.Result.Drift && !t.Result.Changed:

@@ -89,6 +89,9 @@ func OpenConn(ctx context.Context, conn database.Conn, path string, o Options) (
 	return s, nil
 }
 
+// Now is the time of the store: what it was opened with.
+func (s *Store) Now() time.Time { return s.now() }
+
 // Close waits for the call that is under way and closes the file. It may be
 // called twice; every other method then gives database.ErrClosed.
 func (s *Store) Close() error {

@@ -48,6 +48,8 @@ func (e *LocationError) Next() string { return e.next }
 type Config struct {
 	DataDir  string // databases without a URL are below its tenants directory
 	FileRoot string // file URLs may also lead here; empty for nowhere else
+	// Placements are the databases that were made on servers. May be nil.
+	Placements *Placements
 }
 
 // Router finds tenant databases. It holds no state and may be shared.
@@ -79,6 +81,9 @@ type Location struct{ Path string }
 // that is not there: that of a volume that is not mounted must not be made on
 // the one below.
 func (r *Router) Locate(tenant protocol.TenantID, connection *protocol.TenantConnectionConfig) (Location, error) {
+	if connection == nil {
+		connection = r.config.Placements.connection(tenant)
+	}
 	if connection == nil {
 		return Location{Path: filepath.Join(r.tenants(), string(tenant)+".db")}, nil
 	}
@@ -113,6 +118,9 @@ func (r *Router) DataDir() string { return r.config.DataDir }
 
 // FileRoot is documented with DataDir.
 func (r *Router) FileRoot() string { return r.config.FileRoot }
+
+// Placements are the databases that were made on servers; nil for none.
+func (r *Router) Placements() *Placements { return r.config.Placements }
 
 func (r *Router) tenants() string { return filepath.Join(r.config.DataDir, "tenants") }
 

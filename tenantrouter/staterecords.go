@@ -39,9 +39,17 @@ func (s *StateRecords) Tenant(ctx context.Context, id protocol.TenantID) (Record
 	if err != nil {
 		return Record{}, err
 	}
+	connection := t.Spec.ConnectionConfig
+	if connection == nil {
+		placed, _, err := s.store.Placement(ctx, id)
+		if err != nil {
+			return Record{}, err
+		}
+		connection = placed.Connection()
+	}
 	return Record{
 		ID: t.ID, Name: t.Spec.Name, OrgID: t.Spec.OrgID, Plan: t.Spec.Plan, Region: t.Spec.Region, Status: t.Status,
-		Quotas: &t.Quotas, Connection: t.Spec.ConnectionConfig,
+		Quotas: &t.Quotas, Connection: connection,
 		Schema: Schema{Revision: t.AppliedRevision, BundleDigest: t.Bundle},
 	}, nil
 }

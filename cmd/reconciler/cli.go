@@ -61,7 +61,7 @@ are blocked, 64 wrong usage.`,
 	flags.StringVar(&c.configFile, "config", "", "settings `file` (default reconciler.yaml, if there is one)")
 	flags.TextVar(&c.logLevel, "log-level", &c.logLevel, "log this `level` and above: debug, info, warn, error")
 	root.AddCommand(
-		runCommand(c), syncCommand(c), planCommand(c), verifyCommand(c), validateCommand(c), renderCommand(c),
+		runCommand(c), syncCommand(c), planCommand(c), previewCommand(c), verifyCommand(c), validateCommand(c), renderCommand(c),
 		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
 		approveCommand(c), approvalsCommand(c), holdCommand(c), releaseCommand(c), rollbackCommand(c),
 		rolloutCommand(c), confirmCommand(c), waitCommand(c),
@@ -72,8 +72,11 @@ are blocked, 64 wrong usage.`,
 	return root
 }
 
-// listing marks a command whose answer is a list.
-const listing = "listing"
+// Marks of commands that have a format of their own.
+const (
+	listing = "listing" // the answer is a list
+	writing = "writing" // it can be written as Markdown
+)
 
 // start makes a command's RunE from what it does.
 func (c *cli) start(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
@@ -81,6 +84,9 @@ func (c *cli) start(do func(ctx context.Context, args []string) error) func(*cob
 		c.started = true
 		if c.output == asJSONL && command.Annotations[listing] == "" {
 			return usagef("-o jsonl is for audit; %s has table, json and yaml", command.Name())
+		}
+		if c.output == asMarkdown && command.Annotations[writing] == "" {
+			return usagef("-o markdown is for preview; %s has table, json and yaml", command.Name())
 		}
 		if err := c.loadSettings(command.Flags()); err != nil {
 			return err

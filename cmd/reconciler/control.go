@@ -12,7 +12,9 @@ import (
 
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/provision"
+	"github.com/tenantops/reconciler/secret"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // control changes what a fleet may do: its holds and approvals. It does so in
@@ -25,7 +27,10 @@ type control struct {
 	policy    func() (deploy.SnapshotPolicy, bool) // of fleet.yaml as the daemon has read it; nil where there is none
 	notice    func(context.Context) error          // tells the daemon's loop; nil where there is none
 	life      *provision.Service                   // for requests about a tenant's life
-	observe   bool                                 // no tenant's database may be written to
+	secrets   secret.Keeper
+	// placements are those of the daemon's router; nil where there is none.
+	placements *tenantrouter.Placements
+	observe    bool // no tenant's database may be written to
 }
 
 // mayWrite refuses what would write to a tenant's database in a daemon that

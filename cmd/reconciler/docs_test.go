@@ -41,11 +41,14 @@ func reasons(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
+	for _, more := range []string{"../../*/*/*.go", "*.go"} {
+		found, err := filepath.Glob(more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
-	for _, file := range append(files, own...) {
+	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}

@@ -9,7 +9,6 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
-	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 func driftCommand(c *cli) *cobra.Command {
@@ -70,7 +69,7 @@ func (c *cli) openToCompare(ctx context.Context) (*workplace, error) {
 		return w, w.open(ctx, c)
 	}
 	w.config.Log = c.logger()
-	w.config.Router, err = tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data, FileRoot: c.settings.FileRoot})
+	w.config.Router, err = c.router(ctx, store)
 	if err != nil {
 		w.close()
 	}

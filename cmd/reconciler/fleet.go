@@ -7,7 +7,6 @@ import (
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
-	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // workplace is everything that a pass over the fleet needs, open.
@@ -62,6 +61,7 @@ func (c *cli) openFleetToLook(ctx context.Context) (*workplace, error) {
 // open opens what both need: the repository and the way to the databases.
 func (w *workplace) open(ctx context.Context, c *cli) (err error) {
 	w.config.Snapshots = c.snapshots()
+	w.config.Databases, w.config.Secrets = c.databases(), c.secrets()
 	w.config.Log, w.config.Poll = c.logger(), c.settings.Poll.Duration()
 	if c.settings.MaxConcurrent != nil {
 		w.config.MaxConcurrent = *c.settings.MaxConcurrent
@@ -70,7 +70,7 @@ func (w *workplace) open(ctx context.Context, c *cli) (err error) {
 	if err == nil {
 		w.config.Repo = repo.Repo
 		w.closers = append(w.closers, repo.Close)
-		w.config.Router, err = tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data, FileRoot: c.settings.FileRoot})
+		w.config.Router, err = c.router(ctx, w.config.Store)
 	}
 	if err != nil {
 		w.close()

@@ -19,6 +19,8 @@ const (
 	asJSON  format = "json"
 	asYAML  format = "yaml"
 	asJSONL format = "jsonl" // a line for each record of a list; only some commands have one
+
+	asMarkdown format = "markdown" // only preview has it
 )
 
 func (f *format) String() string { return string(*f) }
@@ -29,11 +31,11 @@ func (f *format) Type() string { return "table|json|yaml" }
 // Set refuses every other word.
 func (f *format) Set(text string) error {
 	switch format(text) {
-	case asTable, asJSON, asYAML, asJSONL:
+	case asTable, asJSON, asYAML, asJSONL, asMarkdown:
 		*f = format(text)
 		return nil
 	}
-	return fmt.Errorf("it is table, json or yaml, or jsonl for audit")
+	return fmt.Errorf("it is table, json or yaml, or jsonl for audit, or markdown for preview")
 }
 
 // print writes the answer of a command to stdout: answer as JSON or YAML, or

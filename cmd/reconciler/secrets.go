@@ -14,12 +14,12 @@ import (
 func secretsCommand(c *cli) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "secrets",
-		Short: "encrypt a secret for the repository",
+		Short: "encrypt a secret for the repository, replace the tokens of databases",
 		Long: `No secret stands in a file of the repository or of the settings: a reference to it
 does, $env:RECONCILER_SECRET_NAME, $file:NAME or an encrypted $age: value.
 docs/secrets.md has all of it.`,
 	}
-	command.AddCommand(secretsEncryptCommand(c))
+	command.AddCommand(secretsEncryptCommand(c), secretsRotateCommand(c), secretsRekeyCommand(c))
 	return command
 }
 

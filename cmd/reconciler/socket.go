@@ -31,6 +31,7 @@ const (
 	rolloutPath  = "/v1/rollout"
 	confirmPath  = "/v1/confirm"
 	lifePath     = "/v1/tenant"
+	rekeyPath    = "/v1/rekey"
 )
 
 const (
@@ -75,6 +76,7 @@ func serve(dir string, k *control, log *slog.Logger) (*socket, error) {
 	mux.Handle("POST "+undoPath, serving(k, log, (*control).undo))
 	mux.Handle("POST "+rolloutPath, serving(k, log, (*control).rollout))
 	mux.Handle("POST "+confirmPath, serving(k, log, (*control).confirm))
+	mux.Handle("POST "+rekeyPath, serving(k, log, (*control).rekey))
 	mux.Handle("POST "+lifePath, serving(k, log, (*control).tenant))
 	s := &socket{served: make(chan error, 1), server: &http.Server{
 		Handler: mux, ReadTimeout: requestTime, WriteTimeout: answerTime, IdleTimeout: requestTime,

@@ -10,8 +10,8 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
+	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
-	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 func tenantCommand(c *cli) *cobra.Command {
@@ -226,16 +226,15 @@ func tenantOrphansCommand(c *cli) *cobra.Command {
 		Long: `List the databases in the data directory that no recorded tenant has, and the
 tenants that were deployed to and whose database is not there. It changes
 nothing. A database that nobody needs is yours to move away; one that a tenant
-in git is to have again is taken over by "reconciler tenant take".`,
+in git is to have again is taken over by "reconciler tenant take".
+
+Where databases.provider is turso the databases of the group are looked at too,
+which needs --repo. sqld cannot list its namespaces: there the databases that are
+recorded are looked for, and one that nobody has recorded is not seen.`,
 		Example: `  reconciler tenant orphans --data ./data`,
 		Args:    cobra.NoArgs,
 		RunE: c.reading(func(ctx context.Context, store *state.Store, _ []string) error {
-			router, err := tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data, FileRoot: c.settings.FileRoot})
-			if err != nil {
-				return err
-			}
-			life := provision.New(provision.Config{Store: store, Provider: provision.Files{Router: router}})
-			found, err := life.Orphans(ctx)
+			found, err := c.orphans(ctx, store)
 			if err != nil {
 				return err
 			}
@@ -246,8 +245,29 @@ in git is to have again is taken over by "reconciler tenant take".`,
 			return c.print(answer, answer.people)
 		}),
 	}
-	setting(command, "data", "file-root")
+	setting(command, "repo", "ref", "data", "secrets-dir", "file-root")
 	return command
+}
+
+// orphans looks for them in the data directory, and on the server if there is
+// one.
+func (c *cli) orphans(ctx context.Context, store *state.Store) ([]provision.Orphan, error) {
+	if c.databases().Server == nil {
+		router, err := c.router(ctx, store)
+		if err != nil {
+			return nil, err
+		}
+		return provision.New(provision.Config{Store: store, Provider: provision.Files{Router: router}}).Orphans(ctx)
+	}
+	w, err := c.openFleetToLook(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	if err := c.needRepo(); err != nil {
+		return nil, err
+	}
+	return reconcile.New(w.config).Life().Orphans(ctx)
 }
 
 // orphansAnswer is what belongs to nobody, by tenant.

@@ -24,6 +24,7 @@ const (
 	verbRecreate = "recreate"
 	verbTake     = "take"
 	verbErase    = "erase"
+	verbRotate   = "rotate"
 )
 
 // lifeRequest asks for something to be done to a tenant now.
@@ -135,6 +136,11 @@ func (k *control) live(ctx context.Context, q lifeRequest, answer *lifeAnswer) e
 		return life.Recreate(ctx, q.Tenant, q.Reason)
 	case verbTake:
 		return take(ctx, life, q, answer)
+	case verbRotate:
+		answer.Done = "has a new token"
+		rotated, err := life.Rotate(ctx, q.Tenant, q.Reason)
+		answer.Detail = optional("cut off is " + rotated.CutOff)
+		return err
 	case verbErase:
 		return erase(ctx, life, q, answer)
 	}

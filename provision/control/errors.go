@@ -1,0 +1,96 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/tenantops/reconciler/internal/database"
+)
+
+// Errors that a caller can match.
+var (
+	// ErrExists says that there is something of that name already.
+	ErrExists = errors.New("the name is taken")
+	// ErrNotFound says that the control plane does not know the database, or the
+	// group: unlike the data plane's, its word counts.
+	ErrNotFound = errors.New("it does not exist")
+	// ErrNoList says that the server cannot list its databases.
+	ErrNoList = errors.New("the server cannot list its databases")
+)
+
+const statusAway = -1 // instead of a status: no answer came
+
+// Error is a call that a control plane did not carry out. It matches
+// database.ErrAway where asking again later may help, ErrExists and ErrNotFound.
+type Error struct {
+	Provider string
+	Doing    string
+	Status   int    // of HTTP; below 200 when there was no answer
+	Message  string // the server's, shortened; empty for none
+	Err      error  // what happened instead of an answer
+}
+
+func (p *Plane) failed(c Call, status int, message string, err error) *Error {
+	return &Error{Provider: p.Provider, Doing: c.Doing, Status: status, Message: message, Err: err}
+}
+
+func (e *Error) Error() string {
+	text := fmt.Sprintf("%s: %s", e.Provider, e.Doing)
+	if e.Status >= 200 {
+		text += fmt.Sprintf(": the server answers %d", e.Status)
+	}
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is implements errors.Is.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrExists:
+		return e.Status == http.StatusConflict
+	case ErrNotFound:
+		return e.Status == http.StatusNotFound
+	case database.ErrAway:
+		return e.Status == statusAway || e.Status == http.StatusTooManyRequests || e.Status >= 500
+	}
+	return false
+}
+
+// refusal is what a status means: its reason in one word, and the next step.
+type refusal struct{ reason, next string }
+
+var refusals = map[int]refusal{
+	http.StatusUnauthorized:    {reason: "ProviderUnauthorized", next: "give the reconciler a token or key that the server knows; it is tried again"},
+	http.StatusPaymentRequired: {reason: "ProviderPayment", next: "see the plan and the invoices of the organization; it is tried again"},
+	http.StatusForbidden:       {reason: "ProviderForbidden", next: "let the token do this, or see whether the organization is blocked; it is tried again"},
+	http.StatusNotFound:        {reason: "ProviderNotFound", next: "see whether the organization and the group exist, and bear the names in the configuration; it is tried again"},
+	http.StatusConflict:        {reason: "ProviderConflict", next: "see what has the name; it is tried again"},
+	http.StatusTooManyRequests: {reason: "ProviderLimited", next: "nothing: it is tried again, more slowly"},
+}
+
+func (e *Error) refusal() refusal {
+	if r, ok := refusals[e.Status]; ok {
+		return r
+	}
+	if e.Status == statusAway || e.Status >= 500 {
+		return refusal{reason: "ProviderAway", next: "nothing, if the server comes back by itself: it is tried again"}
+	}
+	return refusal{reason: "ProviderRefused", next: "see the server's message; it is tried again"}
+}
+
+// Reason is the word for programs.
+func (e *Error) Reason() string { return e.refusal().reason }
+
+// Next is the next step, for people.
+func (e *Error) Next() string { return e.refusal().next }
+
+// Again tells that the same may work later, without a change in git.
+func (e *Error) Again() bool { return true }

@@ -1,0 +1,262 @@
+package provision
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision/control"
+	"github.com/tenantops/reconciler/secret"
+	"github.com/tenantops/reconciler/state"
+)
+
+// Hosted provides databases on a server for tenants that name none. Tenants
+// that were there before keep their files, and what a URL names is as Files has
+// it.
+//
+// Where a database is, and the token that opens it, are recorded in state and
+// known to the router, whose connections follow at once.
+type Hosted struct {
+	Files
+	Databases
+	Store   *state.Store
+	Secrets secret.Keeper
+	// Fleet returns fleet.yaml as it was read last.
+	Fleet func(ctx context.Context) (config.Fleet, error)
+}
+
+var (
+	_ Placer  = (*Hosted)(nil)
+	_ Blocker = (*Hosted)(nil)
+	_ Revoker = (*Hosted)(nil)
+)
+
+// server opens the server for the fleet that is.
+func (h *Hosted) server(ctx context.Context) (Server, config.Fleet, error) {
+	c, err := h.Fleet(ctx)
+	if err != nil {
+		return nil, c, err
+	}
+	s, err := h.Databases.Server(c.Databases)
+	return s, c, err
+}
+
+// placed is the placement of a database, and the server that has it.
+func (h *Hosted) placed(ctx context.Context, at Database) (state.Placement, Server, error) {
+	p, ok := h.Router.Placements().Of(at.Tenant)
+	if !ok || !at.Own {
+		return p, nil, fmt.Errorf("%w: %s", ErrNotPlaced, at.URL)
+	}
+	s, _, err := h.server(ctx)
+	if err == nil && s.Provider() != p.Provider {
+		err = fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", at.Tenant, p.Provider, s.Provider())
+	}
+	return p, s, err
+}
+
+// Locate implements Provider.
+func (h *Hosted) Locate(tenant protocol.TenantID, connection *protocol.TenantConnectionConfig) (Database, error) {
+	if p, ok := h.Router.Placements().Of(tenant); ok && connection == nil {
+		return Database{Tenant: tenant, URL: p.URL, Own: true}, nil
+	}
+	return h.Files.Locate(tenant, connection)
+}
+
+// Open implements Provider.
+func (h *Hosted) Open(ctx context.Context, at Database, create bool) (database.Conn, error) {
+	if _, ok := h.Router.Placements().Of(at.Tenant); !ok || !at.Own {
+		return h.Files.Open(ctx, at, create)
+	}
+	place, err := h.Router.Locate(at.Tenant, nil)
+	if err != nil {
+		return nil, err
+	}
+	return h.Router.Open(ctx, place, create)
+}
+
+// Place implements Placer. The placement is recorded before the database is
+// made, so that after a crash it is known whose it is.
+func (h *Hosted) Place(ctx context.Context, tenant protocol.TenantID, adopt bool) error {
+	p, asked, err := h.Store.Placement(ctx, tenant)
+	if err != nil || p.URL != "" || h.hasFile(tenant) {
+		return err
+	}
+	s, fleet, err := h.server(ctx)
+	if err != nil {
+		return err
+	}
+	if !asked {
+		p = state.Placement{Tenant: tenant, Provider: s.Provider(), Name: h.nameOf(fleet.Fleet, tenant)}
+	}
+	made, err := s.Create(ctx, p.Name)
+	if errors.Is(err, control.ErrExists) {
+		if !asked && !adopt {
+			return &NameTakenError{Provider: p.Provider, Name: p.Name}
+		}
+		made, err = s.Find(ctx, p.Name)
+	}
+	if err != nil {
+		return err
+	}
+	token, err := s.Token(ctx, p.Name)
+	if err != nil {
+		return err
+	}
+	p.URL = made.URL
+	return h.record(ctx, p, token)
+}
+
+// hasFile tells that a tenant's database is in a file of this machine: it is
+// from before there was a server.
+func (h *Hosted) hasFile(tenant protocol.TenantID) bool {
+	at, err := h.Router.Locate(tenant, nil)
+	if err != nil || at.Path == "" {
+		return false
+	}
+	_, err = os.Lstat(at.Path)
+	return err == nil
+}
+
+// maxDatabase is the longest name of a database: a label of a host.
+const maxDatabase = 63
+
+// nameOf is what the database of a tenant is called. One that would be too long
+// is cut, and told apart by a digest.
+func (h *Hosted) nameOf(fleet string, tenant protocol.TenantID) string {
+	pattern := h.Name
+	if pattern == "" {
+		pattern = "{tenant_id}"
+	}
+	name := strings.NewReplacer("{fleet}", idOf(fleet), "{tenant_id}", string(tenant)).Replace(pattern)
+	if len(name) <= maxDatabase {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.Trim(name[:maxDatabase-9], "-") + "-" + hex.EncodeToString(sum[:4])
+}
+
+// record keeps a placement with its token, encrypted.
+func (h *Hosted) record(ctx context.Context, p state.Placement, token string, events ...state.Event) error {
+	p.Token = ""
+	if token != "" {
+		sealed, err := h.Secrets.Seal(token)
+		if err != nil {
+			return fmt.Errorf("keep the token of tenant %q: %w", p.Tenant, err)
+		}
+		p.Token = string(sealed)
+	}
+	if err := h.Store.SavePlacement(context.WithoutCancel(ctx), p, events...); err != nil {
+		return err
+	}
+	h.Router.Placements().Put(p)
+	return nil
+}
+
+// Rotate implements Placer.
+func (h *Hosted) Rotate(ctx context.Context, at Database, events ...state.Event) (state.Placement, error) {
+	p, s, err := h.placed(ctx, at)
+	if err != nil {
+		return p, err
+	}
+	if err := h.Secrets.Check(); err != nil && p.Token != "" { // before the old token is gone
+		return p, err
+	}
+	token, err := s.Rotate(ctx, p.Name)
+	if err != nil {
+		return p, err
+	}
+	p.RotatedAt = h.Store.Now()
+	return p, h.record(ctx, p, token, events...)
+}
+
+// RevokeTokens implements Revoker. The reconciler keeps a new token.
+func (h *Hosted) RevokeTokens(ctx context.Context, at Database) error {
+	_, err := h.Rotate(ctx, at)
+	return err
+}
+
+// Block implements Blocker.
+func (h *Hosted) Block(ctx context.Context, at Database, writes bool) error {
+	p, s, err := h.placed(ctx, at)
+	if err != nil {
+		return err
+	}
+	return s.Block(ctx, p.Name, writes)
+}
+
+// Destroy implements Provider.
+func (h *Hosted) Destroy(ctx context.Context, at Database) error {
+	p, s, err := h.placed(ctx, at)
+	if errors.Is(err, ErrNotPlaced) {
+		return h.Files.Destroy(ctx, at)
+	}
+	if err == nil {
+		err = s.Delete(ctx, p.Name)
+	}
+	if err == nil {
+		err = h.Store.ForgetPlacement(context.WithoutCancel(ctx), at.Tenant)
+	}
+	if err != nil {
+		return err
+	}
+	h.Router.Placements().Remove(at.Tenant)
+	return nil
+}
+
+// List implements Provider: files, and what the server lists. A server that
+// cannot list has what is recorded, as far as it is there.
+func (h *Hosted) List(ctx context.Context) ([]Database, error) {
+	list, err := h.Files.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	placements, err := h.Store.Placements(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := h.server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.List(ctx)
+	if errors.Is(err, control.ErrNoList) {
+		found, err = h.recorded(ctx, s, placements)
+	}
+	if err != nil {
+		return nil, err
+	}
+	tenants := map[string]protocol.TenantID{}
+	for _, p := range placements {
+		tenants[p.Name] = p.Tenant
+	}
+	for _, d := range found {
+		list = append(list, Database{Tenant: tenants[d.Name], URL: d.URL, Own: true})
+	}
+	return list, nil
+}
+
+// recorded are the databases of placements that are there.
+func (h *Hosted) recorded(ctx context.Context, s Server, placements []state.Placement) ([]control.Database, error) {
+	var list []control.Database
+	for _, p := range placements {
+		if p.Provider != s.Provider() {
+			continue
+		}
+		d, err := s.Find(ctx, p.Name)
+		if errors.Is(err, control.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}

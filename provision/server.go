@@ -1,0 +1,86 @@
+package provision
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision/control"
+	"github.com/tenantops/reconciler/state"
+)
+
+// Server is a server, or a service, that has many databases and can be asked
+// for more: sqld.Server and turso.Server. A database has a name there. Methods
+// may be called at the same time.
+type Server interface {
+	Provider() string // sqld or turso
+	// Create makes an empty database; a name that is taken gives
+	// control.ErrExists.
+	Create(ctx context.Context, name string) (control.Database, error)
+	// Find gives control.ErrNotFound for a database that is not there.
+	Find(ctx context.Context, name string) (control.Database, error)
+	// Delete removes a database; that it is not there is no error.
+	Delete(ctx context.Context, name string) error
+	// Fork makes a database with what another one holds.
+	Fork(ctx context.Context, from, to string) (control.Database, error)
+	// Token returns a token that opens a database; empty where none is needed. It
+	// may make others invalid.
+	Token(ctx context.Context, name string) (string, error)
+	// Rotate makes all tokens of a database invalid and returns a new one.
+	Rotate(ctx context.Context, name string) (string, error)
+	// Block refuses the writes of a database, whoever makes them, or lets them in.
+	Block(ctx context.Context, name string, writes bool) error
+	// List returns all databases, or gives control.ErrNoList.
+	List(ctx context.Context) ([]control.Database, error)
+}
+
+// Placer is a Provider that makes databases of tenants on a server.
+type Placer interface {
+	// Place has the database of a tenant made that has none, and records where it
+	// is. Nothing is done for one that has a place, on the server or in a file.
+	// A database that is there already is taken only with adopt; ErrNameTaken
+	// says that it was not.
+	Place(ctx context.Context, tenant protocol.TenantID, adopt bool) error
+	// Rotate replaces the token of a database that was placed, and makes all
+	// others invalid. It gives ErrNotPlaced for any other database.
+	Rotate(ctx context.Context, at Database, events ...state.Event) (state.Placement, error)
+}
+
+// Blocker is a Provider that can refuse writes for a database.
+type Blocker interface {
+	// Block refuses writes to a database, or lets them in again. It gives
+	// ErrNotPlaced for one where that cannot be done.
+	Block(ctx context.Context, at Database, writes bool) error
+}
+
+// ErrNotPlaced says that a database is not one that was made on a server.
+var ErrNotPlaced = errors.New("the reconciler did not have the database made on a server")
+
+// NameTakenError says that a database is there already under the name that one
+// was to be made with.
+type NameTakenError struct{ Provider, Name string }
+
+func (e *NameTakenError) Error() string {
+	return e.Provider + ": there is a database " + e.Name + " already, and nothing says that it is the tenant's"
+}
+
+// Is makes it match control.ErrExists.
+func (e *NameTakenError) Is(target error) bool { return target == control.ErrExists }
+
+// Reason is the word for programs.
+func (e *NameTakenError) Reason() string { return "NameTaken" }
+
+// Next is the next step, for people.
+func (e *NameTakenError) Next() string {
+	return "if it is the tenant's, run \"reconciler tenant take TENANT\", which replaces its tokens; else name another one in connectionConfig"
+}
+
+// Databases says how databases are made on a server, and finds it.
+type Databases struct {
+	// Name is what a database is called there, with {fleet} and {tenant_id}.
+	// Default: {tenant_id}.
+	Name string
+	// Server returns the server for the fleet's policy.
+	Server func(config.Databases) (Server, error)
+}
