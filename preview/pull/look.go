@@ -52,8 +52,6 @@ func (w *Watcher) look(ctx context.Context) {
 	if !w.left() {
 		if err := w.list(ctx); err != nil {
 			w.failed(ctx, err)
-		} else {
-			w.back()
 		}
 	}
 	base, err := w.Repo.Resolve(ctx, "")
@@ -159,15 +157,15 @@ func (w *Watcher) failed(ctx context.Context, err error) {
 	if away, ok := errors.AsType[*forge.AwayError](err); ok && !away.Until.IsZero() {
 		w.quiet = away.Until
 	}
-	if w.away != err.Error() {
+	if !w.away {
 		w.Log.Warn("forge away", logErr, err, logUntil, w.quiet)
 	}
-	w.away = err.Error()
+	w.away = true
 }
 
 func (w *Watcher) back() {
-	if w.away != "" {
+	if w.away {
 		w.Log.Warn("forge back")
 	}
-	w.away = ""
+	w.away = false
 }

@@ -106,7 +106,7 @@ type Watcher struct {
 	busy   int                // previews under way
 	self   forge.User
 	quiet  time.Time // until then the forge is left alone
-	away   string    // what it last failed with; empty for not
+	away   bool      // it was said to be
 }
 
 // New returns a Watcher.

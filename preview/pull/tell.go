@@ -34,7 +34,9 @@ func (w *Watcher) tell(ctx context.Context) {
 	}
 	if err != nil {
 		w.failed(ctx, err)
+		return
 	}
+	w.back()
 }
 
 // know learns who the daemon is on the forge.
