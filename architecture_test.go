@@ -40,6 +40,7 @@ var rows = []struct {
 	{name: "secret"},
 	{name: "bundle"},
 	{name: "schema"},
+	{name: "internal/transfer"},
 	{name: "diff"},
 	{name: "plan"},
 	{name: "apply"},
