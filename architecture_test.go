@@ -59,6 +59,7 @@ var rows = []struct {
 	{name: "provision"},
 	{name: "reconcile"},
 	{name: "preview"},
+	{name: "preview/pull"},
 	{name: "metrics"},
 	{name: "notify"},
 	{name: "server"},
