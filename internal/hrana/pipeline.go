@@ -146,7 +146,7 @@ func (c *Conn) unanswered(ctx context.Context, err error) error {
 func (c *Conn) read(text []byte) (answers, error) {
 	var got answers
 	if err := json.Unmarshal(text, &got); err != nil {
-		return answers{}, c.away(malformed("%v", err))
+		return answers{}, malformed("%w", err)
 	}
 	if got.BaseURL != nil && *got.BaseURL != "" && got.Baton != nil {
 		if other, err := url.Parse(*got.BaseURL); err != nil || other.Host != c.options.Host {
