@@ -79,6 +79,8 @@ type Location struct {
 
 	host  int           // of Remote, among Servers.Hosts
 	token config.Secret // of Remote
+
+	placed protocol.TenantID // whose database the reconciler had made there; empty for others
 }
 
 // Name is the path or the URL. It holds no secret.
@@ -97,8 +99,10 @@ func (l Location) Name() string {
 // that is not there: that of a volume that is not mounted must not be made on
 // the one below.
 func (r *Router) Locate(tenant protocol.TenantID, connection *protocol.TenantConnectionConfig) (Location, error) {
-	if connection == nil {
-		connection = r.config.Placements.connection(tenant)
+	if placed := r.config.Placements.connection(tenant); connection == nil && placed != nil {
+		at, err := r.remote(tenant, placed)
+		at.placed = tenant
+		return at, err
 	}
 	if connection == nil {
 		return Location{Path: filepath.Join(r.tenants(), string(tenant)+".db")}, nil
@@ -258,7 +262,7 @@ func inode(path string) (string, bool) {
 // first statement: that it is not there is an error of that, database.ErrAway.
 func (r *Router) Open(ctx context.Context, at Location, create bool) (database.Conn, error) {
 	if at.Remote != "" {
-		return r.config.Servers.connect(ctx, at, false)
+		return r.connect(ctx, at, false)
 	}
 	if create {
 		if err := os.MkdirAll(r.tenants(), 0o700); err != nil {
@@ -271,7 +275,7 @@ func (r *Router) Open(ctx context.Context, at Location, create bool) (database.C
 // OpenReadOnly opens a tenant's database to look at it.
 func (r *Router) OpenReadOnly(ctx context.Context, at Location) (database.Conn, error) {
 	if at.Remote != "" {
-		return r.config.Servers.connect(ctx, at, true)
+		return r.connect(ctx, at, true)
 	}
 	return libsql.Open(ctx, at.Path, libsql.Options{ReadOnly: true})
 }
@@ -280,7 +284,7 @@ func (r *Router) OpenReadOnly(ctx context.Context, at Location) (database.Conn, 
 // application.
 func (r *Router) openShared(ctx context.Context, at Location, readOnly bool) (database.Conn, error) {
 	if at.Remote != "" {
-		return r.config.Servers.connect(ctx, at, readOnly)
+		return r.connect(ctx, at, readOnly)
 	}
 	return libsql.Open(ctx, at.Path, libsql.Options{Shared: true, ReadOnly: readOnly})
 }

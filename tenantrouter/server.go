@@ -115,9 +115,13 @@ func (s Servers) look(at Location) string {
 }
 
 // connect returns a connection to a database on a server. Nothing is sent.
-func (s Servers) connect(ctx context.Context, at Location, readOnly bool) (database.Conn, error) {
+func (r *Router) connect(ctx context.Context, at Location, readOnly bool) (database.Conn, error) {
+	s := r.config.Servers
 	host := s.Hosts[at.host]
 	o := hrana.Options{URL: at.Remote, HTTP: host.Client, ReadOnly: readOnly}
+	if at.placed != "" {
+		o.Gone = func(ctx context.Context) bool { return r.config.Placements.gone(ctx, at.placed) }
+	}
 	if host.Address != "" {
 		base, err := url.Parse(at.Remote)
 		if err != nil {

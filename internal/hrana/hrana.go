@@ -26,6 +26,9 @@ type Options struct {
 	Token string // sent as a bearer token; may be empty
 	// ReadOnly refuses statements that write, before they are sent.
 	ReadOnly bool
+	// Gone asks somebody who knows, after a server has said again and again that
+	// there is no such database: true gives database.ErrMissing. May be nil.
+	Gone func(context.Context) bool
 	// HTTP carries the requests, see NewClient. Default: NewClient of nothing.
 	HTTP *http.Client
 	// MaxResponse is how large an answer may be, in bytes; default 64 MiB.

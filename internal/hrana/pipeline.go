@@ -87,7 +87,12 @@ func (c *Conn) exchange(ctx context.Context, p pipeline) (answers, error) {
 			return answers{}, err
 		}
 	}
-	return c.post(ctx, body)
+	got, err := c.post(ctx, body)
+	var away *AwayError
+	if errors.As(err, &away) && away.Status == http.StatusNotFound && c.options.Gone != nil && c.options.Gone(ctx) {
+		err = fmt.Errorf("%w: %s", database.ErrMissing, c.host)
+	}
+	return got, err
 }
 
 func sleep(ctx context.Context, wait time.Duration) error {
