@@ -142,6 +142,23 @@ type Reading struct {
 	version int64
 }
 
+// What Read asks of a database with a journal.
+const (
+	metaQuery = "SELECT key, value FROM _reconciler_meta"
+	noTexts   = "'[]', '[]', '[]', '[]'"
+	newest    = "ORDER BY seq DESC LIMIT 1"
+)
+
+// Readings are the queries of Read, for a connection that asks them together.
+func Readings() []string {
+	return []string{schema.MasterQuery, metaQuery, entriesQuery(noTexts, newest)}
+}
+
+func entriesQuery(texts, order string) string {
+	return `SELECT deployment, at, revision, author, bundle, previous_bundle, plan,
+ from_fingerprint, to_fingerprint, schema_digest, back_to, ` + texts + ` FROM _reconciler_journal ` + order
+}
+
 // Read reads the schema of conn and what it says about itself. A journal of a
 // higher Format gives ErrNewerJournal.
 func Read(ctx context.Context, conn database.Conn) (Reading, error) {
@@ -206,7 +223,7 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 	if !master.Reconciled {
 		return Record{}, nil
 	}
-	rows, err := conn.Query(ctx, "SELECT key, value FROM _reconciler_meta")
+	rows, err := conn.Query(ctx, metaQuery)
 	if err != nil {
 		return Record{}, fmt.Errorf("read the database's record: %w", err)
 	}
@@ -232,7 +249,7 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 	if err := json.Unmarshal([]byte(meta["seeds"]), &record.SeedDigests); err != nil {
 		return Record{}, fmt.Errorf("read the database's record of seeds: %w", err)
 	}
-	entries, err := readEntries(ctx, conn, "'[]', '[]', '[]', '[]'", "ORDER BY seq DESC LIMIT 1")
+	entries, err := readEntries(ctx, conn, noTexts, newest)
 	if err != nil {
 		return Record{}, err
 	}
@@ -290,8 +307,7 @@ func Journal(ctx context.Context, conn database.Conn) ([]Entry, error) {
 
 // readEntries reads journal rows; texts are the columns that may be large.
 func readEntries(ctx context.Context, conn database.Conn, texts, order string) ([]Entry, error) {
-	rows, err := conn.Query(ctx, `SELECT deployment, at, revision, author, bundle, previous_bundle, plan,
- from_fingerprint, to_fingerprint, schema_digest, back_to, `+texts+` FROM _reconciler_journal `+order)
+	rows, err := conn.Query(ctx, entriesQuery(texts, order))
 	if err != nil {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}

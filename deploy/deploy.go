@@ -157,6 +157,7 @@ type Assessment struct {
 func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) Assessment {
 	a := Assessment{Action: None}
 	r.store = d.store
+	conn = database.Ahead(conn, readings()...)
 	var err error
 	if a.seen, err = apply.Read(ctx, conn); err != nil {
 		return a.failed(err)

@@ -65,6 +65,18 @@ type registry struct {
 	named map[[2]string]bool // by type and name
 }
 
+// What the registry is asked.
+var (
+	registryColumns = "SELECT count(*) FROM pragma_table_info(" + schema.QuoteText(plan.RegistryTable) + ") WHERE name IN ('id', 'type', 'name', 'metadata')"
+	registryQuery   = "SELECT CAST(id AS TEXT), CAST(type AS TEXT), CAST(name AS TEXT), CAST(metadata AS BLOB) FROM " + schema.Quote(plan.RegistryTable)
+	metadataQuery   = "SELECT id, CAST(metadata AS BLOB) FROM " + schema.Quote(plan.RegistryTable)
+)
+
+// readings are the queries of a look at a tenant, for one that is on a server.
+func readings() []string {
+	return append(apply.Readings(), registryColumns, registryQuery, metadataQuery)
+}
+
 // registryRows reads the registry. A table that is gone is one without rows;
 // one that lacks a column gives nil.
 func registryRows(ctx context.Context, conn database.Conn, master schema.Master) (*registry, error) {
@@ -72,16 +84,14 @@ func registryRows(ctx context.Context, conn database.Conn, master schema.Master)
 	if !slices.ContainsFunc(master.Of("table"), func(e schema.Entry) bool { return e.Name == plan.RegistryTable }) {
 		return r, nil
 	}
-	columns, err := conn.Query(ctx, "SELECT count(*) FROM pragma_table_info("+schema.QuoteText(plan.RegistryTable)+
-		") WHERE name IN ('id', 'type', 'name', 'metadata')")
+	columns, err := conn.Query(ctx, registryColumns)
 	if err != nil {
 		return nil, fmt.Errorf("read metadata: %w", err)
 	}
 	if columns.Values[0][0] != int64(4) {
 		return nil, nil
 	}
-	rows, err := conn.Query(ctx, "SELECT CAST(id AS TEXT), CAST(type AS TEXT), CAST(name AS TEXT), CAST(metadata AS BLOB) FROM "+
-		schema.Quote(plan.RegistryTable))
+	rows, err := conn.Query(ctx, registryQuery)
 	if err != nil {
 		return nil, fmt.Errorf("read metadata: %w", err)
 	}

@@ -299,7 +299,7 @@ func recorded(ctx context.Context, s situation) ([]diff.Definition, error) {
 	if err != nil || len(list) == 0 || gone {
 		return list, err // the plan makes a table again that somebody dropped
 	}
-	rows, err := s.conn.Query(ctx, "SELECT id, CAST(metadata AS BLOB) FROM "+schema.Quote(plan.RegistryTable))
+	rows, err := s.conn.Query(ctx, metadataQuery)
 	if err != nil {
 		return nil, fmt.Errorf("read metadata: %w", err)
 	}

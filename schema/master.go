@@ -31,13 +31,13 @@ type Entry struct {
 	SQL   string
 }
 
-// masterQuery gives the whole schema. Rows without SQL are the implicit
+// MasterQuery is the one query of ReadMaster. It gives the whole schema. Rows without SQL are the implicit
 // indexes of UNIQUE and PRIMARY KEY.
-const masterQuery = `SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name`
+const MasterQuery = `SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name`
 
 // ReadMaster reads the schema text of conn in one query.
 func ReadMaster(ctx context.Context, conn database.Conn) (Master, error) {
-	rows, err := conn.Query(ctx, masterQuery)
+	rows, err := conn.Query(ctx, MasterQuery)
 	if err != nil {
 		return Master{}, fmt.Errorf("read schema: %w", err)
 	}
