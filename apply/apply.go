@@ -154,6 +154,7 @@ func (r *runner) transaction(ctx context.Context) error {
 		{protocol.DeployValidating, r.verifyStart},
 		{protocol.DeployValidating, r.preChecks},
 		{protocol.DeployValidating, r.watchBegin},
+		{protocol.DeployMigrating, r.settleFills},
 		{protocol.DeployMigrating, r.undoSeeds},
 		{protocol.DeployMigrating, r.migrate},
 		{protocol.DeployMigrating, r.verifyCounts},

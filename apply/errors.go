@@ -26,6 +26,9 @@ var (
 	// ErrProof says that a plan does not do in a scratch database what it
 	// should. It is not run anywhere.
 	ErrProof = errors.New("plan failed its proof")
+	// ErrUnfilled says that rows of a table are not in step with its fill, so
+	// that its columns cannot be swapped yet: go on with Fill.
+	ErrUnfilled = errors.New("rows were written past the fill")
 	// ErrSnapshot says that the copy which a deployment wanted first could not
 	// be made. Nothing was run.
 	ErrSnapshot = errors.New("snapshot could not be taken")

@@ -40,10 +40,20 @@ func Prove(ctx context.Context, in plan.Input, p *plan.Plan) error {
 		return fmt.Errorf("prove plan: %w", err)
 	}
 	p.To = after.Fingerprint()
+	values, err := s.values(ctx)
+	if err != nil {
+		return fmt.Errorf("prove plan: %w", err)
+	}
 	if len(p.Migration.Statements) > 0 {
 		if err := s.back(ctx, after, before); err != nil {
 			p.WayBack, p.Migration.Reversible = nil, false
 			p.Warnings = append(p.Warnings, plan.Warning{Code: "no_way_back", Message: err.Error()})
+		}
+	}
+	if p.Staged != nil {
+		if err := s.proveStaged(ctx, values); err != nil {
+			p.Staged = nil
+			p.Warnings = append(p.Warnings, plan.Warning{Code: "not_staged", Message: err.Error()})
 		}
 	}
 	return p.Seal()

@@ -12,12 +12,11 @@ import (
 
 // Codes of faults of fleet.yaml and reconciler.yaml.
 const (
-	CodeSpan     = "bad_duration"  // not a length of time
-	CodeWindow   = "bad_window"    // cron or time zone that cannot be read
-	CodeWave     = "bad_wave"      // waves that contradict each other, or that no tenant can be in
-	CodePlan     = "unknown_plan"  // quotas of a plan that does not exist
-	CodeTemplate = "bad_template"  // a URL template without its placeholder
-	CodeNoEffect = "no_effect_yet" // a key that this version reads and does not use
+	CodeSpan     = "bad_duration" // not a length of time
+	CodeWindow   = "bad_window"   // cron or time zone that cannot be read
+	CodeWave     = "bad_wave"     // waves that contradict each other, or that no tenant can be in
+	CodePlan     = "unknown_plan" // quotas of a plan that does not exist
+	CodeTemplate = "bad_template" // a URL template without its placeholder
 )
 
 // ParseFleet reads fleet.yaml and applies defaults. An empty file has them all.
@@ -37,7 +36,6 @@ func ParseFleet(name string, data []byte) (Fleet, []Fault) {
 			c.add([]any{"plans", plan}, CodePlan, fmt.Sprintf("there is no plan %q", plan), "use one of "+strings.Join(plans, ", "))
 		}
 	}
-	c.pending()
 	return fleet, SortFaults(Besides(faults, c.faults))
 }
 
@@ -90,18 +88,5 @@ func (c *fleetCheck) databases(d Databases) {
 	if d.GroupAuthToken != "" && !Secret(d.GroupAuthToken).Valid() {
 		c.add([]any{"databases", "groupAuthToken"}, CodePlainSecret, "a secret does not belong in the repository",
 			"revoke it, and write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:...")
-	}
-}
-
-// pending warns of keys that are checked but not used yet, so that nobody
-// relies on them.
-func (c *fleetCheck) pending() {
-	for _, path := range [][]any{
-		{"maxLock"},
-	} {
-		if c.At(path...).Value != nil {
-			c.faults = append(c.faults, c.Warning(path, CodeNoEffect,
-				fmt.Sprintf("%s has no effect in this version", Path(path)), "do not rely on it"))
-		}
 	}
 }

@@ -125,6 +125,8 @@ func classify(err error) (Action, string, string) {
 		return Failed, "ProofFailed", "nothing was run; report the plan and the schema as a bug of the reconciler"
 	case errors.Is(err, apply.ErrGuard):
 		return Failed, "GuardFailed", "nothing was committed; look for a trigger or a writer that interferes"
+	case errors.Is(err, apply.ErrUnfilled), errors.Is(err, apply.ErrDamaged):
+		return Failed, ReasonBackfilling, "nothing: the rows are filled again"
 	case errors.Is(err, apply.ErrStale):
 		return Failed, "Stale", "somebody else changes the schema; it is tried again"
 	case errors.Is(err, database.ErrConstraint):

@@ -87,6 +87,12 @@ type Request struct {
 	Untouched bool
 	// Fresh says that the database was created for this request.
 	Fresh bool
+	// MaxLock is how long the plan may keep writers waiting; 0 for as long as it
+	// takes. One that would take longer goes in stages, or not at all.
+	MaxLock time.Duration
+	// Slice is for how long a stage of such a plan may go on before the result
+	// is a Backfill; 0 until it is done.
+	Slice time.Duration
 
 	back   *rollback    // set for a rollback
 	reason string       // of a rollback: why
@@ -128,6 +134,8 @@ type Assessment struct {
 	Findings []apply.Finding
 	Checked  bool                 // the plan's pre-checks were asked, and Findings are all that they found
 	Quotas   []tenantrouter.Check // that the plan adds to
+	Estimate time.Duration        // for how long the plan keeps writers waiting; zero where there is none
+	Staged   bool                 // it goes in stages, of which the last keeps them so long
 	// Differences are in what the database is not what its last deployment
 	// left. They are not looked for where the policy is to ignore them.
 	Differences []Difference
@@ -141,6 +149,7 @@ type Assessment struct {
 
 	seen   apply.Reading
 	waives func(plan.PreCheck) bool
+	whole  *plan.Plan // of which Plan is the swap; nil when it is not one
 }
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
@@ -204,8 +213,12 @@ func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a A
 	if refused != nil && !awaits(refused) {
 		return a.failed(refused)
 	}
+	asked := a.Plan
+	if swap := a.Plan.Swap(); swap != nil && a.seen.Master.Filling {
+		asked = swap // the others are asked of each row that is filled
+	}
 	var err error
-	if a.Findings, err = apply.Check(ctx, conn, a.Plan); err != nil {
+	if a.Findings, err = apply.Check(ctx, conn, asked); err != nil {
 		return a.failed(err)
 	}
 	a.Checked = true
@@ -221,6 +234,9 @@ func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a A
 	}
 	if len(others) > 0 {
 		return a.failed(&apply.BlockedError{Findings: others})
+	}
+	if err := a.way(ctx, conn, r); err != nil {
+		return a.failed(err)
 	}
 	a.waives = func(c plan.PreCheck) bool {
 		rule := r.rule(c)
@@ -331,7 +347,7 @@ func (r Result) Alone(ctx context.Context, conn database.Conn, stamp func() erro
 // Result.Err says why nothing was committed.
 func (d *Deployer) Deploy(ctx context.Context, conn database.Conn, r Request) Result {
 	result := d.attempt(ctx, conn, r)
-	if errors.Is(result.Err, apply.ErrStale) {
+	if errors.Is(result.Err, apply.ErrStale) || errors.Is(result.Err, apply.ErrUnfilled) {
 		result = d.attempt(ctx, conn, r)
 	}
 	return result
@@ -352,6 +368,9 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	}
 	if err != nil {
 		result.Assessment = result.failed(err)
+		return result
+	}
+	if !d.prepare(ctx, conn, r, &result) {
 		return result
 	}
 	if result.Action == None {
@@ -407,7 +426,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 		Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0, Watch: r.watch(result.Assessment),
 	})
 	if err != nil {
-		result.Assessment = result.failed(err)
+		result.Assessment = result.failed(d.damaged(ctx, conn, result.whole, err))
 		return result
 	}
 	result.Changed, result.Statements, result.Seeded = true, outcome.Statements, outcome.Seeded

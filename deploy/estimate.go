@@ -19,6 +19,7 @@ const (
 	copiedRow    = 2200 * time.Nanosecond
 	indexedRow   = 700 * time.Nanosecond
 	strippedRow  = 160 * time.Nanosecond
+	comparedRow  = 250 * time.Nanosecond
 )
 
 // Estimate says how long the statements of a plan keep writers of a database
@@ -34,6 +35,12 @@ func Estimate(ctx context.Context, conn database.Conn, p *plan.Plan) time.Durati
 // those of a table count once for each statement.
 func Weigh(ctx context.Context, conn database.Conn, p *plan.Plan) (total time.Duration, touched int64) {
 	rows := map[string]int64{}
+	count := func(table string) int64 {
+		if _, known := rows[table]; !known {
+			rows[table] = highest(ctx, conn, table)
+		}
+		return rows[table]
+	}
 	for i, s := range p.Migration.Statements {
 		total += anyStatement
 		if i >= len(p.Steps) {
@@ -43,14 +50,24 @@ func Weigh(ctx context.Context, conn database.Conn, p *plan.Plan) (total time.Du
 		if each == 0 {
 			continue
 		}
-		table := p.Steps[i].Table
-		if _, known := rows[table]; !known {
-			rows[table] = highest(ctx, conn, table)
-		}
-		total += time.Duration(rows[table]) * each
-		touched += rows[table]
+		n := count(beforePlan(p, p.Steps[i].Table))
+		total += time.Duration(n) * each
+		touched += n
+	}
+	for _, f := range p.Fills {
+		total += time.Duration(count(f.Table)) * comparedRow
 	}
 	return total, touched
+}
+
+// beforePlan is the name that a table has before the plan.
+func beforePlan(p *plan.Plan, table string) string {
+	for _, g := range p.Guards {
+		if g.After == table {
+			return g.Before
+		}
+	}
+	return table
 }
 
 func perRow(sql string, copies bool) time.Duration {
@@ -65,11 +82,15 @@ func perRow(sql string, copies bool) time.Duration {
 	return copiedRow
 }
 
-// highest is the highest rowid of a table, 0 where it has none.
+// highest is the highest rowid of a table, the number of its rows where it has
+// no rowid, and 0 where there is no such table yet.
 func highest(ctx context.Context, conn database.Conn, table string) int64 {
 	rows, err := conn.Query(ctx, "SELECT max(rowid) FROM "+schema.Quote(table))
-	if err != nil || len(rows.Values) == 0 {
-		return 0 // there is no such table yet, or it has no rowid
+	if err != nil {
+		rows, err = conn.Query(ctx, "SELECT count(*) FROM "+schema.Quote(table))
+	}
+	if err != nil {
+		return 0
 	}
 	n, _ := rows.Values[0][0].(int64)
 	return n

@@ -81,6 +81,22 @@ var passes = []struct {
 		}
 		return d.Rollback(t.Context(), conn, deploy.RollbackRequest{Tenant: "acme", To: journal[0].Deployment})
 	}},
+	{"backfill", backfillTask(map[string]any{"title": text, "code": map[string]any{"type": "number"}})},
+	{"backfill back", backfillTask(map[string]any{"title": text, "code": text})},
+}
+
+// backfillTask deploys to a tenant whose table seems to have a million rows,
+// because the last one has that number.
+func backfillTask(fields map[string]any) func(*testing.T, *deploy.Deployer, database.Conn) deploy.Result {
+	return func(t *testing.T, d *deploy.Deployer, conn database.Conn) deploy.Result {
+		_, err := conn.Exec(t.Context(), `INSERT OR IGNORE INTO task (rowid, id, title, code) VALUES (1000000, 'last', 'last', '7')`)
+		if err != nil {
+			return deploy.Result{Assessment: deploy.Fail(err)}
+		}
+		r := verifyRequest(compiled(t, withTask(fields)), false)
+		r.MaxLock = time.Second
+		return d.Deploy(t.Context(), conn, r)
+	}
 }
 
 var (
@@ -132,6 +148,15 @@ func (c *struck) Query(ctx context.Context, sql string, args ...any) (rows datab
 		return err
 	})
 	return rows, err
+}
+
+func (c *struck) Batch(ctx context.Context, steps []database.Step) (results []database.StepResult, err error) {
+	c.n++
+	err = c.call(c.n-1, "batch of "+steps[len(steps)/2].SQL, func() error {
+		results, err = c.Conn.Batch(ctx, steps)
+		return err
+	})
+	return results, err
 }
 
 // strikes are what happens at call n. They see every call.

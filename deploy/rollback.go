@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -30,6 +31,7 @@ type RollbackRequest struct {
 	Reason   string // why, for the event
 	// Snapshots says whether the database is copied first, as for a Request.
 	Snapshots SnapshotPolicy
+	MaxLock   time.Duration // as for a Request
 	// Before is told which bundles the rollback leaves before it does so: they
 	// must not come back by themselves. May be nil.
 	Before func(bundles []string) error
@@ -73,7 +75,7 @@ func (d *Deployer) Rollback(ctx context.Context, conn database.Conn, r RollbackR
 			return fail(err)
 		}
 	}
-	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots, reason: r.Reason})
+	return d.rollback(ctx, conn, journal, at, Request{Owner: owner, Policy: Policy{Plan: policy}, Author: r.Author, Snapshots: r.Snapshots, MaxLock: r.MaxLock, reason: r.Reason})
 }
 
 // left lists the bundles of undone deployments, without the one that is there

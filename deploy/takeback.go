@@ -31,7 +31,7 @@ func (d *Deployer) takeBack(ctx context.Context, conn database.Conn, r Request, 
 		return refuse(err)
 	}
 	back := d.rollback(ctx, conn, journal, len(journal)-2, Request{
-		Owner: r.Owner, Policy: Policy{Plan: r.Policy.Plan}, Author: d.by.Actor, Snapshots: r.Snapshots,
+		Owner: r.Owner, Policy: Policy{Plan: r.Policy.Plan}, Author: d.by.Actor, Snapshots: r.Snapshots, MaxLock: r.MaxLock,
 		reason: ReasonVerifyFailed + ": " + failed.what(),
 	})
 	switch {

@@ -24,6 +24,7 @@ type builder struct {
 	columns map[string]string       // "table.column" after renames → column before
 	rebuild map[string]bool         // tables that are rebuilt
 	targets map[string]schema.Table // tables as they will be, in lower case
+	staging *[]Fill                 // fills of the staged way; nil while the other one is planned
 }
 
 func newBuilder(in Input) *builder {

@@ -17,6 +17,9 @@ import (
 func (b *builder) addColumn(c diff.Change) error {
 	to := *c.To
 	direct := to
+	if b.staging != nil && b.fillAdded(c) {
+		return nil
+	}
 	literal := to.Default == "" || schema.IsLiteral(to.Default)
 	if !literal || to.NotNull && to.Default == "" {
 		direct.NotNull, direct.Default = false, ""
@@ -50,13 +53,18 @@ func (b *builder) alterColumn(c diff.Change) error {
 	if b.needsRebuild(c) {
 		return nil // done
 	}
-	before := schema.Quote(b.liveColumn(c.Table, c.To.Name))
-	if c.To.NotNull && !c.From.NotNull {
-		if c.To.Default != "" {
-			b.update(c.Table, c.To.Name, schema.DefaultClause(c.To.Default), schema.Quote(c.To.Name)+" IS NULL")
-		} else {
-			b.checkNulls(c, before)
-		}
+	before, column := schema.Quote(b.liveColumn(c.Table, c.To.Name)), schema.Quote(c.To.Name)
+	fills := c.To.NotNull && !c.From.NotNull && c.To.Default != ""
+	if c.To.NotNull && !c.From.NotNull && !fills {
+		b.checkNulls(c, before)
+	}
+	switch written := impliesValues(*c.From, *c.To); {
+	case fills && written && c.From.Default != "":
+		b.update(c.Table, c.To.Name, fmt.Sprintf("coalesce(%s, %s)", column, schema.DefaultClause(c.To.Default)), "")
+	case fills:
+		b.update(c.Table, c.To.Name, schema.DefaultClause(c.To.Default), column+" IS NULL")
+	case written && (b.staging == nil || !b.fillWritten(c)):
+		b.update(c.Table, c.To.Name, column, "")
 	}
 	definition, reverse := c.To.Definition(), c.From.Definition()
 	if live, ok := b.liveSQL(c.Table); ok {
@@ -71,6 +79,16 @@ func (b *builder) alterColumn(c diff.Change) error {
 	}
 	b.alter(c.Table, c.To.Name, definition, reverse)
 	return nil
+}
+
+// impliesValues tells that a change of a column's default would change values.
+// Of a column that was added to a table, a row which nobody has written since
+// has no value: it is read as the default, whatever that is by then
+// (sqlite.org/fileformat2.html, "Record Format", and measured). Such rows are
+// written with the value that they have before the default changes. An
+// expression is no value for them.
+func impliesValues(from, to schema.Column) bool {
+	return from.Default != to.Default && (schema.IsLiteral(from.Default) || schema.IsLiteral(to.Default))
 }
 
 func (b *builder) checkNulls(c diff.Change, column string) {

@@ -34,6 +34,8 @@ type Plan struct {
 	WayBack    []string               `json:"wayBack,omitempty"` // undoes Migration, proved with it
 	Retired    []string               `json:"retired,omitempty"` // names that it gives to what goes
 	Undo       []Undo                 `json:"undo,omitempty"`    // the definitions that it changes, as they were
+	Staged     *Staged                `json:"staged,omitempty"`  // the way for large tables; nil where there is none
+	Fills      []Fill                 `json:"-"`                 // of a Swap: what must be complete
 
 	From        string            `json:"from"`       // fingerprint that the plan starts from
 	To          string            `json:"to"`         // fingerprint that the proof ended with
@@ -150,12 +152,16 @@ func (p *Plan) Seal() error {
 	}
 	sum := sha256.Sum256(body)
 	p.Digest = hex.EncodeToString(sum[:])
+	p.text = journalText(p)
+	return nil
+}
+
+func journalText(p *Plan) Text {
 	statements := make([]string, len(p.Migration.Statements))
 	for i, s := range p.Migration.Statements {
 		statements[i] = s.SQL
 	}
-	p.text = Text{Statements: list(statements), WayBack: list(p.WayBack), Undo: list(p.Undo)}
-	return nil
+	return Text{Statements: list(statements), WayBack: list(p.WayBack), Undo: list(p.Undo)}
 }
 
 // list writes a list as JSON; nil is the empty list.
@@ -223,6 +229,9 @@ type Input struct {
 func Build(in Input) (*Plan, error) {
 	p, err := build(in)
 	if err != nil {
+		return nil, err
+	}
+	if p.Staged, err = stage(in); err != nil {
 		return nil, err
 	}
 	p.Warnings, err = analyze(in)

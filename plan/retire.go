@@ -63,6 +63,11 @@ func (b *builder) retypeColumn(c diff.Change) error {
 	if c.Kept == "" {
 		return nil
 	}
+	if b.staging != nil {
+		if filled, err := b.fillRetyped(c); filled || err != nil {
+			return err
+		}
+	}
 	b.checkConversion(c)
 	var err error
 	b.withoutDependents(func() { err = b.convert(c) })
@@ -93,6 +98,9 @@ func (b *builder) convert(c diff.Change) error {
 			now = *live
 		}
 		where = fmt.Sprintf("%s IS NOT %s", converted(column, c.To.Type, c.From.Type), kept)
+	}
+	if impliesValues(now, *c.To) { // every row is written
+		value, where = fmt.Sprintf("CASE WHEN %s THEN %s ELSE %s END", where, value, column), "1"
 	}
 	b.add(fmt.Sprintf("UPDATE %s SET %s = %s WHERE %s", schema.Quote(c.Table), column, value, where), "")
 	b.copies()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -15,6 +17,10 @@ import (
 type turns interface {
 	due(revision string, t *bundle.Tenant) bool
 }
+
+// backfillSlice is for how long a tenant's tables are filled in one pass of the
+// daemon. It has a worker for itself meanwhile; the others are done before.
+const backfillSlice = 5 * time.Second
 
 // pass looks at the selected tenants once and does what is to be done.
 func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, error) {
@@ -39,6 +45,9 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	if r.Observe {
 		return r.observingPass(ctx, started, f, s, due)
 	}
+	if due != nil {
+		f.slice = backfillSlice
+	}
 	report, err := r.rounds(ctx, f, s, due)
 	report.Tenants = append(report.Tenants, r.removals(ctx, f, s)...)
 	report.Waiting = f.waiting
@@ -48,6 +57,9 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
 	if err == nil && len(s.Tenants) == 0 {
 		err = r.look(ctx, f)
+	}
+	if slices.ContainsFunc(report.Tenants, func(t Tenant) bool { return t.Result.Reason == deploy.ReasonBackfilling }) {
+		r.wake = r.Now() // it goes on in the next pass, after all who do not take so long
 	}
 	if err != nil {
 		report.Status = state.Failed

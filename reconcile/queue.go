@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -94,11 +95,12 @@ func (r *Reconciler) workers(rollout config.Rollout) int {
 	return n
 }
 
-// ailing tells that a tenant was in trouble when it was looked at last.
+// ailing tells that a tenant was in trouble when it was looked at last, or takes
+// its time.
 func (f reading) ailing(t *bundle.Tenant) bool {
 	switch f.observed[t.ID].Health {
 	case state.Degraded, state.Missing, state.Blocked:
 		return true
 	}
-	return false
+	return f.observed[t.ID].Reason == deploy.ReasonBackfilling
 }

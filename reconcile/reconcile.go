@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
@@ -70,7 +71,7 @@ type Config struct {
 }
 
 // Reconciler carries a fleet. Its methods must not overlap, but for Notice,
-// Wake and SnapshotPolicy.
+// Wake, SnapshotPolicy and Approval.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
@@ -88,6 +89,7 @@ type Reconciler struct {
 	placed    placed
 	wake      time.Time                             // when a pass is due because of the rollout; zero for never
 	snapshots atomic.Pointer[deploy.SnapshotPolicy] // of the fleet.yaml that was read last
+	approval  atomic.Pointer[config.Approval]       // of the same
 
 	warned string      // the commit whose removals were said to wait
 	waking func() bool // something waits for the pass under way to end
@@ -198,6 +200,7 @@ type reading struct {
 	waiting  *Removal                           // why nothing is removed
 	records  map[protocol.TenantID]state.Tenant // see record
 	now      time.Time                          // when it was read
+	slice    time.Duration                      // see deploy.Request
 }
 
 // read resolves and loads a revision. Whatever goes wrong here concerns the
@@ -236,6 +239,7 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	}
 	policy := SnapshotPolicy(f.loaded.Config)
 	r.snapshots.Store(&policy)
+	r.approval.Store(&f.loaded.Config.Approval)
 	f.shared = r.shared(f.loaded.Tenants)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
@@ -361,7 +365,7 @@ func (report *Report) finish() {
 	slices.SortFunc(report.Tenants, func(a, b Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	report.Status = state.Succeeded
 	for _, t := range report.Tenants {
-		if t.Problem() || t.Result.Action == Waits {
+		if t.Problem() || t.Result.Action == Waits || t.Result.Action == deploy.Backfill {
 			report.Status = state.Partial
 		}
 	}

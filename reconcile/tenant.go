@@ -45,6 +45,9 @@ func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant
 		if a.Plan != nil {
 			takes, rows = deploy.Weigh(ctx, conn, a.Plan)
 		}
+		if a.Staged {
+			takes = a.Estimate
+		}
 		return deploy.Result{Assessment: a}
 	}, r.openToLook)
 	done.Estimate, done.Rows = takes, rows
@@ -139,6 +142,8 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 		LastDeployment: last,
 		Rollout:        f.gate.rolloutOf(t.ID),
 		Snapshots:      SnapshotPolicy(c),
+		MaxLock:        c.MaxLock.File.Duration(),
+		Slice:          f.slice,
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}
 }
@@ -215,6 +220,8 @@ func (t *Tenant) judge() {
 		t.Sync, t.Health = state.Unknown, state.Missing
 	case t.Result.Action == deploy.Blocked:
 		t.Sync, t.Health = state.OutOfSync, state.Blocked
+	case t.Result.Action == deploy.Backfill:
+		t.Sync, t.Health = state.OutOfSync, state.Progressing
 	case t.Result.Action == deploy.Failed:
 		t.Sync, t.Health = state.Unknown, state.Degraded
 	case t.Result.Drift && !t.Result.Changed:

@@ -16,7 +16,10 @@ import (
 type Master struct {
 	Entries []Entry
 	// Reconciled tells that the database has our bookkeeping tables.
-	Reconciled  bool
+	Reconciled bool
+	// Filling tells that a fill has something in the database, which Entries
+	// do not have.
+	Filling     bool
 	fingerprint string
 }
 
@@ -51,9 +54,18 @@ func ReadMaster(ctx context.Context, conn database.Conn) (Master, error) {
 		switch {
 		case strings.HasPrefix(e.Table, "_reconciler_"):
 			m.Reconciled = m.Reconciled || e.Name == "_reconciler_journal"
+			m.Filling = m.Filling || e.Name == "_reconciler_fill"
+			continue
+		case e.Type == "trigger" && isFill(e.Name):
+			m.Filling = true
 			continue
 		case strings.HasPrefix(e.Name, "sqlite_"):
 			continue
+		}
+		if e.Type == "table" {
+			var filled bool
+			e.SQL, filled = withoutFills(e.SQL)
+			m.Filling = m.Filling || filled
 		}
 		m.Entries = append(m.Entries, e)
 		for _, part := range []string{e.Type, e.Name, e.Table, e.SQL} {

@@ -28,11 +28,15 @@ type Event struct {
 
 // Every word that a Kind can be so far.
 const (
-	EventDeployed    = "deployed"
-	EventRolledBack  = "rolled_back"
-	EventBlocked     = "blocked" // a deployment that needs somebody before it can run
-	EventFailed      = "failed"  // a deployment
-	EventApproved    = "approved"
+	EventDeployed   = "deployed"
+	EventRolledBack = "rolled_back"
+	EventBlocked    = "blocked" // a deployment that needs somebody before it can run
+	EventFailed     = "failed"  // a deployment
+	EventApproved   = "approved"
+
+	EventBackfillBegun   = "backfill_begun"   // of a table too large for one transaction
+	EventBackfillDropped = "backfill_dropped" // nobody wants it any more
+
 	EventHeld        = "held"
 	EventReleased    = "released"
 	EventHoldExpired = "hold_expired"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -135,6 +136,9 @@ func planTenantOf(t reconcile.Tenant) planTenant {
 			Code: "drift", Message: fmt.Sprintf("somebody changed %s by hand, and the plan puts that right: %s", t.ID, deploy.Words(d)),
 		})
 	}
+	if t.Result.Staged {
+		answer.Warnings = append(answer.Warnings, plan.Warning{Code: "staged", Message: staged(t.ID, made)})
+	}
 	for _, f := range made.Foreign {
 		answer.Warnings = append(answer.Warnings, foreign(f))
 	}
@@ -142,6 +146,16 @@ func planTenantOf(t reconcile.Tenant) planTenant {
 		answer.PreChecks = append(answer.PreChecks, preCheckOf(check, t.Result.Assessment))
 	}
 	return answer
+}
+
+// staged says how a plan goes that would keep writers waiting too long.
+func staged(tenant protocol.TenantID, p *plan.Plan) string {
+	var tables []string
+	for _, f := range p.Staged.Fills {
+		tables = append(tables, f.Table)
+	}
+	return fmt.Sprintf("%s has too many rows for one transaction (maxLock): %s is filled in batches first, while applications write, and the plan then takes effect at once",
+		tenant, strings.Join(tables, ", "))
 }
 
 // foreign is the warning about something that the reconciler did not make.

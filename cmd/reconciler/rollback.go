@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -69,7 +70,7 @@ under way. A tenant that got something else since is left as it is, and named.`,
 			q.Path = absolute(q.Path)
 			if fleet != nil {
 				policy := reconcile.SnapshotPolicy(fleet.Config)
-				q.Snapshots = &policy
+				q.Snapshots, q.MaxLock = &policy, fleet.Config.MaxLock.File.Duration()
 			}
 			answer, err := change(ctx, c, rollbackPath, q, (*control).rollback)
 			if err != nil {
@@ -116,6 +117,7 @@ type rollbackRequest struct {
 	// Snapshots is what fleet.yaml says, where who asks has seen it.
 	Snapshots  *deploy.SnapshotPolicy `json:"snapshots,omitempty"`
 	NoSnapshot bool                   `json:"noSnapshot,omitempty"`
+	MaxLock    time.Duration          `json:"maxLock,omitempty"` // of fleet.yaml, likewise
 }
 
 // snapshotPolicy is the policy of a rollback: what its command has read, else what
@@ -176,7 +178,7 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 	result, err := onTenant(ctx, q.Path, func(conn database.Conn) deploy.Result {
 		return d.Rollback(ctx, conn, deploy.RollbackRequest{
 			Tenant: q.Tenant, To: q.To, BeforeOf: q.Before, Author: q.Actor,
-			Reason: q.reason(), Snapshots: k.snapshotPolicy(q),
+			Reason: q.reason(), Snapshots: k.snapshotPolicy(q), MaxLock: q.MaxLock,
 			Before: func(bundles []string) (err error) {
 				holds, err = k.holdBack(ctx, q, bundles)
 				return err

@@ -102,7 +102,7 @@ func (c *cli) undoTenants(ctx context.Context, q *rollbackRequest, reached []sta
 	}
 	if fleet != nil {
 		policy := reconcile.SnapshotPolicy(fleet.Config)
-		q.Snapshots = &policy
+		q.Snapshots, q.MaxLock = &policy, fleet.Config.MaxLock.File.Duration()
 	}
 	var tenants []undoTenant
 	for _, d := range reached {

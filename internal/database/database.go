@@ -1,11 +1,13 @@
 // Package database is what the rest of the reconciler sees of a tenant's
 // database: one connection, statements, and errors that can be matched. It
-// holds no driver; internal/libsql implements Conn over a local file.
+// holds no driver; internal/libsql implements Conn over a local file and
+// internal/hrana over a server.
 package database
 
 import (
 	"context"
 	"errors"
+	"strings"
 )
 
 // Errors that a caller can match with errors.Is, whatever the driver. The
@@ -112,3 +114,18 @@ func (e *ConstraintError) Error() string {
 func (e *ConstraintError) Is(target error) bool { return target == ErrConstraint }
 
 func (e *ConstraintError) Unwrap() error { return e.Err }
+
+// ConstraintColumns reads the table and columns off texts like "UNIQUE
+// constraint failed: orders.tenant, orders.number". An index over an
+// expression names no column.
+func ConstraintColumns(text string) (table string, columns []string) {
+	_, list, _ := strings.Cut(text, " constraint failed: ")
+	table, _, qualified := strings.Cut(list, ".")
+	if !qualified || strings.HasPrefix(list, "index '") {
+		return "", nil
+	}
+	for column := range strings.SplitSeq(list, ", ") {
+		columns = append(columns, strings.TrimPrefix(column, table+"."))
+	}
+	return table, columns
+}

@@ -7,8 +7,6 @@ import "C"
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/tenantops/reconciler/internal/database"
 )
@@ -20,13 +18,8 @@ import (
 // Its own error is a closed connection, an ended context, or a condition that
 // is malformed, and then no step has run.
 func (c *Conn) Batch(ctx context.Context, steps []database.Step) ([]database.StepResult, error) {
-	for i, step := range steps {
-		if step.When == nil {
-			continue
-		}
-		if err := check(*step.When, i); err != nil {
-			return nil, fmt.Errorf("condition of step %d: %w", i, err)
-		}
+	if err := database.CheckSteps(steps); err != nil {
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,40 +35,6 @@ func (c *Conn) Batch(ctx context.Context, steps []database.Step) ([]database.Ste
 		results = append(results, c.run(step.Statement))
 	}
 	return results, nil
-}
-
-// check refuses a condition of the step with this index that is not well
-// formed.
-func check(when database.Condition, step int) error {
-	forms := 0
-	for _, index := range []*int{when.OK, when.Error} {
-		if index == nil {
-			continue
-		}
-		forms++
-		if *index < 0 || *index >= step {
-			return fmt.Errorf("step %d does not come before it", *index)
-		}
-	}
-	parts := append(append([]database.Condition{}, when.And...), when.Or...)
-	if when.Not != nil {
-		forms++
-		parts = append(parts, *when.Not)
-	}
-	for _, set := range []bool{when.And != nil, when.Or != nil, when.IsAutocommit} {
-		if set {
-			forms++
-		}
-	}
-	if forms != 1 {
-		return errors.New("not exactly one of its fields is set")
-	}
-	for _, part := range parts {
-		if err := check(part, step); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // holds evaluates a checked condition against the steps before it.

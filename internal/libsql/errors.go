@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -89,9 +88,8 @@ func fault(code int, text string, system syscall.Errno) error {
 	return described
 }
 
-// constraintFault reads the table and columns off texts like "UNIQUE
-// constraint failed: orders.tenant, orders.number". The other kinds, and an
-// index over an expression, name no column and stay in the text.
+// constraintFault reads the table and columns off the text of the kinds that
+// name them; what the others say stays in the text.
 func constraintFault(code int, text string) error {
 	e := &database.ConstraintError{Kind: "other", Err: errors.New(text)}
 	if kind, known := constraints[code]; known {
@@ -102,15 +100,7 @@ func constraintFault(code int, text string) error {
 	default:
 		return e
 	}
-	_, columns, _ := strings.Cut(text, " constraint failed: ")
-	table, _, qualified := strings.Cut(columns, ".")
-	if !qualified || strings.HasPrefix(columns, "index '") {
-		return e
-	}
-	e.Table = table
-	for column := range strings.SplitSeq(columns, ", ") {
-		e.Columns = append(e.Columns, strings.TrimPrefix(column, table+"."))
-	}
+	e.Table, e.Columns = database.ConstraintColumns(text)
 	return e
 }
 

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"unicode/utf8"
 	"unsafe"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -92,7 +91,7 @@ func (s *statement) bindOne(index C.int, arg any) error {
 		}
 		code = C.sqlite3_bind_double(s.stmt, index, C.double(value))
 	case string:
-		if err := checkText(value); err != nil {
+		if err := database.CheckText(value); err != nil {
 			return err
 		}
 		code = s.bindText(index, value)
@@ -112,19 +111,6 @@ func boolean(b bool) int64 {
 		return 1
 	}
 	return 0
-}
-
-// checkText refuses text that would not come back the same everywhere:
-// functions of SQL stop at a zero byte (sqlite.org/nulinstr.html), and JSON
-// holds no invalid UTF-8.
-func checkText(text string) error {
-	if i := strings.IndexByte(text, 0); i >= 0 {
-		return fmt.Errorf("text holds a zero byte at offset %d; store it as a blob", i)
-	}
-	if !utf8.ValidString(text) {
-		return errors.New("text is not valid UTF-8; store it as a blob")
-	}
-	return nil
 }
 
 func (s *statement) bindText(index C.int, text string) C.int {

@@ -1,0 +1,134 @@
+package hrana
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tenantops/reconciler/internal/database"
+)
+
+// serverError is what a server says of one statement.
+type serverError struct {
+	Message string `json:"message"`
+	Code    string `json:"code"`
+}
+
+// sentinels maps the server's codes to what a caller can match. They are
+// SQLite's own with their prefix, and those of sqld's hrana/stmt.rs.
+var sentinels = map[string]error{
+	"SQLITE_BUSY":         database.ErrBusy,
+	"SQLITE_LOCKED":       database.ErrBusy,
+	"TRANSACTION_BUSY":    database.ErrBusy,
+	"TRANSACTION_TIMEOUT": database.ErrBusy, // another writer took the lock; all is rolled back
+	"SQLITE_READONLY":     database.ErrReadOnly,
+	"SQLITE_FULL":         database.ErrFull,
+	"SQLITE_CORRUPT":      database.ErrCorrupt,
+	"SQLITE_NOTADB":       database.ErrNotADB,
+	"SQLITE_IOERR":        database.ErrAway, // the server's trouble, not the statement's
+	"SQLITE_CANTOPEN":     database.ErrAway,
+	"SQLITE_PERM":         database.ErrPermission,
+	"SQLITE_AUTH":         database.ErrPermission,
+	"BLOCKED":             database.ErrReadOnly, // block_writes, or block_reads
+	"RESPONSE_TOO_LARGE":  ErrTooLarge,
+}
+
+// ErrTooLarge says that an answer is larger than it may be.
+var ErrTooLarge = errors.New("answer of the server is too large")
+
+// maxMessage bounds what is repeated of a server's text, in bytes.
+const maxMessage = 2000
+
+// typed makes an error that a caller can match. The text of a statement's own
+// failure is the engine's, as for a file.
+func (e *serverError) typed() error {
+	text := e.Message
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage], "") + " ..."
+	}
+	for _, prefix := range []string{"SQLite error: ", "SQL input error: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	if e.Code == "SQLITE_CONSTRAINT" || strings.HasPrefix(e.Code, "SQLITE_CONSTRAINT_") {
+		return constraint(text)
+	}
+	if sentinel := sentinels[e.Code]; sentinel != nil {
+		return fmt.Errorf("%w: %s (%s)", sentinel, text, e.Code)
+	}
+	return errors.New(text)
+}
+
+// constraint reads the kind off the text: the server does not send SQLite's
+// extended code, and calls a broken primary key UNIQUE, as SQLite's text does.
+func constraint(text string) error {
+	broken := &database.ConstraintError{Kind: "other", Err: errors.New(text)}
+	for prefix, kind := range map[string]string{
+		"UNIQUE constraint failed":      "unique",
+		"NOT NULL constraint failed":    "notnull",
+		"CHECK constraint failed":       "check",
+		"FOREIGN KEY constraint failed": "foreignkey",
+	} {
+		if strings.HasPrefix(text, prefix) {
+			broken.Kind = kind
+		}
+	}
+	if broken.Kind == "unique" || broken.Kind == "notnull" {
+		broken.Table, broken.Columns = database.ConstraintColumns(text)
+	}
+	return broken
+}
+
+// AwayError says that a server was not reached, or did not answer as one. It
+// matches database.ErrAway, and what caused it.
+type AwayError struct {
+	Host       string
+	Status     int           // of HTTP; 0 where there was no answer
+	RetryAfter time.Duration // that the server asks for; 0 when it does not
+	Err        error
+}
+
+func (e *AwayError) Error() string {
+	return fmt.Sprintf("%v: %s: %v", database.ErrAway, e.Host, e.Err)
+}
+
+// Is makes every AwayError match database.ErrAway.
+func (e *AwayError) Is(target error) bool { return target == database.ErrAway }
+
+func (e *AwayError) Unwrap() error { return e.Err }
+
+// ErrExpired says that the server has ended a stream, and rolled back what
+// was open in it. It comes with database.ErrAway.
+var ErrExpired = errors.New("the server has ended the stream, and rolled its transaction back")
+
+func (c *Conn) away(err error) error { return &AwayError{Host: c.host, Err: err} }
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: the answer cannot be read: %s", database.ErrAway, fmt.Sprintf(format, args...))
+}
+
+// refusal makes the error of an answer that is not one to a pipeline. 404 is
+// never read as "deleted": a server whose namespaces are many says it of some
+// that are there, and to a token of another one.
+func (c *Conn) refusal(r *http.Response, body []byte) error {
+	said := strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), 200)]), ""))
+	e := &AwayError{Host: c.host, Status: r.StatusCode, Err: fmt.Errorf("HTTP %d %s", r.StatusCode, said)}
+	if seconds, err := strconv.Atoi(r.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = min(time.Duration(seconds), 3600) * time.Second
+	}
+	switch {
+	case r.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("%w: %s does not accept the token: %w", database.ErrPermission, c.host, errors.New(e.Err.Error()))
+	case r.StatusCode == http.StatusForbidden:
+		return fmt.Errorf("%w: %s: the token does not allow this: %w", database.ErrPermission, c.host, errors.New(e.Err.Error()))
+	case r.StatusCode == http.StatusNotFound:
+		e.Err = fmt.Errorf("%w; the database is not there, or not ready, or the token is another's", e.Err)
+	case r.StatusCode >= 300 && r.StatusCode < 400:
+		e.Err = fmt.Errorf("%w: redirects are not followed", e.Err)
+	case r.StatusCode == http.StatusBadRequest && (strings.Contains(said, "STREAM_EXPIRED") || strings.Contains(said, "baton")):
+		e.Err = fmt.Errorf("%w (%s)", ErrExpired, said)
+	}
+	return e
+}

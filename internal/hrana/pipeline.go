@@ -1,0 +1,157 @@
+package hrana
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/tenantops/reconciler/internal/database"
+)
+
+const closeTime = 2 * time.Second // a stream that is not closed ends by itself after ten
+
+// send runs one request and returns its answer, and keeps or ends the stream
+// as its statements need it.
+func (c *Conn) send(ctx context.Context, left keeps, r request) ([]answer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
+		return nil, database.ErrClosed
+	case c.broken != nil:
+		return nil, c.broken
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	p := pipeline{Requests: []request{r}}
+	open := c.baton != ""
+	if open {
+		p.Baton = &c.baton
+	}
+	if !open && left != keepsOpen {
+		p.Requests = append(p.Requests, request{Type: "close"})
+	}
+	got, err := c.exchange(ctx, p)
+	if err == nil && len(got.Results) != len(p.Requests) {
+		err = malformed("it has %d results, not %d", len(got.Results), len(p.Requests))
+	}
+	if err == nil && got.Results[0].Type == "error" && got.Results[0].Error == nil {
+		err = malformed("it is an error that says nothing")
+	}
+	if err != nil {
+		if open || left == keepsOpen {
+			c.lost(err) // what is open on the server is not known, and what was may be gone
+		}
+		return nil, err
+	}
+	c.baton = ""
+	if got.Baton != nil {
+		c.baton = *got.Baton
+	}
+	if open && c.baton == "" {
+		c.lost(c.away(ErrExpired))
+	}
+	return got.Results, nil
+}
+
+// lost makes every later call fail: settings and transactions of the stream
+// are gone, and nothing may run without them.
+func (c *Conn) lost(err error) {
+	c.baton = ""
+	c.broken = fmt.Errorf("%w (and the connection is of no use any more)", err)
+}
+
+// again are the waits before a request is sent once more that found no
+// database: the server looked for it before it did anything.
+var again = []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond}
+
+// exchange sends a pipeline, and sends it again where it was answered 404.
+func (c *Conn) exchange(ctx context.Context, p pipeline) (answers, error) {
+	body, err := json.Marshal(p)
+	if err != nil {
+		return answers{}, fmt.Errorf("write a request: %w", err)
+	}
+	for _, wait := range again {
+		got, err := c.post(ctx, body)
+		var away *AwayError
+		if !errors.As(err, &away) || away.Status != http.StatusNotFound {
+			return got, err
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return answers{}, err
+		}
+	}
+	return c.post(ctx, body)
+}
+
+func sleep(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *Conn) post(ctx context.Context, body []byte) (answers, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint, bytes.NewReader(body))
+	if err != nil {
+		return answers{}, c.away(errors.New("its URL makes no request"))
+	}
+	r.Host = c.options.Host
+	r.Header.Set("Content-Type", "application/json")
+	if c.options.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.options.Token)
+	}
+	answered, err := c.options.HTTP.Do(r)
+	if err != nil {
+		return answers{}, c.unanswered(ctx, err)
+	}
+	defer answered.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answered.Body, c.options.MaxResponse+1))
+	switch {
+	case err != nil:
+		return answers{}, c.unanswered(ctx, err)
+	case int64(len(text)) > c.options.MaxResponse:
+		return answers{}, fmt.Errorf("%w: over %d bytes", ErrTooLarge, c.options.MaxResponse)
+	case answered.StatusCode != http.StatusOK:
+		return answers{}, c.refusal(answered, text)
+	}
+	return c.read(text)
+}
+
+// unanswered makes the error of a request without a whole answer. The URL is
+// left out of it.
+func (c *Conn) unanswered(ctx context.Context, err error) error {
+	var named *url.Error
+	if errors.As(err, &named) {
+		err = named.Err
+	}
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, err)
+	}
+	return c.away(err)
+}
+
+// read reads an answer. Its base_url is not followed: requests go where the
+// operator allows, and a server that wants them elsewhere is away.
+func (c *Conn) read(text []byte) (answers, error) {
+	var got answers
+	if err := json.Unmarshal(text, &got); err != nil {
+		return answers{}, c.away(malformed("%v", err))
+	}
+	if got.BaseURL != nil && *got.BaseURL != "" && got.Baton != nil {
+		if other, err := url.Parse(*got.BaseURL); err != nil || other.Host != c.options.Host {
+			return answers{}, c.away(errors.New("the server sends the rest of the stream to another host, which is not followed"))
+		}
+	}
+	return got, nil
+}

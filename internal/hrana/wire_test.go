@@ -1,0 +1,40 @@
+package hrana
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/tenantops/reconciler/internal/database"
+)
+
+// FuzzAnswer gives the client whatever a server may say: it gives results of
+// the right number, or an error.
+func FuzzAnswer(f *testing.F) {
+	f.Add(`{"baton":null,"base_url":null,"results":[{"type":"ok","response":{"type":"batch","result":{"step_results":[{"cols":[{"name":"a"}],"rows":[[{"type":"integer","value":"1"}]],"affected_row_count":1},null],"step_errors":[null,{"message":"m","code":"SQLITE_BUSY"}]}}},{"type":"ok","response":{"type":"close"}}]}`)
+	f.Add(`{"results":[{"type":"error","error":{"message":"m"}},{}]}`)
+	f.Add(`{"baton":"x","base_url":"http://other","results":[]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		answers := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
+		c, err := Open(t.Context(), Options{URL: "http://a.test", HTTP: &http.Client{Transport: direct{answers}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		results, err := c.Batch(t.Context(), []database.Step{{Statement: database.Statement{SQL: "SELECT 1"}}, {Statement: database.Statement{SQL: "SELECT 2"}}})
+		if err == nil && len(results) != 2 {
+			t.Fatalf("%d results", len(results))
+		}
+		_, _ = c.Query(t.Context(), "SELECT 1")
+		_, _ = c.Examine(t.Context(), "SELECT 1", 1)
+	})
+}
+
+// direct carries a request to a handler without a network.
+type direct struct{ http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	return w.Result(), nil
+}
