@@ -192,33 +192,38 @@ func (b *batch) require(query string, or error, args ...any) {
 	b.means[b.add("SELECT CASE WHEN ("+query+") = 1 THEN 1 ELSE json('') END", args...)] = or
 }
 
-// run sends the batch, with statements that run after it whatever became of
-// it. Its error is that of the first statement that failed.
+// run sends the batch, with statements that run after it was committed. Its
+// error is that of the first statement that failed.
 func (b *batch) run(ctx context.Context, conn database.Conn, after ...string) ([]database.StepResult, error) {
 	committed := b.add("COMMIT")
+	for _, sql := range after {
+		b.add(sql)
+	}
 	first := 0
+	// The end is what ends a transaction, so that a server needs no session.
 	b.steps = append(b.steps, database.Step{
 		Statement: database.Statement{SQL: "ROLLBACK"},
 		When:      &database.Condition{And: []database.Condition{{OK: &first}, {Not: &database.Condition{OK: &committed}}}},
 	})
-	for _, sql := range after {
-		b.steps = append(b.steps, database.Step{Statement: database.Statement{SQL: sql}})
-	}
 	results, err := conn.Batch(ctx, b.steps)
 	if err != nil {
 		return nil, err
 	}
 	for i, r := range results {
-		if r.Err == nil {
-			continue
+		if r.Err != nil {
+			return nil, b.failure(i, r.Err)
 		}
-		if means := b.means[i]; means != nil && strings.Contains(r.Err.Error(), "JSON") {
-			return nil, means
-		}
-		return nil, fmt.Errorf("%w: %s", r.Err, shorten(b.steps[i].SQL))
 	}
 	if results[committed].Skipped {
 		return nil, errors.New("the transaction was not committed")
 	}
 	return results, nil
+}
+
+// failure is what it means that a step gave an error.
+func (b *batch) failure(step int, err error) error {
+	if means := b.means[step]; means != nil && strings.Contains(err.Error(), "JSON") {
+		return means
+	}
+	return &StatementError{Index: -1, SQL: b.steps[step].SQL, Err: err}
 }
