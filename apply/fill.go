@@ -31,11 +31,18 @@ var fillTables = []string{
 type Pace struct {
 	Batch time.Duration // that one transaction should take; default 200ms
 	Rows  int           // of the first one; default 1000
+	Strip Strips
 	For   time.Duration // Fill returns after the first batch past it; 0 when all is done
 	Now   func() time.Time
 	// OnBatch is told of each batch. May be nil.
 	OnBatch func(Filled)
 }
+
+// Strips tells whether a column of a table may be dropped, which rewrites every
+// row in one statement. The nil one lets every column be.
+type Strips func(table string) bool
+
+func (s Strips) may(table string) bool { return s == nil || s(table) }
 
 // Filled is how far the fills of a plan have come.
 type Filled struct {
@@ -224,6 +231,11 @@ func (w *filler) begin(ctx context.Context, f plan.Fill) (record fillRecord, beg
 			return record, false, err
 		}
 	}
+	columns, err := columnsOf(ctx, w.conn, f.Table)
+	if err != nil {
+		return record, false, err
+	}
+	there := func(column string) bool { return slices.Contains(columns, column) }
 	total, err := w.conn.Query(ctx, "SELECT count(*) FROM "+schema.Quote(f.Table))
 	if err != nil {
 		return record, false, err
@@ -232,7 +244,7 @@ func (w *filler) begin(ctx context.Context, f plan.Fill) (record fillRecord, beg
 	for _, sql := range fillTables {
 		b.add(sql)
 	}
-	statements := f.Begin()
+	statements := f.Begin(there)
 	for _, sql := range statements[:len(statements)-1] {
 		b.add(sql)
 	}
@@ -246,26 +258,33 @@ func (w *filler) begin(ctx context.Context, f plan.Fill) (record fillRecord, beg
 	return record, true, nil
 }
 
-// intactQuery gives 1 when a fill has all that it needs in the database: its
-// tables, its triggers, and the columns that it has added as the last ones of
-// their table. After another one they would end elsewhere than in the proof.
+// intactQuery gives 1 when a fill has all that it needs in the database.
 func intactQuery(f plan.Fill) string {
 	conditions := []string{"(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('_reconciler_fill', '_reconciler_stale')) = 2"}
 	for _, t := range f.Triggers() {
 		conditions = append(conditions, fmt.Sprintf("EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = %s AND sql = %s)",
 			schema.QuoteText(t.Name), schema.QuoteText(t.SQL)))
 	}
-	last := 0
-	for _, c := range slices.Backward(f.Columns) {
-		at := ""
-		if c.Type != "" {
-			at = fmt.Sprintf(" AND cid = (SELECT max(cid) FROM pragma_table_xinfo(%s)) - %d", schema.QuoteText(f.Table), last)
-			last++
+	return "SELECT " + strings.Join(append(conditions, inPlace(f)...), " AND ")
+}
+
+// inPlace are the conditions that the columns of a fill are there, and in their
+// place: in order, and no column of the application's comes after one that was
+// added. Where one does they would end elsewhere than in the proof.
+func inPlace(f plan.Fill) []string {
+	var conditions []string
+	before := "-1"
+	for _, c := range f.Columns {
+		cid := fmt.Sprintf("(SELECT cid FROM pragma_table_xinfo(%s) WHERE name = %s)", schema.QuoteText(f.Table), schema.QuoteText(c.Name))
+		if c.Type == "" {
+			conditions = append(conditions, cid+" IS NOT NULL")
+			continue
 		}
-		conditions = append(conditions, fmt.Sprintf("EXISTS (SELECT 1 FROM pragma_table_xinfo(%s) WHERE name = %s%s)",
-			schema.QuoteText(f.Table), schema.QuoteText(c.Name), at))
+		conditions = append(conditions, cid+" > "+before, fmt.Sprintf("NOT EXISTS (SELECT 1 FROM pragma_table_xinfo(%s) WHERE cid > %s AND NOT %s)",
+			schema.QuoteText(f.Table), cid, ours("name")))
+		before = cid
 	}
-	return "SELECT " + strings.Join(conditions, " AND ")
+	return conditions
 }
 
 // advance runs one batch and waits as long as it took: first through the rows

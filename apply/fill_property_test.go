@@ -155,7 +155,7 @@ func (x *pairTenant) revert() error {
 	if _, err := x.conn.Exec(x.t.Context(), "ROLLBACK"); err != nil && !strings.Contains(err.Error(), "no transaction") {
 		return err
 	}
-	if _, err := apply.Abandon(x.t.Context(), x.conn, nil); err != nil {
+	if _, err := apply.Abandon(x.t.Context(), x.conn, nil, nil); err != nil {
 		return err
 	}
 	rows, err := x.conn.Query(x.t.Context(), "SELECT sql FROM sqlite_master WHERE sql LIKE '%reconciler_fill%' OR sql LIKE '%reconciler_stale%'")

@@ -91,8 +91,11 @@ func (d *Deployer) prepare(ctx context.Context, conn database.Conn, r Request, r
 	if result.Staged {
 		fills = result.Plan.Staged.Fills
 	}
+	strip := func(table string) bool {
+		return r.MaxLock == 0 || time.Duration(highest(ctx, conn, table))*strippedRow <= r.MaxLock
+	}
 	if result.seen.Master.Filling {
-		gone, err := apply.Abandon(ctx, conn, fills)
+		gone, err := apply.Abandon(ctx, conn, fills, strip)
 		if err == nil && gone {
 			err = d.tellFill(ctx, r, *result, state.EventBackfillDropped, "what was begun for another bundle is gone")
 		}
@@ -104,7 +107,7 @@ func (d *Deployer) prepare(ctx context.Context, conn database.Conn, r Request, r
 	if !result.Staged {
 		return true
 	}
-	filled, err := apply.Fill(ctx, conn, fills, apply.Pace{Batch: min(batchAim, r.MaxLock/10), For: r.Slice})
+	filled, err := apply.Fill(ctx, conn, fills, apply.Pace{Batch: min(batchAim, r.MaxLock/10), For: r.Slice, Strip: strip})
 	if filled.Begun {
 		err = errors.Join(err, d.tellFill(ctx, r, *result, state.EventBackfillBegun, fmt.Sprintf("%d rows to fill", filled.Total)))
 	}
