@@ -23,7 +23,7 @@ func (r Request) approved(ctx context.Context, refused error) error {
 		return err
 	}
 	for _, a := range approvals {
-		if !r.Policy.NotByAuthor || !isAuthor(a.Actor, r.Author, r.Email) {
+		if !r.Policy.NotByAuthor || !IsAuthor(a.Actor, r.Author, r.Email) {
 			return nil
 		}
 		policy.ByAuthor = a.Actor
@@ -83,12 +83,15 @@ func withFindings(refused error, p *plan.Plan, asking []apply.Finding) error {
 	return policy
 }
 
-// isAuthor tells whether the words for a person may mean the author of a
+// IsAuthor tells whether the words for a person may mean the author of a
 // commit: "Ada", "ada@example.com", "Ada <ada@example.com>", and "ada", the user
-// of that address. When in doubt it is the author, since that only asks for
-// one more approval.
-func isAuthor(actor, name, email string) bool {
+// of that address, of 12+ada@users.noreply.github.com too. When in doubt it is
+// the author, since that only asks for one more approval.
+func IsAuthor(actor, name, email string) bool {
 	user, _, _ := strings.Cut(email, "@")
+	if _, login, ok := strings.Cut(user, "+"); ok && strings.Contains(email, "@users.noreply.") {
+		user = login
+	}
 	words := []string{actor}
 	if before, after, ok := strings.Cut(actor, "<"); ok {
 		words = append(words, before, strings.TrimSuffix(strings.TrimSpace(after), ">"))

@@ -28,4 +28,7 @@ func TestIsAuthor(t *testing.T) {
 	if deploy.IsAuthor("bo", "", "") {
 		t.Error("somebody is the author of a commit without one")
 	}
+	if email := "12+ada@users.noreply.github.com"; !deploy.IsAuthor("ada", "", email) || deploy.IsAuthor("12", "", email) {
+		t.Error("an address of GitHub is not read")
+	}
 }

@@ -148,6 +148,15 @@ func (s *Service) PlanOf(ctx context.Context, tenant protocol.TenantID) (protoco
 	return t.Spec.Plan, err
 }
 
+// Sweep removes copies of databases that an earlier process has left on a
+// server. It is called before anybody makes one.
+func (s *Service) Sweep(ctx context.Context) error {
+	if sweeper, ok := s.Provider.(interface{ Sweep(context.Context) error }); ok {
+		return sweeper.Sweep(ctx)
+	}
+	return nil
+}
+
 // Orphan is a database that nobody owns, or a tenant whose database is gone.
 type Orphan struct {
 	Kind   string // database or tenant

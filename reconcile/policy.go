@@ -22,6 +22,16 @@ func (r *Reconciler) SnapshotPolicy() (deploy.SnapshotPolicy, bool) {
 	return deploy.SnapshotPolicy{}, false
 }
 
+// Approval is whose approvals count by the fleet.yaml that was read last. Until
+// one was, those of authors do not. It may be called at any time, by any
+// goroutine.
+func (r *Reconciler) Approval() config.Approval {
+	if a := r.approval.Load(); a != nil {
+		return *a
+	}
+	return config.Approval{NotByAuthor: true}
+}
+
 // policyOf is the policy for a tenant in the words of a deployment: the
 // fleet's, and the tenant's own where that is stricter.
 func policyOf(c config.Fleet, own *config.OwnPolicy, ownDrift config.Drift) deploy.Policy {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
@@ -74,7 +75,7 @@ type Config struct {
 }
 
 // Reconciler carries a fleet. Its methods must not overlap, but for Notice,
-// Wake and SnapshotPolicy.
+// Wake, SnapshotPolicy and Approval.
 type Reconciler struct {
 	Config
 	deployer *deploy.Deployer
@@ -92,6 +93,7 @@ type Reconciler struct {
 	placed    placed
 	wake      time.Time                             // when a pass is due because of the rollout; zero for never
 	snapshots atomic.Pointer[deploy.SnapshotPolicy] // of the fleet.yaml that was read last
+	approval  atomic.Pointer[config.Approval]       // of the same
 
 	warned string      // the commit whose removals were said to wait
 	waking func() bool // something waits for the pass under way to end
@@ -244,6 +246,7 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	}
 	policy := SnapshotPolicy(f.loaded.Config)
 	r.snapshots.Store(&policy)
+	r.approval.Store(&f.loaded.Config.Approval)
 	f.shared = r.shared(f.loaded.Tenants)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {

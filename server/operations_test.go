@@ -91,31 +91,75 @@ func TestWebhook(t *testing.T) {
 }
 
 // A delivery that comes again, because the answer was lost, wakes nothing; one
-// that was refused the first time does.
+// that was refused the first time does. What came before is refused under
+// another id: somebody has recorded it.
 func TestWebhookDeliveredTwice(t *testing.T) {
 	url, woken := hooked(t, rotating)
-	deliver := func(id, signature string) int {
-		status, _, _ := ask(t, url, push, headers("X-GitHub-Event", "push", "X-GitHub-Delivery", id, "X-Hub-Signature-256", "sha256="+signature))
+	bodyOf := func(n int) string { return fmt.Sprintf(`{"ref":"refs/heads/main","after":"%d"}`, n) }
+	deliver := func(id, secret string, n int) int {
+		status, _, _ := ask(t, url, bodyOf(n), headers("X-GitHub-Event", "push", "X-GitHub-Delivery", id,
+			"X-Hub-Signature-256", "sha256="+signed(secret, bodyOf(n))))
 		return status
 	}
-	if status := deliver("one", signed("wrong", push)); status != http.StatusUnauthorized {
+	if status := deliver("one", "wrong", 1); status != http.StatusUnauthorized {
 		t.Errorf("got %d, want 401", status)
 	}
 	for range 3 {
-		if status := deliver("one", signed("new", push)); status != http.StatusAccepted {
+		if status := deliver("one", "new", 1); status != http.StatusAccepted {
 			t.Errorf("got %d, want 202", status)
 		}
 	}
-	deliver("two", signed("new", push))
+	if status := deliver("two", "new", 1); status != http.StatusConflict {
+		t.Errorf("replayed: got %d, want 409", status)
+	}
+	deliver("three", "new", 2)
 	if n := woken.Load(); n != 2 {
 		t.Errorf("woken %d times, want 2", n)
 	}
 	for i := range 1100 { // more than are remembered
-		deliver(fmt.Sprint(i), signed("new", push))
+		deliver(fmt.Sprint(i), "new", 10+i)
 	}
-	deliver("one", signed("new", push))
+	deliver("one", "new", 1)
 	if n := woken.Load(); n != 1103 {
 		t.Errorf("woken %d times, want 1103", n)
+	}
+}
+
+// What happens to a pull request wakes those who look at them, and nothing
+// else does; of the body nothing is believed.
+func TestWebhookOfPulls(t *testing.T) {
+	var pulls atomic.Int32
+	url := start(t, func(c *server.Config) {
+		c.Webhook = &server.Webhook{
+			Secrets: rotating, Follows: func(string) bool { return true }, Wake: func() { t.Error("the repository is looked at") },
+			Pulls: func() { pulls.Add(1) },
+		}
+	}) + "/webhook"
+	n := 0
+	for event, wakes := range map[[2]string]bool{
+		{"X-GitHub-Event", "pull_request"}: true, {"X-GitHub-Event", "issue_comment"}: true, {"X-GitHub-Event", "pull_request_review"}: true,
+		{"X-GitHub-Event", "issues"}: false, {"X-GitHub-Event", "star"}: false,
+		{"X-Gitea-Event", "pull_request"}: true, {"X-Gitea-Event", "pull_request_sync"}: true, {"X-Gitea-Event", "pull_request_approved"}: true,
+		{"X-Gitea-Event", "issue_comment"}: true, {"X-Gitea-Event", "issues"}: false,
+		{"X-Gitlab-Event", "Merge Request Hook"}: true, {"X-Gitlab-Event", "Note Hook"}: true, {"X-Gitlab-Event", "Pipeline Hook"}: false,
+	} {
+		n++
+		body := fmt.Sprintf(`{"number": -%d, "ref": "refs/heads/main"}`, n)
+		before := pulls.Load()
+		status, _, _ := ask(t, url, body, headers(event[0], event[1], "X-Hub-Signature-256", "sha256="+signed("new", body),
+			"X-Gitea-Signature", signed("new", body), "X-Gitlab-Token", "new"))
+		if woken := pulls.Load() != before; status != http.StatusAccepted || woken != wakes {
+			t.Errorf("%v: got %d, woken %v", event, status, woken)
+		}
+		status, _, _ = ask(t, url, body, headers(event[0], event[1], "X-Hub-Signature-256", "sha256="+signed("x", body),
+			"X-Gitea-Signature", signed("x", body), "X-Gitlab-Token", "x"))
+		if status != http.StatusUnauthorized {
+			t.Errorf("%v, signed by another: got %d", event, status)
+		}
+	}
+	url, _ = hooked(t, rotating)
+	if status, answer, _ := ask(t, url, "{}", headers("X-Gitlab-Event", "Note Hook", "X-Gitlab-Token", "new")); status != 202 || answer["woken"] != false {
+		t.Errorf("nobody looks: got %d %v", status, answer)
 	}
 }
 

@@ -28,6 +28,7 @@ var sentinels = []struct {
 	{errNoToken, http.StatusServiceUnavailable, "unavailable"},
 	{errUnsigned, http.StatusUnauthorized, "unauthenticated"},
 	{errNoSecrets, http.StatusServiceUnavailable, "unavailable"},
+	{errReplayed, http.StatusConflict, "replayed"},
 	{errNotReady, http.StatusServiceUnavailable, "unavailable"},
 	{errNoRoute, http.StatusNotFound, "not_found"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},

@@ -19,8 +19,9 @@ const (
 	maxSeen    = 1000    // deliveries that are remembered
 )
 
-// Webhook is told of pushes by a git host. What a request says is believed for
-// one thing alone: that it is worth looking at the repository now.
+// Webhook is told by a git host of pushes, and of what happens to pull requests.
+// What a request says is believed for one thing alone: that it is worth looking
+// at the repository, or at the pull requests, now.
 type Webhook struct {
 	// Secrets returns the secrets that a request may be signed with, the one
 	// before too while hosts are moved to a new one. They are read for each
@@ -31,6 +32,9 @@ type Webhook struct {
 	Follows func(ref string) bool
 	// Wake looks at the repository soon. It does not block.
 	Wake func()
+	// Pulls looks at the pull requests soon. It does not block. Nil when nobody
+	// does.
+	Pulls func()
 	// Count is told how each request ended: woken, ignored or refused. May be
 	// nil.
 	Count func(outcome string)
@@ -39,12 +43,14 @@ type Webhook struct {
 var (
 	errUnsigned  = errors.New("the request is signed with none of the secrets")
 	errNoSecrets = errors.New("the server's webhook secrets cannot be read")
+	errReplayed  = errors.New("the request came before under another delivery id")
 )
 
 // hook serves the Webhook, and remembers deliveries.
 type hook struct {
 	Webhook
-	seen deliveries
+	seen   deliveries // ids of deliveries
+	bodies deliveries // what was delivered
 }
 
 // webhookAnswer says what came of a request.
@@ -89,23 +95,41 @@ func (h *hook) receive(w http.ResponseWriter, r *http.Request) (answer webhookAn
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return answer, errMediaType
 	}
-	if !sender.push {
-		return webhookAnswer{Reason: "this is no push"}, nil
+	if !sender.push && !sender.pull {
+		return webhookAnswer{Reason: "this is neither a push nor of a pull request"}, nil
+	}
+	wake, reason, err := h.concerned(sender, body)
+	switch {
+	case err != nil || reason != "":
+		return webhookAnswer{Reason: reason}, err
+	case h.seen.before(sender.delivery):
+		return webhookAnswer{Reason: "this delivery came before"}, nil
+	case h.bodies.before(sender.content(body)):
+		return answer, errReplayed
+	}
+	wake()
+	return webhookAnswer{Woken: true}, nil
+}
+
+// concerned says what a request is to wake, or why nothing. Of a pull request
+// its body says nothing that would be believed.
+func (h *hook) concerned(from sender, body []byte) (wake func(), reason string, err error) {
+	if from.pull {
+		if h.Pulls == nil {
+			return nil, "pull requests are not looked at", nil
+		}
+		return h.Pulls, "", nil
 	}
 	var push struct {
 		Ref string `json:"ref"`
 	}
 	if err := json.Unmarshal(body, &push); err != nil {
-		return answer, &badRequest{errors.New("it is no JSON object with a ref")}
+		return nil, "", &badRequest{errors.New("it is no JSON object with a ref")}
 	}
-	switch {
-	case !h.Follows(push.Ref):
-		return webhookAnswer{Reason: "this ref is not followed"}, nil
-	case h.seen.before(sender.delivery):
-		return webhookAnswer{Reason: "this delivery came before"}, nil
+	if !h.Follows(push.Ref) {
+		return nil, "this ref is not followed", nil
 	}
-	h.Wake()
-	return webhookAnswer{Woken: true}, nil
+	return h.Wake, "", nil
 }
 
 // sender is what the headers of a request say of who sent it.
@@ -113,22 +137,44 @@ type sender struct {
 	shown     string // the secret itself
 	signature string // of the body, in hex
 	push      bool
+	pull      bool   // it is of a pull request, or may be
 	delivery  string // its id; empty for none
+	host      string // empty for the generic form
+}
+
+// content is the name of what a host has delivered, under any id: hosts
+// write times and commits into it, so that nothing comes twice but by somebody
+// who has recorded it. The generic form may be the same for each push.
+func (s sender) content(body []byte) string {
+	if s.host == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %x", s.host, s.signature, sha256.Sum256(body))
 }
 
 // senderOf reads the headers of Gitea and Forgejo, GitHub, GitLab, and of the
-// generic form. Gitea sends GitHub's headers beside its own. Each host's
+// generic form. Gitea sends GitHub's headers beside its own, and has names of
+// its own for what happens to a pull request, which begin alike. Each host's
 // documentation has them under webhooks.
 func senderOf(h http.Header) sender {
 	hex := func(name string) string { return strings.TrimPrefix(h.Get(name), "sha256=") }
-	switch {
-	case h.Get("X-Gitea-Event") != "":
-		return sender{signature: h.Get("X-Gitea-Signature"), push: h.Get("X-Gitea-Event") == "push", delivery: h.Get("X-Gitea-Delivery")}
-	case h.Get("X-GitHub-Event") != "":
-		return sender{signature: hex("X-Hub-Signature-256"), push: h.Get("X-GitHub-Event") == "push", delivery: h.Get("X-GitHub-Delivery")}
-	case h.Get("X-Gitlab-Event") != "":
-		event := h.Get("X-Gitlab-Event")
-		return sender{shown: h.Get("X-Gitlab-Token"), push: event == "Push Hook" || event == "Tag Push Hook", delivery: h.Get("Idempotency-Key")}
+	if event := h.Get("X-Gitea-Event"); event != "" {
+		return sender{
+			host: "gitea", signature: h.Get("X-Gitea-Signature"), delivery: h.Get("X-Gitea-Delivery"),
+			push: event == "push", pull: event == "issue_comment" || strings.HasPrefix(event, "pull_request"),
+		}
+	}
+	if event := h.Get("X-GitHub-Event"); event != "" {
+		return sender{
+			host: "github", signature: hex("X-Hub-Signature-256"), delivery: h.Get("X-GitHub-Delivery"),
+			push: event == "push", pull: event == "pull_request" || event == "pull_request_review" || event == "issue_comment",
+		}
+	}
+	if event := h.Get("X-Gitlab-Event"); event != "" {
+		return sender{
+			host: "gitlab", shown: h.Get("X-Gitlab-Token"), delivery: h.Get("Idempotency-Key"),
+			push: event == "Push Hook" || event == "Tag Push Hook", pull: event == "Merge Request Hook" || event == "Note Hook",
+		}
 	}
 	return sender{signature: hex("X-Reconciler-Signature"), push: true, delivery: h.Get("X-Reconciler-Delivery")}
 }

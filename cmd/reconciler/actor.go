@@ -11,6 +11,7 @@ const (
 	viaCLI    = "cli"
 	viaDaemon = "daemon"
 	viaAPI    = "api"
+	viaPull   = "pull request"
 )
 
 // actor is who does this: what --actor and the like say, else the user of the

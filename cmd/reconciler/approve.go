@@ -131,8 +131,12 @@ func (a approvalsAnswer) people(p *page) {
 	p.table([]string{"PLAN", "BY", "WHEN", "REASON"}, rows)
 }
 
-// approve records an approval of a plan that is known.
-func (k *control) approve(ctx context.Context, q approveRequest) (answer approveAnswer, err error) {
+// approve records an approval of a plan that is known, by a command.
+func (k *control) approve(ctx context.Context, q approveRequest) (approveAnswer, error) {
+	return k.approveVia(ctx, q, viaCLI)
+}
+
+func (k *control) approveVia(ctx context.Context, q approveRequest, via string) (answer approveAnswer, err error) {
 	if err := errors.Join(q.check(), needActor(q.Actor)); err != nil {
 		return answer, err
 	}
@@ -152,7 +156,7 @@ func (k *control) approve(ctx context.Context, q approveRequest) (answer approve
 	if err != nil {
 		return answer, err
 	}
-	a := state.Approval{Plan: digest, Actor: q.Actor, Via: viaCLI, Reason: q.Reason, At: k.now()}
+	a := state.Approval{Plan: digest, Actor: q.Actor, Via: via, Reason: q.Reason, At: k.now()}
 	if err := k.store.Approve(ctx, a); err != nil {
 		return answer, err
 	}

@@ -32,6 +32,7 @@ type operations struct {
 	passed   atomic.Bool // a pass has ended well
 	ending   func() bool // the daemon is about to end
 	wake     func()
+	pulls    *pulls // nil when pull requests are not looked at
 
 	fetched time.Time // when the pass under way began
 	failure string    // of the last pass; empty for none
@@ -94,6 +95,7 @@ func (o *operations) pass(r reconcile.Report, err error) {
 		return
 	}
 	o.watch.Rollout(rollout)
+	o.pulls.pass(r, rollout)
 }
 
 // knownOf reads what was known when the daemon ended last.
@@ -154,6 +156,9 @@ func (c *cli) serveOperations(api *server.Config) error {
 		Secrets: func() ([]string, error) { return webhookSecrets(settings.Webhook, c.secrets()) },
 		Follows: func(pushed string) bool { return follows(c.settings.Ref, pushed) },
 		Wake:    o.wake, Count: o.metrics.Webhook,
+	}
+	if o.pulls != nil {
+		api.Webhook.Pulls = o.pulls.watcher.Wake
 	}
 	return nil
 }

@@ -165,8 +165,10 @@ func TestOperations(t *testing.T) {
 	d := runDaemon(t)
 	root := "http://" + d.line("api served")["address"].(string)
 	d.line("pass completed")
+	pushes := 0
 	hook := func() int {
-		body := `{"ref":"refs/heads/main"}`
+		pushes++
+		body := fmt.Sprintf(`{"ref":"refs/heads/main","after":"%d"}`, pushes)
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, root+"/webhook", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)

@@ -41,6 +41,9 @@ is refused meanwhile.
 "reconciler approve", "hold", "rollout" and others reach it through the socket
 DIR/reconciler.sock, and what they change counts at once.
 
+With forge in reconciler.yaml it previews pull requests, as a comment and a commit
+status of each, and takes approvals there; docs/previews.md has that.
+
 With --listen it serves an HTTP API, to requests that show the token of
 server.token, and /webhook, /healthz, /readyz and /metrics beside it; docs/cli.md
 has the routes, docs/operating.md the rest.
@@ -85,14 +88,20 @@ func (c *cli) run(ctx context.Context) (err error) {
 	c.operations.wake = loop.Wake
 	stopCommitting := c.commitPending(ctx, loop, w)
 	defer stopCommitting()
-	commands, err := serve(c.settings.Data, &control{
+	control := &control{
 		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy, life: loop.Life(),
 		observe: c.observe, secrets: c.secrets(), placements: w.config.Router.Placements(),
-	}, log)
+	}
+	commands, err := serve(c.settings.Data, control, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, commands.close()) }()
+	stopWatching, err := c.watchPulls(ctx, w.config, loop, control)
+	if err != nil {
+		return err
+	}
+	defer stopWatching()
 	parts := apiParts{store: w.config.Store, files: w.config.Router, opened: gateway.Store, log: log}
 	if !c.observe { // signing up makes a database
 		parts.signUps = loop.Life().As(deploy.Doer{Actor: "api", Via: viaAPI})

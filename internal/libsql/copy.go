@@ -56,7 +56,9 @@ func remove(path string) error {
 	return nil
 }
 
-// syncFile makes a file durable that no connection of this process has.
+// Sync makes a file durable that no connection of this process has.
+func Sync(path string) error { return syncFile(path) }
+
 func syncFile(path string) error {
 	file, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

@@ -70,6 +70,10 @@ type Store interface {
 	Backups(ctx context.Context, tenant protocol.TenantID) ([]state.Backup, error)
 	BackupsBefore(ctx context.Context, before time.Time) ([]state.Backup, error)
 
+	SavePull(ctx context.Context, p state.Pull) error
+	ForgetPull(ctx context.Context, project string, number int) error
+	Pulls(ctx context.Context, project string) ([]state.Pull, error)
+
 	SavePlacement(ctx context.Context, p state.Placement, events ...state.Event) error
 	ForgetPlacement(ctx context.Context, tenant protocol.TenantID) error
 	Placements(ctx context.Context) ([]state.Placement, error)
@@ -89,7 +93,7 @@ type Open func(ctx context.Context, dir string, o state.Options) (Store, error)
 // Exercise runs the suite. Each test has a store of its own.
 func Exercise(t *testing.T, open Open) {
 	for _, part := range [][]exercise{
-		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, backups, placements, rollouts, sharing,
+		lifeCycle, deployments, observed, replacements, bodies, records, events, holds, approvals, tenants, backups, placements, pulls, rollouts, sharing,
 	} {
 		for _, e := range part {
 			t.Run(e.name, func(t *testing.T) {

@@ -1,4 +1,0 @@
-package deploy
-
-// IsAuthor is tested by a table of its own.
-var IsAuthor = isAuthor

@@ -1,0 +1,233 @@
+package pull
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/preview/forge"
+	"github.com/tenantops/reconciler/state"
+)
+
+// hear reads what was written since the last time, and answers commands. It
+// waits for the preview, since a command is about its plans.
+func (w *Watcher) hear(ctx context.Context, p *pull) error {
+	if !p.current() || p.row.Comment == 0 {
+		return nil
+	}
+	heard := p.Updated
+	if !heard.Equal(p.heard) {
+		if err := w.hearComments(ctx, p); err != nil {
+			return err
+		}
+	}
+	if p.result.ByReview && len(p.result.Plans) > 0 {
+		if err := w.hearReviews(ctx, p); err != nil {
+			return err
+		}
+	}
+	p.heard = heard
+	return nil
+}
+
+// said is a command or a review, as it is judged.
+type said struct {
+	key    string
+	at     time.Time
+	author forge.User
+	edited bool
+	url    string
+	prefix string // of the plan; empty for all that wait
+	review bool
+}
+
+func (w *Watcher) hearComments(ctx context.Context, p *pull) error {
+	comments, err := w.Forge.Comments(ctx, p.Number, p.row.Since)
+	if err != nil {
+		return err
+	}
+	since := p.row.Since
+	for _, c := range comments {
+		if c.Updated.After(since) {
+			since = c.Updated
+		}
+		prefix, is := command(c.Text)
+		if !is || w.own(c.Author) {
+			continue
+		}
+		err := w.answer(ctx, p, said{
+			key: fmt.Sprintf("comment %d", c.ID), at: c.Updated, author: c.Author, edited: c.Edited(), url: c.URL, prefix: prefix,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	p.row.Since = since
+	return nil
+}
+
+// hearReviews takes approving reviews of the head by those who can have seen
+// the preview of it.
+func (w *Watcher) hearReviews(ctx context.Context, p *pull) error {
+	reviews, err := w.Forge.Reviews(ctx, p.Pull)
+	if err != nil {
+		return err
+	}
+	for _, r := range reviews {
+		if w.own(r.Author) || r.Commit != "" && r.Commit != p.made.head || r.At.Before(p.row.PostedAt) {
+			continue
+		}
+		err := w.answer(ctx, p, said{key: fmt.Sprintf("review %d", r.ID), at: r.At, author: r.Author, url: r.URL, review: true})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// approve is the command, as the first line of a comment.
+var approve = regexp.MustCompile(`\A/reconciler[ \t]+approve(?:[ \t]+(\S{1,100}))?[ \t]*(?:\r?\n|\z)`)
+
+// command is what a comment says to approve, if it is a command at all.
+func command(text string) (prefix string, is bool) {
+	found := approve.FindStringSubmatch(strings.TrimSpace(text))
+	if found == nil {
+		return "", false
+	}
+	return strings.ToLower(strings.Trim(found[1], "`")), true
+}
+
+// answer judges what somebody said, once, and keeps the answer.
+func (w *Watcher) answer(ctx context.Context, p *pull, s said) error {
+	known := slices.IndexFunc(p.row.Answers, func(a state.PullAnswer) bool { return a.Key == s.key })
+	if known >= 0 && p.row.Answers[known].At.Equal(s.at) {
+		return nil
+	}
+	text, approved, err := w.judge(ctx, p, s)
+	if err != nil {
+		return err
+	}
+	if known >= 0 {
+		p.row.Answers = slices.Delete(p.row.Answers, known, known+1)
+	}
+	p.row.Answers = append(p.row.Answers, state.PullAnswer{Key: s.key, At: s.at.UTC().Truncate(time.Millisecond), By: plain(s.author.Login), Text: text})
+	p.row.Answers = p.row.Answers[max(0, len(p.row.Answers)-keptAnswers):]
+	if approved {
+		p.made = key{} // it is to be previewed again
+	}
+	return nil
+}
+
+// digits are what a plan is named by.
+var digits = regexp.MustCompile(`\A[0-9a-f]{12,64}\z`)
+
+// judge says what comes of a command. Whether somebody may is asked of the
+// forge, and before anything that would tell of plans.
+func (w *Watcher) judge(ctx context.Context, p *pull, s said) (text string, approved bool, err error) {
+	switch {
+	case s.author.Bot:
+		return "refused: a program cannot approve", false, nil
+	case s.edited:
+		return "refused: the comment was changed after it was written; write a new one", false, nil
+	}
+	may, err := w.Forge.MayWrite(ctx, s.author)
+	if err != nil {
+		return "", false, err
+	}
+	if !may {
+		return "refused: only who may write to this repository can approve", false, nil
+	}
+	if own, err := w.byAuthor(ctx, p, s.author); err != nil || own {
+		return "refused: fleet.yaml has approval.notByAuthor, and this is by an author of the change", false, err
+	}
+	plans := p.result.Plans
+	if !s.review {
+		plan, problem := p.result.plan(s.prefix)
+		if problem != "" {
+			return problem, false, nil
+		}
+		plans = []string{plan}
+	}
+	for _, plan := range plans {
+		if err := w.Approve(ctx, Approval{Plan: plan, Actor: s.author.Login, URL: s.url}); err != nil {
+			return "", false, err
+		}
+		w.Log.Info("plan approved", logPull, p.Number, logPlan, plan[:min(12, len(plan))], logActor, s.author.Login)
+	}
+	return "approved: " + short(plans), true, nil
+}
+
+// plan finds the waiting plan whose digest begins so, or says why there is none.
+func (r *Result) plan(prefix string) (plan, problem string) {
+	if !digits.MatchString(prefix) {
+		return "", "refused: give at least the first 12 digits of the plan's digest"
+	}
+	for _, waiting := range r.Plans {
+		if !strings.HasPrefix(waiting, prefix) {
+			continue
+		}
+		if plan != "" {
+			return "", "refused: more than one plan begins so; give more of the digest"
+		}
+		plan = waiting
+	}
+	if plan == "" {
+		return "", "refused: no plan of this preview that waits for an approval begins so"
+	}
+	return plan, ""
+}
+
+// byAuthor tells that somebody is an author of the change where that does not
+// count: who opened the pull request, or who wrote its last commit.
+func (w *Watcher) byAuthor(ctx context.Context, p *pull, u forge.User) (bool, error) {
+	if !p.result.NotByAuthor {
+		return false, nil
+	}
+	if u.ID == p.Author.ID || strings.EqualFold(u.Login, p.Author.Login) {
+		return true, nil
+	}
+	head, err := w.Repo.Resolve(ctx, p.made.head)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc([]string{u.Login, u.Name, u.Email}, func(word string) bool {
+		return deploy.IsAuthor(word, head.Author, head.Email)
+	}), nil
+}
+
+func short(plans []string) string {
+	var names []string
+	for _, plan := range plans {
+		names = append(names, "`"+plan[:min(12, len(plan))]+"`")
+	}
+	return strings.Join(names, ", ")
+}
+
+// plain keeps of a login what logins are made of: it is written into a comment.
+func plain(login string) string {
+	login = strings.Map(func(r rune) rune {
+		if r < 0x80 && (r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("-_.[]", r)) {
+			return r
+		}
+		return '?'
+	}, login)
+	return login[:min(len(login), 64)]
+}
+
+// answered is the end of the comment: what came of the last commands. Nobody
+// is notified by it.
+func answered(answers []state.PullAnswer) string {
+	if len(answers) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\n### Approvals\n\n")
+	for _, a := range answers[max(0, len(answers)-shownAnswers):] {
+		fmt.Fprintf(&b, "- `%s` %s\n", a.By, a.Text)
+	}
+	return b.String()
+}
