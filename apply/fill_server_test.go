@@ -140,7 +140,7 @@ func (f remoteFill) fillThrough(t *testing.T, rows int) (kills int) {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			<-ended
+			_ = <-ended // that it was killed
 			kills++
 			continue
 		}

@@ -389,7 +389,7 @@ func TestBackfillKilled(t *testing.T) {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			<-ended
+			_ = <-ended // that it was killed
 			continue
 		}
 		if err = <-ended; err != nil {
