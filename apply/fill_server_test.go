@@ -20,8 +20,6 @@ import (
 	"github.com/tenantops/reconciler/plan"
 )
 
-func TestMain(m *testing.M) { sqldtest.Main(m) }
-
 // fillChild, when set, makes this test binary fill the tables of a database on a
 // server until somebody kills it.
 const fillChild = "APPLY_FILL_CHILD"
@@ -115,6 +113,9 @@ func TestFillOnAServer(t *testing.T) {
 		t.Errorf("%d kills, the application waited for %v", kills, app.longest)
 	}
 	app.compare(t, at.open(t))
+	if after, err := apply.Read(t.Context(), at.open(t)); err != nil || after.Master.Filling || after.Record.Last.Deployment != "second" {
+		t.Errorf("afterwards: got %+v, %v", after, err)
+	}
 }
 
 // fillThrough lets children fill, kills each when it has come some way, and

@@ -51,7 +51,7 @@ func (x *tenantFiles) slice(t testing.TB, fields field) deploy.Result {
 func (x *tenantFiles) sliceOf(t testing.TB, d *bundle.Desired, maxLock time.Duration) deploy.Result {
 	t.Helper()
 	r := verifyRequest(d, false)
-	r.MaxLock, r.Slice = maxLock, 1
+	r.MaxLock.File, r.Slice = maxLock, 1
 	var result deploy.Result
 	x.on(t, func(conn database.Conn) error {
 		result = x.deployer().Deploy(t.Context(), conn, r)
@@ -351,7 +351,7 @@ func TestBackfillInChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.MaxLock = time.Duration(lock) * time.Millisecond
+	r.MaxLock.File = time.Duration(lock) * time.Millisecond
 	x.on(t, func(conn database.Conn) error { return x.deployer().Deploy(t.Context(), conn, r).Err })
 }
 
