@@ -40,6 +40,10 @@ type Config struct {
 	// Look is the time between looks at the databases of tenants that git wants
 	// nothing new of, for drift; default 5m, at least Poll.
 	Look time.Duration
+	// Slice is for how long the tables of a tenant are filled in one pass of Run,
+	// for a plan that would lock them too long: the tenant has a worker for
+	// itself meanwhile, and those who do not take so long come first. Default 5s.
+	Slice time.Duration
 	// MaxConcurrent bounds how many tenants are worked on at a time, below
 	// what fleet.yaml says; 0 leaves it at that.
 	MaxConcurrent int
@@ -115,6 +119,9 @@ func New(c Config) *Reconciler {
 	}
 	if c.Look == 0 {
 		c.Look = 5 * time.Minute
+	}
+	if c.Slice == 0 {
+		c.Slice = 5 * time.Second
 	}
 	r := &Reconciler{
 		Config:   c,
