@@ -78,7 +78,7 @@ stress: ## open and close databases 50,000 times at each of 1, 2, 8 and 32 gorou
 .PHONY: soak
 soak: soak-fleet ## run a fleet for an hour, kill 50 syncs, strike deployments at every statement, deploy 50,000 random pairs of schemas and take them back, route 1,000 tenants under load
 	RECONCILER_KILLS=50 go test ./reconcile -run '^TestKilledSync$$' -count=1 -v -timeout 60m
-	FAULT_ALL=1 go test ./apply ./deploy ./applifecycle -run '^TestFaults|^TestKilledAtEveryStep$$' -count=1 -v -timeout 60m
+	FAULT_ALL=1 go test ./apply ./deploy ./applifecycle ./provision -run '^TestFaults|^TestKilledAtEveryStep$$|^TestEveryCallMayFail$$' -count=1 -v -timeout 60m
 	ROUTER_TENANTS=1000 go test ./tenantrouter -run '^TestLoad$$' -count=1 -v -timeout 60m
 	PROPERTY_PAIRS=50000 go test ./apply -run '^TestProperty$$' -count=1 -v -timeout 60m
 
@@ -117,7 +117,20 @@ fuzz: ## run each fuzz target for FUZZTIME (10m)
 .PHONY: bench
 bench: ## benchmarks at full size; those of ./reconcile and ./tenantrouter are ratios, medians of 9 pairs
 	BENCH_TENANTS=1000 BENCH_ROWS=10000,100000,1000000 go test -run '^$$' -bench . -timeout 60m $(filter-out ./reconcile ./tenantrouter,$(call packages,^func Benchmark))
-	BENCH_TENANTS=1000 go test -run '^$$' -bench . -timeout 60m -benchtime 9x ./reconcile ./tenantrouter
+	BENCH_TENANTS=1000 go test -run '^$$' -bench . -skip 'Fleet$$|Growth|AgainstToday' -timeout 60m -benchtime 9x ./reconcile ./tenantrouter
+
+# A fleet of FLEET tenants takes about 0.5 MB of disk for each, three times.
+FLEET ?= 10000
+FLEET_PAIRS ?= $(if $(filter 10000,$(FLEET)),1,9)
+FLEET_GROWTH ?= 100,1000,10000
+FLEET_MANY ?= 100000
+FLEET_BENCH := go test -run '^$$' -benchtime 1x -timeout 60m ./reconcile -bench
+
+.PHONY: bench-fleet
+bench-fleet: ## the tables of docs/benchmarks.md: FLEET (10000) tenants beside loops by hand, growth, and 200 tenants beside goose
+	BENCH_TENANTS=$(FLEET) BENCH_PAIRS=$(FLEET_PAIRS) $(FLEET_BENCH) '^BenchmarkFleet$$'
+	BENCH_GROWTH=$(FLEET_GROWTH) BENCH_MANY=$(FLEET_MANY) $(FLEET_BENCH) '^BenchmarkGrowth$$'
+	BENCH_TENANTS=200 BENCH_PAIRS=9 $(FLEET_BENCH) '^BenchmarkAgainstToday$$'
 
 .PHONY: lint
 lint: $(LINT) ## run the linters, which are built on first use

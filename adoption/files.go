@@ -51,9 +51,12 @@ func (w *writer) write(name string, body map[string]any) {
 }
 
 func (t Tenant) body(app string) map[string]any {
+	connection := map[string]any{"url": t.URL}
+	if t.AuthToken != "" {
+		connection["authToken"] = t.AuthToken
+	}
 	body := map[string]any{
-		"id": t.ID, "name": t.Name, "apps": []any{map[string]any{"name": app}},
-		"connectionConfig": map[string]any{"url": t.URL},
+		"id": t.ID, "name": t.Name, "apps": []any{map[string]any{"name": app}}, "connectionConfig": connection,
 	}
 	if t.Plan != "" {
 		body["plan"] = t.Plan

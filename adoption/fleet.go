@@ -15,7 +15,10 @@ type Tenant struct {
 	ID, Name string
 	Plan     string // free, pro or enterprise; empty for the default
 	URL      string
-	Schema   *Schema // shared by tenants whose databases have the same text
+	// AuthToken is the reference to the secret that opens the database; empty for
+	// none.
+	AuthToken string
+	Schema    *Schema // shared by tenants whose databases have the same text
 }
 
 // Group are the tenants whose databases have the same structure.

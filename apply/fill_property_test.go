@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
@@ -234,7 +235,7 @@ func fillObjects(random *rand.Rand, from []schema.Object) []schema.Object {
 // writer is an application: it inserts, updates, replaces, deletes and gives
 // rows other keys, and is refused what constraints refuse.
 type writer struct {
-	conn   *libsql.Conn
+	conn   database.Conn
 	tables []schema.Table
 	random *rand.Rand
 }

@@ -147,8 +147,10 @@ type Reading struct {
 func Read(ctx context.Context, conn database.Conn) (Reading, error) {
 	var r Reading
 	var err error
-	if r.version, err = dataVersion(ctx, conn); err != nil {
-		return r, err
+	if !database.Remote(conn) {
+		if r.version, err = dataVersion(ctx, conn); err != nil {
+			return r, err
+		}
 	}
 	if r.Master, err = schema.ReadMaster(ctx, conn); err != nil {
 		return r, err
@@ -160,7 +162,11 @@ func Read(ctx context.Context, conn database.Conn) (Reading, error) {
 // current tells that nobody has committed since: the engine gives conn another
 // version as soon as another connection has (sqlite.org/pragma.html,
 // data_version), and conn itself has written nothing.
+// A server gives no such version.
 func (r Reading) current(ctx context.Context, conn database.Conn) (bool, error) {
+	if database.Remote(conn) {
+		return false, nil
+	}
 	version, err := dataVersion(ctx, conn)
 	return version == r.version, err
 }
@@ -169,6 +175,9 @@ func (r Reading) current(ctx context.Context, conn database.Conn) (bool, error) 
 // nobody but conn has committed since r was read: stamp, which is called when
 // the log has been written back, has then looked at what conn has left.
 func (r Reading) Alone(ctx context.Context, conn database.Conn, stamp func() error) (bool, error) {
+	if database.Remote(conn) {
+		return false, nil // there is no file
+	}
 	rows, err := conn.Query(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
 	if err != nil {
 		return false, fmt.Errorf("write the log back: %w", err)

@@ -198,10 +198,15 @@ func (e *tenantEntry) connection(c *protocol.TenantConnectionConfig) {
 	if u, err := url.Parse(c.URL); err == nil && (u.User != nil || u.Query().Has("authToken")) {
 		e.error(codePlainSecret, plain, next, "connectionConfig", "url")
 	}
-	if !strings.HasPrefix(c.URL, "file:") {
-		e.error(codeNotServed, "databases on a server are not served yet", "use a file: URL, or leave connectionConfig out", "connectionConfig", "url")
-	} else if _, err := FilePath(c.URL); err != nil {
-		e.error(codeFileURL, "the URL "+err.Error(), "write file:NAME.db for a file in the data directory", "connectionConfig", "url")
+	switch scheme, _, _ := strings.Cut(c.URL, ":"); scheme {
+	case "file":
+		if _, err := FilePath(c.URL); err != nil {
+			e.error(codeFileURL, "the URL "+err.Error(), "write file:NAME.db for a file in the data directory", "connectionConfig", "url")
+		}
+	case "libsql", "https", "http": // whether its host may be connected to, the operator says
+	default:
+		e.error(codeNotServed, "databases of this kind are not served yet",
+			"use a libsql:, https:, http: or file: URL, or leave connectionConfig out", "connectionConfig", "url")
 	}
 }
 

@@ -29,6 +29,8 @@ type Settings struct {
 	Server        Server    `json:"server" default:"{}" doc:"The HTTP API of the daemon."`
 	Router        Router    `json:"router" default:"{}" doc:"How the HTTP API finds the tenant of a request that is described to it."`
 
+	Connections Connections `json:"connections" default:"{}" doc:"How databases on servers are reached."`
+
 	Databases Servers `json:"databases" default:"{}" doc:"Where databases are made of tenants that name none."`
 
 	ShutdownTimeout Span     `json:"shutdownTimeout" default:"30s" doc:"Time that the daemon has to end after SIGTERM."`
@@ -120,6 +122,7 @@ var settingsKeys = []struct {
 	{path: []any{"age", "identityFile"}},
 	{path: []any{"fileRoot"}},
 	{path: []any{"maxConcurrent"}, number: true},
+	{path: []any{"connections", "look"}},
 	{path: []any{"databases", "provider"}},
 	{path: []any{"databases", "name"}},
 	{path: []any{"databases", "sqld", "adminUrl"}},
@@ -188,6 +191,7 @@ func Load(from Sources) (Settings, []Fault) {
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
 	m.secret([]any{"server", "token"}, s.Server.Token)
 	m.servers(s)
+	m.connections(s.Connections)
 	m.operations(s)
 	m.forge(s.Forge)
 	return s, SortFaults(m.faults)

@@ -131,6 +131,8 @@ func classify(err error) (Action, string, string) {
 		return Failed, "Stale", "somebody else changes the schema; it is tried again"
 	case errors.Is(err, database.ErrConstraint):
 		return Blocked, "ConstraintFailed", "correct the rows that break the constraint"
+	case errors.Is(err, database.ErrAway):
+		return Failed, "ServerAway", "it is tried again; see whether the server runs, can be reached and has the database"
 	case errors.Is(err, database.ErrBusy):
 		return Failed, "Busy", "another process holds the database; it is tried again"
 	case errors.Is(err, database.ErrCorrupt), errors.Is(err, database.ErrNotADB):

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -21,13 +22,16 @@ func (f Files) Locate(tenant protocol.TenantID, connection *protocol.TenantConne
 	if err != nil {
 		return Database{}, err
 	}
-	return Database{Tenant: tenant, URL: fileURL(at.Path), Own: connection == nil}, nil
+	return Database{Tenant: tenant, URL: at.URL(), Own: connection == nil, at: at}, nil
 }
 
 func fileURL(path string) string { return (&url.URL{Scheme: "file", Path: path}).String() }
 
 // location is that of a database that Locate or List gave.
 func (d Database) location() tenantrouter.Location {
+	if d.at.Remote != "" {
+		return d.at
+	}
 	u, err := url.Parse(d.URL)
 	if err != nil {
 		return tenantrouter.Location{} // of another provider; there is no such file
@@ -42,7 +46,11 @@ func (f Files) Open(ctx context.Context, at Database, create bool) (database.Con
 
 // Copy implements Provider.
 func (f Files) Copy(ctx context.Context, at Database, path string) error {
-	conn, err := f.Router.Open(ctx, at.location(), false)
+	place := at.location()
+	if place.Remote != "" {
+		return fmt.Errorf("%w: %s", ErrOnServer, at.URL)
+	}
+	conn, err := f.Router.Open(ctx, place, false)
 	if err != nil {
 		return err
 	}
@@ -51,7 +59,11 @@ func (f Files) Copy(ctx context.Context, at Database, path string) error {
 
 // Destroy implements Provider.
 func (f Files) Destroy(ctx context.Context, at Database) error {
-	return libsql.Remove(ctx, at.location().Path)
+	place := at.location()
+	if place.Remote != "" {
+		return fmt.Errorf("%w: %s", ErrOnServer, at.URL)
+	}
+	return libsql.Remove(ctx, place.Path)
 }
 
 // List implements Provider.

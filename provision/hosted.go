@@ -38,6 +38,22 @@ var (
 	_ Revoker = (*Hosted)(nil)
 )
 
+// Confirm lets the router ask the control plane whether a database is there, of
+// which the data plane says that it is not.
+func (h *Hosted) Confirm() {
+	h.Router.Placements().Confirm(func(ctx context.Context, p state.Placement) (bool, error) {
+		s, _, err := h.server(ctx)
+		if err != nil || s.Provider() != p.Provider {
+			return false, errors.Join(err, errors.New("the configured server is another one"))
+		}
+		_, err = s.Find(ctx, p.Name)
+		if errors.Is(err, control.ErrNotFound) {
+			return false, nil
+		}
+		return true, err
+	})
+}
+
 // server opens the server for the fleet that is.
 func (h *Hosted) server(ctx context.Context) (Server, config.Fleet, error) {
 	c, err := h.Fleet(ctx)
@@ -94,12 +110,12 @@ func (h *Hosted) Place(ctx context.Context, tenant protocol.TenantID, adopt bool
 	}
 	if !asked {
 		p = state.Placement{Tenant: tenant, Provider: s.Provider(), Name: h.nameOf(fleet.Fleet, tenant)}
+		if err := h.ask(ctx, s, p, adopt); err != nil {
+			return err
+		}
 	}
 	made, err := s.Create(ctx, p.Name)
-	if errors.Is(err, control.ErrExists) {
-		if !asked && !adopt {
-			return &NameTakenError{Provider: p.Provider, Name: p.Name}
-		}
+	if errors.Is(err, control.ErrExists) { // an earlier try has made it
 		made, err = s.Find(ctx, p.Name)
 	}
 	if err != nil {
@@ -111,6 +127,17 @@ func (h *Hosted) Place(ctx context.Context, tenant protocol.TenantID, adopt bool
 	}
 	p.URL = made.URL
 	return h.record(ctx, p, token)
+}
+
+// ask records that a database is about to be made, unless its name is taken.
+func (h *Hosted) ask(ctx context.Context, s Server, p state.Placement, adopt bool) error {
+	switch _, err := s.Find(ctx, p.Name); {
+	case err == nil && !adopt:
+		return &NameTakenError{Provider: p.Provider, Name: p.Name}
+	case err != nil && !errors.Is(err, control.ErrNotFound):
+		return err
+	}
+	return h.Store.SavePlacement(context.WithoutCancel(ctx), p)
 }
 
 // hasFile tells that a tenant's database is in a file of this machine: it is

@@ -202,6 +202,9 @@ func (s *Service) withDatabase(ctx context.Context, t state.Tenant, do func(cont
 		return fmt.Errorf("open database of tenant %q: %w", t.ID, err)
 	}
 	err = own(ctx, conn, t.ID)
+	if errors.Is(err, database.ErrMissing) { // a server says so with the first statement
+		err = errAbsent
+	}
 	if err == nil {
 		err = do(ctx, conn)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // Provider makes, opens and removes the databases of tenants: files, memory,
@@ -32,7 +33,13 @@ type Database struct {
 	Tenant protocol.TenantID // that it is for, or was made for
 	URL    string            // names it; without secrets
 	Own    bool              // the provider placed it, and may destroy it
+
+	at tenantrouter.Location // of one on a server that its own URL names
 }
+
+// ErrOnServer says that a database which a tenant's own URL names on a server
+// cannot be copied to a file, or removed: whoever runs the server can.
+var ErrOnServer = errors.New("the database is on a server that is not the reconciler's to manage")
 
 // Revoker is a Provider that gives out tokens for its databases.
 type Revoker interface {

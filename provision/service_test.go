@@ -21,7 +21,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	for name, open := range map[string]func(testing.TB) *world{"files": onFiles, "memory": inMemory} {
+	for name, open := range map[string]func(testing.TB) *world{"files": onFiles, "memory": inMemory, "sqld": onSQLD, "turso": onTurso} {
 		t.Run(name, func(t *testing.T) {
 			contracttest.Provisioning(t, func(t testing.TB) contracttest.ProvisioningFixture {
 				w := open(t)
@@ -42,7 +42,7 @@ func TestContract(t *testing.T) {
 // A tenant that is destroyed is suspended and backed up at once, waits, and is
 // gone after its time of grace; the backup has its rows.
 func TestDestroy(t *testing.T) {
-	for name, open := range map[string]func(testing.TB) *world{"files": onFiles, "memory": inMemory} {
+	for name, open := range map[string]func(testing.TB) *world{"files": onFiles, "memory": inMemory, "sqld": onSQLD, "turso": onTurso} {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
 			acme := w.provision("acme")

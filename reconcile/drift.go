@@ -29,7 +29,7 @@ func lookMark(drift string, at tenantrouter.Location, stamp string) string {
 	if drift == string(config.DriftIgnore) {
 		return "unseen"
 	}
-	sum := sha256.Sum256([]byte(at.Path + "\x00" + stamp))
+	sum := sha256.Sum256([]byte(at.Name() + "\x00" + stamp))
 	return hex.EncodeToString(sum[:12])
 }
 
@@ -109,7 +109,7 @@ func (r *Reconciler) driftOf(ctx context.Context, id protocol.TenantID, seen sta
 		d.Err = err
 		return d
 	}
-	if seen.Sync == state.Synced && strings.HasSuffix(seen.Input, " "+lookMark("", at, stamp)) {
+	if at.Remote == "" && seen.Sync == state.Synced && strings.HasSuffix(seen.Input, " "+lookMark("", at, stamp)) {
 		d.Unchanged = true
 		return d
 	}

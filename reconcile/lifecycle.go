@@ -40,7 +40,9 @@ func (r *Reconciler) provider(policy func(context.Context) (config.Fleet, error)
 	if r.Databases.Server == nil {
 		return files
 	}
-	return &provision.Hosted{Files: files, Databases: r.Databases, Store: r.Store, Secrets: r.Secrets, Fleet: policy}
+	hosted := &provision.Hosted{Files: files, Databases: r.Databases, Store: r.Store, Secrets: r.Secrets, Fleet: policy}
+	hosted.Confirm()
+	return hosted
 }
 
 // Life is the service that carries the tenants through their lives. It may be

@@ -24,8 +24,8 @@ func (e *sharedError) Error() string {
 func (e *sharedError) Reason() string { return "DatabaseShared" }
 func (e *sharedError) Next() string   { return "give each tenant a database of its own" }
 
-// shared finds the tenants of a fleet, selected or not, that lead to one file:
-// by links, by different spellings of a URL, or by a URL that leads to where
+// shared finds the tenants of a fleet, selected or not, that lead to one
+// database: by links, by different spellings of a URL, or by a URL that leads to where
 // another tenant's database is kept.
 func (r *Reconciler) shared(tenants []*bundle.Tenant) map[protocol.TenantID]*sharedError {
 	users := map[string][]*bundle.Tenant{}
@@ -35,7 +35,7 @@ func (r *Reconciler) shared(tenants []*bundle.Tenant) map[protocol.TenantID]*sha
 		if err != nil {
 			continue // it is told when its turn comes
 		}
-		paths[t.ID] = at.Path
+		paths[t.ID] = at.Name()
 		file := r.Router.Identity(at)
 		// A directory whose tenant.yaml has another id is there under both.
 		if !slices.ContainsFunc(users[file], func(other *bundle.Tenant) bool { return other.Dir == t.Dir }) {

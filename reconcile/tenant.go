@@ -110,7 +110,7 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	if err != nil {
 		return done.failed(fmt.Errorf("open tenant %q: %w", t.ID, err))
 	}
-	request.Untouched = observed.Sync == state.Synced && strings.HasSuffix(observed.InputDigest, " "+lookMark("", at, stamp))
+	request.Untouched = at.Remote == "" && observed.Sync == state.Synced && strings.HasSuffix(observed.InputDigest, " "+lookMark("", at, stamp))
 	done.Result = work(conn, request)
 	done.input = input
 	if done.Result.Changed {
@@ -162,7 +162,7 @@ func named(refs []bundle.AppRef) []string {
 // there is nothing to do. Its last word is that of lookMark alone.
 func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
-		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Path, stamp, apply.Format))
+		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Name(), stamp, apply.Format))
 	return hex.EncodeToString(sum[:]) + " " + lookMark(q.Policy.Drift, at, stamp)
 }
 

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -77,7 +77,7 @@ func (c *cache) find(record Record, at Location, readOnly bool) (client *Client,
 		out = append(out, c.remove(e))
 	}
 	client = &Client{
-		tenant: record.ID, record: record, identity: identity, at: at, readOnly: readOnly,
+		tenant: record.ID, record: record, identity: identity, at: at, files: c.files, readOnly: readOnly,
 		opened: make(chan struct{}), err: errAborted, slots: make(chan struct{}, c.pool), users: 1, since: now, used: now,
 	}
 	c.clients[record.ID] = c.order.PushFront(client)
@@ -146,7 +146,7 @@ func (c *cache) open(ctx context.Context, client *Client) {
 			c.drop(client)
 		}
 	}()
-	var conn *libsql.Conn
+	var conn database.Conn
 	if conn, client.err = client.connect(ctx); client.err == nil {
 		client.mu.Lock()
 		client.idle = append(client.idle, conn)

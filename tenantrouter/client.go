@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -22,8 +21,9 @@ type Rows = database.Rows
 type Client struct {
 	tenant   protocol.TenantID
 	record   Record // that it was opened for
-	identity string // of the file
+	identity string // of the database
 	at       Location
+	files    *Router
 	readOnly bool
 
 	suspended atomic.Bool // its database says so, though it was not opened as such
@@ -33,9 +33,9 @@ type Client struct {
 	slots  chan struct{} // one for each connection that may be lent
 
 	mu      sync.Mutex
-	idle    []*libsql.Conn // the one used last comes last
-	users   int            // requests and leases that keep it open
-	retired bool           // it is in the cache no more, and closes when nobody uses it
+	idle    []database.Conn // the one used last comes last
+	users   int             // requests and leases that keep it open
+	retired bool            // it is in the cache no more, and closes when nobody uses it
 
 	since, used time.Time // under the cache's lock
 }
@@ -105,7 +105,7 @@ func (c *Client) retire() error {
 }
 
 // unused takes the connections out that nobody will ask for again.
-func (c *Client) unused() []*libsql.Conn {
+func (c *Client) unused() []database.Conn {
 	if !c.retired || c.users > 0 {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (c *Client) inUse() bool {
 	return c.users > 0
 }
 
-func closeAll(conns []*libsql.Conn) error {
+func closeAll(conns []database.Conn) error {
 	var wrong []error
 	for _, conn := range conns {
 		wrong = append(wrong, conn.Close())
@@ -134,7 +134,7 @@ func closeAll(conns []*libsql.Conn) error {
 const lendTime = 10 * time.Second
 
 // take takes a connection that is idle, or makes one.
-func (c *Client) take(ctx context.Context) (*libsql.Conn, error) {
+func (c *Client) take(ctx context.Context) (database.Conn, error) {
 	if err := c.claim(ctx); err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (c *Client) claim(ctx context.Context) error {
 }
 
 // give puts a connection back, or closes one that is not as it was lent.
-func (c *Client) give(conn *libsql.Conn, sound bool) error {
+func (c *Client) give(conn database.Conn, sound bool) error {
 	var err error
 	if sound {
 		c.mu.Lock()
@@ -189,9 +189,8 @@ func (c *Client) give(conn *libsql.Conn, sound bool) error {
 // connect opens a connection, if the database says that it is this tenant's.
 // It is read-only where the database says that the tenant is suspended, which
 // may be before the records do.
-func (c *Client) connect(ctx context.Context) (*libsql.Conn, error) {
-	options := libsql.Options{Shared: true, ReadOnly: c.readOnly}
-	conn, err := libsql.Open(ctx, c.at.Path, options)
+func (c *Client) connect(ctx context.Context) (database.Conn, error) {
+	conn, err := c.files.openShared(ctx, c.at, c.readOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -206,9 +205,8 @@ func (c *Client) connect(ctx context.Context) (*libsql.Conn, error) {
 		return conn, nil
 	}
 	c.suspended.Store(true)
-	options.ReadOnly = true
 	if err := conn.Close(); err != nil {
 		return nil, err
 	}
-	return libsql.Open(ctx, c.at.Path, options)
+	return c.files.openShared(ctx, c.at, true)
 }

@@ -75,6 +75,8 @@ var answers = []struct {
 	{database.ErrBusy, http.StatusServiceUnavailable, "busy"},
 	{ErrNotServed, http.StatusServiceUnavailable, "unavailable"},
 	{ErrOwnedElsewhere, http.StatusServiceUnavailable, "unavailable"},
+	{ErrHost, http.StatusServiceUnavailable, "unavailable"},
+	{database.ErrAway, http.StatusServiceUnavailable, "unavailable"},
 	{ErrOutside, http.StatusServiceUnavailable, "unavailable"},
 	{database.ErrMissing, http.StatusServiceUnavailable, "unavailable"},
 	{errClosed, http.StatusServiceUnavailable, "unavailable"},

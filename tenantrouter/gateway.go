@@ -192,8 +192,13 @@ func (g *Gateway) Resolve(ctx context.Context, tenant protocol.TenantID) (Resolv
 	}, nil
 }
 
-// URL is the file: URL of a database. It holds no secret.
-func (l Location) URL() string { return (&url.URL{Scheme: "file", Path: l.Path}).String() }
+// URL is the URL of a database. It holds no secret.
+func (l Location) URL() string {
+	if l.Remote != "" {
+		return l.Remote
+	}
+	return (&url.URL{Scheme: "file", Path: l.Path}).String()
+}
 
 // record reads a record. What is open of a tenant that is there no more is
 // closed.

@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/hrana"
 )
 
 // Lease is a connection that was lent: nobody else has it until Close, so that
@@ -18,8 +18,8 @@ type Lease struct {
 	client *Client
 
 	mu   sync.Mutex
-	conn *libsql.Conn // nil after Close
-	end  func()       // tells the request that lent it; may be nil
+	conn database.Conn // nil after Close
+	end  func()        // tells the request that lent it; may be nil
 }
 
 // Exec runs exactly one statement and reports the rows that it changed.
@@ -68,7 +68,10 @@ func (l *Lease) Close() error {
 
 // rollBack ends a transaction if one is open. A connection on which that
 // fails is closed instead of lent again.
-func rollBack(conn *libsql.Conn) error {
+func rollBack(conn database.Conn) error {
+	if remote, ok := conn.(*hrana.Conn); ok {
+		return remote.Unbound()
+	}
 	results, err := conn.Batch(context.Background(), []database.Step{{
 		Statement: database.Statement{SQL: "ROLLBACK"},
 		When:      &database.Condition{Not: &database.Condition{IsAutocommit: true}},

@@ -13,6 +13,7 @@ import (
 type Placements struct {
 	mu       sync.RWMutex
 	byTenant map[protocol.TenantID]state.Placement
+	find     func(context.Context, state.Placement) (there bool, err error)
 }
 
 // PlacementsOf reads those of a store; of none, there are none.
@@ -52,6 +53,27 @@ func (p *Placements) Remove(tenant protocol.TenantID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.byTenant, tenant)
+}
+
+// Confirm sets who knows whether a database is there, when a server says that it
+// is not: under load servers say so of databases that are.
+func (p *Placements) Confirm(find func(context.Context, state.Placement) (there bool, err error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.find = find
+}
+
+// gone tells that a database is not there for sure.
+func (p *Placements) gone(ctx context.Context, tenant protocol.TenantID) bool {
+	one, placed := p.Of(tenant)
+	p.mu.RLock()
+	find := p.find
+	p.mu.RUnlock()
+	if !placed || find == nil {
+		return false
+	}
+	there, err := find(ctx, one)
+	return err == nil && !there
 }
 
 // connection is how a tenant's database is opened that names none itself; nil

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
@@ -50,6 +51,7 @@ type Config struct {
 	FileRoot string // file URLs may also lead here; empty for nowhere else
 	// Placements are the databases that were made on servers. May be nil.
 	Placements *Placements
+	Servers    Servers // that databases may be on; of the zero value, none
 }
 
 // Router finds tenant databases. It holds no state and may be shared.
@@ -70,8 +72,24 @@ func New(c Config) (*Router, error) {
 	return &Router{config: c}, nil
 }
 
-// Location is where a tenant's database is.
-type Location struct{ Path string }
+// Location is where a tenant's database is: in a file, or on a server.
+type Location struct {
+	Path   string // of a file; empty for a server
+	Remote string // URL of a database on a server, without secrets; empty for a file
+
+	host  int           // of Remote, among Servers.Hosts
+	token config.Secret // of Remote
+
+	placed protocol.TenantID // whose database the reconciler had made there; empty for others
+}
+
+// Name is the path or the URL. It holds no secret.
+func (l Location) Name() string {
+	if l.Remote != "" {
+		return l.Remote
+	}
+	return l.Path
+}
 
 // Locate returns where the database of a tenant is. connection is nil for a
 // tenant whose database the reconciler keeps itself. A path of a file URL has
@@ -81,17 +99,22 @@ type Location struct{ Path string }
 // that is not there: that of a volume that is not mounted must not be made on
 // the one below.
 func (r *Router) Locate(tenant protocol.TenantID, connection *protocol.TenantConnectionConfig) (Location, error) {
-	if connection == nil {
-		connection = r.config.Placements.connection(tenant)
+	if placed := r.config.Placements.connection(tenant); connection == nil && placed != nil {
+		at, err := r.remote(tenant, placed)
+		at.placed = tenant
+		return at, err
 	}
 	if connection == nil {
 		return Location{Path: filepath.Join(r.tenants(), string(tenant)+".db")}, nil
 	}
-	if !strings.HasPrefix(connection.URL, "file:") {
-		scheme, _, _ := strings.Cut(connection.URL, ":")
+	switch scheme, _, _ := strings.Cut(connection.URL, ":"); scheme {
+	case "file":
+	case "libsql", "https", "http":
+		return r.remote(tenant, connection)
+	default:
 		return Location{}, &LocationError{
 			Tenant: tenant, Err: fmt.Errorf("%w: it has a %s URL", ErrNotServed, scheme),
-			reason: "NotServed", next: "use a file: URL, or leave connectionConfig out",
+			reason: "NotServed", next: "use a file:, libsql:, https: or http: URL, or leave connectionConfig out",
 		}
 	}
 	path, err := bundle.FilePath(connection.URL)
@@ -200,10 +223,13 @@ func isOwn(name string) bool {
 	return strings.HasPrefix(first, "state.db.") // one that was set aside
 }
 
-// Identity is equal for locations that lead to one file, whatever symbolic or
+// Identity is equal for locations that lead to one database: to one file, whatever symbolic or
 // hard links lead there, also where that does not exist yet. It is a key for
 // comparing and means nothing to another process.
 func (r *Router) Identity(at Location) string {
+	if at.Remote != "" {
+		return r.config.Servers.identity(at)
+	}
 	if key, ok := inode(at.Path); ok {
 		return key
 	}
@@ -231,7 +257,13 @@ func inode(path string) (string, bool) {
 
 // Open opens a tenant's database for writing. create allows a missing file to
 // be made; without it a missing file gives database.ErrMissing.
+//
+// A database on a server is never made here, and is not reached before the
+// first statement: that it is not there is an error of that, database.ErrAway.
 func (r *Router) Open(ctx context.Context, at Location, create bool) (database.Conn, error) {
+	if at.Remote != "" {
+		return r.connect(ctx, at, false)
+	}
 	if create {
 		if err := os.MkdirAll(r.tenants(), 0o700); err != nil {
 			return nil, fmt.Errorf("make the tenants directory: %w", err)
@@ -242,15 +274,31 @@ func (r *Router) Open(ctx context.Context, at Location, create bool) (database.C
 
 // OpenReadOnly opens a tenant's database to look at it.
 func (r *Router) OpenReadOnly(ctx context.Context, at Location) (database.Conn, error) {
+	if at.Remote != "" {
+		return r.connect(ctx, at, true)
+	}
 	return libsql.Open(ctx, at.Path, libsql.Options{ReadOnly: true})
+}
+
+// openShared opens one of several connections to a tenant's database, for an
+// application.
+func (r *Router) openShared(ctx context.Context, at Location, readOnly bool) (database.Conn, error) {
+	if at.Remote != "" {
+		return r.connect(ctx, at, readOnly)
+	}
+	return libsql.Open(ctx, at.Path, libsql.Options{Shared: true, ReadOnly: readOnly})
 }
 
 // Stamp tells two states of a database file apart without opening it: equal
 // stamps mean that nobody has committed in between. It costs less than the
 // file's header, whose schema cookie says less: a cookie can come back, does not
 // move with rows, and is out of date while a write-ahead log holds the newer
-// page. It is empty when there is no file.
+// page. It is empty when there is no file. That of a database on a server moves
+// with time alone, see Servers.Look.
 func (r *Router) Stamp(at Location) (string, error) {
+	if at.Remote != "" {
+		return r.config.Servers.look(at), nil
+	}
 	stamp, err := r.StampOfFile(at)
 	if wal, err := os.Stat(at.Path + "-wal"); err == nil && stamp != "" && wal.Size() > 0 {
 		stamp += " " + stampOf(wal)

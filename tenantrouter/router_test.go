@@ -95,7 +95,7 @@ func TestLocateRefuses(t *testing.T) {
 	}
 	must(t, os.WriteFile(filepath.Join(p.data, "state.db"), nil, 0o600))
 	for url, want := range map[string]error{
-		"libsql://acme.turso.io":     tenantrouter.ErrNotServed,
+		"libsql://acme.turso.io":     tenantrouter.ErrHost,
 		"postgres://x":               tenantrouter.ErrNotServed,
 		"":                           tenantrouter.ErrNotServed,
 		"FILE:one.db":                tenantrouter.ErrNotServed,

@@ -59,7 +59,7 @@ func (c *cli) withURLs(files []tenantFile, fleet *bundle.Fleet) ([]tenantFile, e
 		if t.Spec.ConnectionConfig == nil {
 			continue
 		}
-		if at, err := router.Locate(t.ID, t.Spec.ConnectionConfig); err == nil { // what cannot be located has no file
+		if at, err := router.Locate(t.ID, t.Spec.ConnectionConfig); err == nil && at.Path != "" { // others have no file
 			byURL = append(byURL, tenantFile{t.ID, at.Path})
 			named[router.Identity(at)] = true
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ import (
 )
 
 // importing is what a call of import asks for.
-type importing struct{ database, from, out, app, tenant string }
+type importing struct{ database, from, group, out, app, tenant string }
 
 func importCommand(c *cli) *cobra.Command {
 	var q importing
@@ -29,7 +30,10 @@ func importCommand(c *cli) *cobra.Command {
 adopts them: its plan for each of them changes nothing that is there, and adds at
 most. With --database of one; with --from of a fleet, whose list has the lines
 id,url[,name[,plan]]: databases are grouped by structure, the app gets what the
-largest group has, and what a tenant has beside it becomes the tenant's own.
+largest group has, and what a tenant has beside it becomes the tenant's own. With
+--turso-group the fleet is the databases of a group on Turso, each a tenant of its
+name: databases.turso of reconciler.yaml has the organization and the token of the
+API. Each tenant.yaml gets a new token, encrypted for age.identityFile.
 
 Databases are opened read-only, and no row is read. What definitions cannot
 express stays as it is and is listed with the reason. A URL is a path or a file:
@@ -37,6 +41,7 @@ URL; a relative URL is below --data, as in a tenant.yaml. DIR must be new or emp
 Exit code 3: some databases could not be read, and are left out.`,
 		Example: `  reconciler import --database ./acme.db --out ./company --app crm --tenant acme
   reconciler import --from urls.csv --out ./company --app crm -o json
+  reconciler import --turso-group prod --out ./company --app crm
   reconciler validate ./company`,
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.importInto(ctx, q) }),
@@ -44,20 +49,21 @@ Exit code 3: some databases could not be read, and are left out.`,
 	flags := command.Flags()
 	flags.StringVar(&q.database, "database", "", "path or file: `URL` of one database")
 	flags.StringVar(&q.from, "from", "", "`file` of lines id,url[,name[,plan]]; - is stdin")
+	flags.StringVar(&q.group, "turso-group", "", "`group` of databases on Turso")
 	flags.StringVar(&q.out, "out", "", "`directory` to write")
 	flags.StringVar(&q.app, "app", "app", "`name` of the app")
 	flags.StringVar(&q.tenant, "tenant", "", "`id` of the tenant whose database it is; without it only the app is written")
-	setting(command, "data")
+	setting(command, "data", "secrets-dir", "age-identity-file")
 	return command
 }
 
 func (q importing) check() error {
 	switch {
-	case (q.database == "") == (q.from == ""):
-		return usagef("give either --database or --from")
+	case len(slices.DeleteFunc([]string{q.database, q.from, q.group}, func(s string) bool { return s == "" })) != 1:
+		return usagef("give one of --database, --from and --turso-group")
 	case q.out == "":
 		return usagef("--out is missing: give the directory to write")
-	case q.from != "" && q.tenant != "":
+	case q.database == "" && q.tenant != "":
 		return usagef("--tenant is for --database: the list has the ids of tenants")
 	case !schema.ValidName(q.app) || schema.IsReserved(q.app):
 		return usagef("--app %q is no name: use a-z, 0-9 and _, and no digit first", q.app)
@@ -74,11 +80,14 @@ func (c *cli) importInto(ctx context.Context, q importing) error {
 	if err := q.check(); err != nil {
 		return err
 	}
-	rows, err := q.rows()
+	rows, s, err := c.toSurvey(ctx, q)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", q.from, err)
+		return err
 	}
-	found, failed, err := c.survey(ctx, rows)
+	if len(rows) == 0 {
+		return errors.New("there is no database to read")
+	}
+	found, failed, err := s.all(ctx, rows)
 	if err != nil {
 		return err
 	}
@@ -119,10 +128,23 @@ func (q importing) rows() ([]adoption.Row, error) {
 	return adoption.ReadList(io.LimitReader(file, 1<<28)) // a million lines of 256 bytes
 }
 
-// survey reads the schemas of databases, those of one text once. What cannot be
+// toSurvey finds the databases that are asked for, and how they are read.
+func (c *cli) toSurvey(ctx context.Context, q importing) ([]adoption.Row, *survey, error) {
+	s := &survey{data: c.settings.Data, reader: adoption.NewReader()}
+	s.read, s.once = s.readFile, s.onceAFile
+	if q.group != "" {
+		return c.tursoGroup(ctx, q.group, s)
+	}
+	rows, err := q.rows()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", q.from, err)
+	}
+	return rows, s, nil
+}
+
+// all reads the schemas of databases, those of one text once. What cannot be
 // read is told and left out, and so is a file that an earlier row leads to.
-func (c *cli) survey(ctx context.Context, rows []adoption.Row) ([]adoption.Tenant, []importFailure, error) {
-	s := survey{data: c.settings.Data, reader: adoption.NewReader()}
+func (s *survey) all(ctx context.Context, rows []adoption.Row) ([]adoption.Tenant, []importFailure, error) {
 	results := make([]adoption.Tenant, len(rows))
 	errs := make([]error, len(rows))
 	var group errgroup.Group
@@ -156,9 +178,12 @@ type survey struct {
 	data   string
 	reader *adoption.Reader
 	taken  sync.Map // by file: the row that leads to it
+
+	read func(context.Context, adoption.Row) (adoption.Tenant, error)
+	once func(adoption.Row) error // refuses a database that an earlier row leads to
 }
 
-func (s *survey) read(ctx context.Context, row adoption.Row) (adoption.Tenant, error) {
+func (s *survey) readFile(ctx context.Context, row adoption.Row) (adoption.Tenant, error) {
 	t := adoption.Tenant{ID: row.ID, Name: row.Name, Plan: row.Plan}
 	path, url, err := locate(s.data, row.URL)
 	if err != nil {
@@ -173,8 +198,8 @@ func (s *survey) read(ctx context.Context, row adoption.Row) (adoption.Tenant, e
 	return t, errors.Join(err, conn.Close())
 }
 
-// once refuses a file that an earlier row leads to: two tenants cannot share it.
-func (s *survey) once(row adoption.Row) error {
+// onceAFile refuses a file that an earlier row leads to: two tenants cannot share it.
+func (s *survey) onceAFile(row adoption.Row) error {
 	path, _, err := locate(s.data, row.URL)
 	if err != nil {
 		return err

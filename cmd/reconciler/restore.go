@@ -105,6 +105,9 @@ func (c *cli) databaseOf(ctx context.Context, tenant protocol.TenantID) (string,
 				return "", err
 			}
 			at, err := router.Locate(t.ID, t.Spec.ConnectionConfig)
+			if err == nil && at.Path == "" {
+				err = fmt.Errorf("the database of tenant %q is on a server: restore it there; snapshots here are of files", tenant)
+			}
 			return at.Path, err
 		}
 	}

@@ -21,7 +21,13 @@ func (c *cli) router(ctx context.Context, store *state.Store) (*tenantrouter.Rou
 	if err != nil {
 		return nil, err
 	}
-	return tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data, FileRoot: c.settings.FileRoot, Placements: placements})
+	servers, err := c.servers()
+	if err != nil {
+		return nil, err
+	}
+	return tenantrouter.New(tenantrouter.Config{
+		DataDir: c.settings.Data, FileRoot: c.settings.FileRoot, Placements: placements, Servers: servers,
+	})
 }
 
 // databases is the server on which databases are made; the zero value for

@@ -54,6 +54,14 @@ type Conn interface {
 	Close() error
 }
 
+// Remote tells that a connection reaches a server: each call is a round trip,
+// PRAGMA data_version tells nothing, and a transaction loses its lock to other
+// writers when it is old.
+func Remote(conn Conn) bool {
+	r, ok := conn.(interface{ Remote() bool })
+	return ok && r.Remote()
+}
+
 // Rows is the whole answer to a query, in the database's order. Values are
 // nil, int64, float64, string or []byte, as they are stored.
 type Rows struct {

@@ -32,7 +32,6 @@ var sentinels = map[string]error{
 	"SQLITE_CANTOPEN":     database.ErrAway,
 	"SQLITE_PERM":         database.ErrPermission,
 	"SQLITE_AUTH":         database.ErrPermission,
-	"BLOCKED":             database.ErrReadOnly, // block_writes, or block_reads
 	"RESPONSE_TOO_LARGE":  ErrTooLarge,
 }
 
@@ -54,6 +53,9 @@ func (e *serverError) typed() error {
 	}
 	if e.Code == "SQLITE_CONSTRAINT" || strings.HasPrefix(e.Code, "SQLITE_CONSTRAINT_") {
 		return constraint(text)
+	}
+	if e.Code == "BLOCKED" { // block_writes, or block_reads
+		return &BlockedError{Said: text}
 	}
 	if sentinel := sentinels[e.Code]; sentinel != nil {
 		return fmt.Errorf("%w: %s (%s)", sentinel, text, e.Code)
@@ -99,14 +101,72 @@ func (e *AwayError) Is(target error) bool { return target == database.ErrAway }
 
 func (e *AwayError) Unwrap() error { return e.Err }
 
+// Reason is the word for programs.
+func (e *AwayError) Reason() string { return "ServerAway" }
+
+// Next is the next step, for people.
+func (e *AwayError) Next() string {
+	return "it is tried again; see whether the server runs, can be reached and has the database"
+}
+
+// Again tells that another try may do.
+func (e *AwayError) Again() bool { return true }
+
+// DeniedError says that a server does not accept the token, or not for this.
+// It matches database.ErrPermission.
+type DeniedError struct {
+	Host   string
+	Status int // 401 or 403
+	Said   string
+}
+
+func (e *DeniedError) Error() string {
+	return fmt.Sprintf("%v: %s does not accept the token: HTTP %d %s", database.ErrPermission, e.Host, e.Status, e.Said)
+}
+
+// Is makes every DeniedError match database.ErrPermission.
+func (e *DeniedError) Is(target error) bool { return target == database.ErrPermission }
+
+// Reason is the word for programs.
+func (e *DeniedError) Reason() string { return "TokenRejected" }
+
+// Next is the next step, for people.
+func (e *DeniedError) Next() string {
+	return "put a token that is valid and may write where connectionConfig.authToken refers to; it is tried again"
+}
+
+// Again tells that another try may do: secrets are read at each.
+func (e *DeniedError) Again() bool { return true }
+
+// BlockedError says that somebody has blocked writes, or all, on the server.
+// It matches database.ErrReadOnly.
+type BlockedError struct{ Said string }
+
+func (e *BlockedError) Error() string { return fmt.Sprintf("%v: %s", database.ErrReadOnly, e.Said) }
+
+// Is makes every BlockedError match database.ErrReadOnly.
+func (e *BlockedError) Is(target error) bool { return target == database.ErrReadOnly }
+
+// Reason is the word for programs.
+func (e *BlockedError) Reason() string { return "ServerBlocked" }
+
+// Next is the next step, for people.
+func (e *BlockedError) Next() string {
+	return "let reads and writes in again on the server (block_reads, block_writes); it is tried again"
+}
+
+// Again tells that another try may do.
+func (e *BlockedError) Again() bool { return true }
+
 // ErrExpired says that the server has ended a stream, and rolled back what
 // was open in it. It comes with database.ErrAway.
 var ErrExpired = errors.New("the server has ended the stream, and rolled its transaction back")
 
 func (c *Conn) away(err error) error { return &AwayError{Host: c.host, Err: err} }
 
+// malformed makes the error of an answer that is not one of the protocol.
 func malformed(format string, args ...any) error {
-	return fmt.Errorf("%w: the answer cannot be read: %s", database.ErrAway, fmt.Sprintf(format, args...))
+	return &AwayError{Host: "server", Err: fmt.Errorf("the answer cannot be read: "+format, args...)}
 }
 
 // refusal makes the error of an answer that is not one to a pipeline. 404 is
@@ -119,10 +179,8 @@ func (c *Conn) refusal(r *http.Response, body []byte) error {
 		e.RetryAfter = min(time.Duration(seconds), 3600) * time.Second
 	}
 	switch {
-	case r.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%w: %s does not accept the token: %w", database.ErrPermission, c.host, errors.New(e.Err.Error()))
-	case r.StatusCode == http.StatusForbidden:
-		return fmt.Errorf("%w: %s: the token does not allow this: %w", database.ErrPermission, c.host, errors.New(e.Err.Error()))
+	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
+		return &DeniedError{Host: c.host, Status: r.StatusCode, Said: said}
 	case r.StatusCode == http.StatusNotFound:
 		e.Err = fmt.Errorf("%w; the database is not there, or not ready, or the token is another's", e.Err)
 	case r.StatusCode >= 300 && r.StatusCode < 400:

@@ -17,23 +17,58 @@ func (c *Conn) Examine(ctx context.Context, sql string, limit int) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	results, err := c.send(ctx, keepsNothing, request{Type: "describe", SQL: &text})
-	if err != nil {
+	if err := c.reads(ctx, text); err != nil {
 		return 0, err
-	}
-	if failed := results[0].Error; failed != nil {
-		return 0, failed.typed()
-	}
-	var d described
-	if err := results[0].result("describe", &d); err != nil {
-		return 0, err
-	}
-	if !d.ReadOnly || d.Explain {
-		return 0, fmt.Errorf("%w: the statement does more than read", database.ErrReadOnly)
 	}
 	// A line of its own closes the bracket: the text may end in a comment.
 	rows, err := c.Query(ctx, fmt.Sprintf("SELECT * FROM (%s\n) LIMIT %d", text, limit))
 	return len(rows.Values), err
+}
+
+// reads asks the server whether a statement only reads.
+func (c *Conn) reads(ctx context.Context, sql string) error {
+	results, err := c.send(ctx, keepsNothing, request{Type: "describe", SQL: &sql})
+	if err != nil {
+		return err
+	}
+	if failed := results[0].Error; failed != nil {
+		return failed.typed()
+	}
+	var d described
+	if err := results[0].result("describe", &d); err != nil {
+		return err
+	}
+	if !d.ReadOnly || d.Explain {
+		return fmt.Errorf("%w: the statement does more than read", database.ErrReadOnly)
+	}
+	return nil
+}
+
+// permit refuses what a read-only connection does not do. No SELECT writes
+// (sqlite.org/c3ref/stmt_readonly.html), so it costs no question.
+func (c *Conn) permit(ctx context.Context, sql string) error {
+	if !c.options.ReadOnly {
+		return nil
+	}
+	tokens, err := database.Tokens(sql)
+	if err != nil {
+		return err
+	}
+	first := ""
+	for _, token := range tokens {
+		switch {
+		case token.Trivia():
+		case first == "":
+			first = strings.ToUpper(token.Text)
+		case first == "PRAGMA" && token.Is("="):
+			return fmt.Errorf("%w: it sets a pragma", database.ErrReadOnly)
+		}
+	}
+	switch first {
+	case "SELECT", "VALUES", "BEGIN", "COMMIT", "END", "ROLLBACK":
+		return nil
+	}
+	return c.reads(ctx, sql)
 }
 
 // query returns the one SELECT that a text holds.

@@ -10,6 +10,7 @@ package hrana
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -23,6 +24,11 @@ type Options struct {
 	URL   string // libsql://, https:// or http://, without user, query (but tls=0) or fragment
 	Host  string // of the requests, whose first label names the namespace; default: that of URL
 	Token string // sent as a bearer token; may be empty
+	// ReadOnly refuses statements that write, before they are sent.
+	ReadOnly bool
+	// Gone asks somebody who knows, after a server has said again and again that
+	// there is no such database: true gives database.ErrMissing. May be nil.
+	Gone func(context.Context) bool
 	// HTTP carries the requests, see NewClient. Default: NewClient of nothing.
 	HTTP *http.Client
 	// MaxResponse is how large an answer may be, in bytes; default 64 MiB.
@@ -87,6 +93,9 @@ func (c *Conn) Query(ctx context.Context, sql string, args ...any) (database.Row
 
 func (c *Conn) one(ctx context.Context, statement database.Statement) database.StepResult {
 	encoded, err := encode(statement)
+	if err == nil {
+		err = c.permit(ctx, statement.SQL)
+	}
 	if err != nil {
 		return database.StepResult{Err: err}
 	}
@@ -112,6 +121,11 @@ func (c *Conn) Batch(ctx context.Context, steps []database.Step) ([]database.Ste
 	}
 	if len(steps) == 0 {
 		return nil, ctx.Err()
+	}
+	for _, s := range steps {
+		if err := c.permit(ctx, s.SQL); err != nil {
+			return nil, err
+		}
 	}
 	sent, faults, err := encodeBatch(steps)
 	if err != nil {
@@ -150,6 +164,26 @@ func (c *Conn) Close() error {
 	_, _ = c.exchange(ctx, pipeline{Baton: &c.baton, Requests: []request{{Type: "close"}}})
 	c.baton = ""
 	return nil
+}
+
+// Remote tells that every call is a round trip, see database.Remote.
+func (*Conn) Remote() bool { return true }
+
+// Again returns another connection over the same way, whatever has become of
+// this one.
+func (c *Conn) Again() database.Conn {
+	return &Conn{options: c.options, endpoint: c.endpoint, host: c.host}
+}
+
+// Unbound reports why the connection is not as it was made: a transaction or a
+// setting lasts, or its stream is lost. Close ends them.
+func (c *Conn) Unbound() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.baton != "" {
+		return errors.New("a transaction or a setting is left")
+	}
+	return c.broken
 }
 
 // keeps says whether what a statement does lasts longer than itself.

@@ -87,7 +87,12 @@ func (c *Conn) exchange(ctx context.Context, p pipeline) (answers, error) {
 			return answers{}, err
 		}
 	}
-	return c.post(ctx, body)
+	got, err := c.post(ctx, body)
+	var away *AwayError
+	if errors.As(err, &away) && away.Status == http.StatusNotFound && c.options.Gone != nil && c.options.Gone(ctx) {
+		err = fmt.Errorf("%w: %s", database.ErrMissing, c.host)
+	}
+	return got, err
 }
 
 func sleep(ctx context.Context, wait time.Duration) error {
@@ -146,7 +151,7 @@ func (c *Conn) unanswered(ctx context.Context, err error) error {
 func (c *Conn) read(text []byte) (answers, error) {
 	var got answers
 	if err := json.Unmarshal(text, &got); err != nil {
-		return answers{}, c.away(malformed("%v", err))
+		return answers{}, malformed("%w", err)
 	}
 	if got.BaseURL != nil && *got.BaseURL != "" && got.Baton != nil {
 		if other, err := url.Parse(*got.BaseURL); err != nil || other.Host != c.options.Host {

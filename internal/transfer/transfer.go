@@ -171,7 +171,8 @@ func (c *copying) rest(ctx context.Context) error {
 			}
 		}
 	}
-	rows, err := c.from.Query(ctx, "PRAGMA user_version")
+	// A server that blocks writes takes the pragma itself for one.
+	rows, err := c.from.Query(ctx, "SELECT user_version FROM pragma_user_version")
 	if err != nil {
 		return err
 	}

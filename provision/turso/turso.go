@@ -227,6 +227,9 @@ func (s *Server) Databases(ctx context.Context, group string) ([]protocol.TursoD
 	return list, err
 }
 
+// URL is where the statements of a database go.
+func (s *Server) URL(d protocol.TursoDatabase) string { return s.config.URL(d) }
+
 // Usage is what a database has used.
 type Usage struct {
 	RowsRead    int64 `json:"rows_read"`

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/hrana"
+	"github.com/tenantops/reconciler/tenantrouter"
+)
+
+// servers are how databases on servers are reached: the hosts of the settings,
+// and those on which databases are made.
+func (c *cli) servers() (tenantrouter.Servers, error) {
+	look, _ := c.settings.Connections.Look.Parse() // checked with the settings
+	s := tenantrouter.Servers{Secret: c.secrets().Resolve, Look: look}
+	for _, h := range append(c.settings.Connections.Hosts, c.ownHosts()...) {
+		client, err := clientOf(h)
+		if err != nil {
+			return s, fmt.Errorf("connections.hosts %s: %w", h.Match, err)
+		}
+		s.Hosts = append(s.Hosts, tenantrouter.Host{Match: h.Match, Address: h.Address, Client: client})
+	}
+	return s, nil
+}
+
+// ownHosts are those of databases that the reconciler has made.
+func (c *cli) ownHosts() []config.Host {
+	switch d := c.settings.Databases; d.Provider {
+	case config.ServerTurso:
+		return []config.Host{{Match: "*.turso.io"}}
+	case config.ServerSQLD:
+		u, err := url.Parse(strings.ReplaceAll(d.SQLD.URL, "{name}", "name"))
+		if err == nil && u.Host != "" {
+			return []config.Host{{Match: strings.Replace(u.Host, "name", "*", 1)}}
+		}
+	}
+	return nil
+}
+
+func clientOf(h config.Host) (*http.Client, error) {
+	o := hrana.ClientOptions{Concurrency: h.Concurrency, Rate: h.Rate}
+	if timeout, err := h.Timeout.Parse(); err == nil {
+		o.Timeout = max(timeout, time.Second)
+	}
+	if h.CAFile != "" {
+		text, err := os.ReadFile(h.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		o.CA = x509.NewCertPool()
+		if !o.CA.AppendCertsFromPEM(text) {
+			return nil, errors.New("caFile holds no certificate")
+		}
+	}
+	switch h.Proxy {
+	case "":
+	case "none":
+		o.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
+	default:
+		proxy, err := url.Parse(h.Proxy)
+		if err != nil {
+			return nil, errors.New("proxy is no URL")
+		}
+		o.Proxy = http.ProxyURL(proxy)
+	}
+	return hrana.NewClient(o), nil
+}

@@ -1,0 +1,407 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/hrana"
+	"github.com/tenantops/reconciler/internal/sqldtest"
+	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
+	"github.com/tenantops/reconciler/provision/control"
+	"github.com/tenantops/reconciler/provision/sqld"
+	"github.com/tenantops/reconciler/provision/turso"
+	"github.com/tenantops/reconciler/provision/turso/tursotest"
+	"github.com/tenantops/reconciler/secret"
+	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/tenantrouter"
+)
+
+func TestMain(m *testing.M) { sqldtest.Main(m) }
+
+// onSQLD is a world whose databases are made on a real libSQL server.
+func onSQLD(t testing.TB) *world {
+	behind := sqldtest.Start(t)
+	server, err := sqld.New(sqld.Config{Admin: behind.Admin, URL: "http://{name}.sqld.test"})
+	must(t, err)
+	return onServer(t, behind, server)
+}
+
+// onTurso has the double of the platform in front of it.
+func onTurso(t testing.TB) *world {
+	behind := sqldtest.Start(t)
+	platform := tursotest.Open(t, tursotest.Options{Admin: behind.Admin, Host: sqldtest.Host})
+	server, err := turso.New(turso.Config{
+		Base: platform.URL, Organization: "acme", Group: "default", Token: func() (string, error) { return tursotest.Token, nil },
+		URL: func(d protocol.TursoDatabase) string { return "http://" + d.Hostname },
+	})
+	must(t, err)
+	return onServer(t, behind, server)
+}
+
+// onServer is a world on a server. Names of databases have a prefix of their own,
+// since tests share what is behind.
+func onServer(t testing.TB, behind *sqldtest.Server, server provision.Server) *world {
+	t.Helper()
+	data, prefix := t.TempDir(), behind.Namespace(t)
+	keeper := secret.Keeper{IdentityFile: identityFile(t)}
+	return openWith(t, data, nil, func(w *world, store *state.Store) provision.Provider {
+		placements, err := tenantrouter.PlacementsOf(t.Context(), store)
+		must(t, err)
+		router, err := tenantrouter.New(tenantrouter.Config{
+			DataDir: data, Placements: placements, Servers: tenantrouter.Servers{
+				Hosts: []tenantrouter.Host{{Match: "*.sqld.test", Address: behind.URL}}, Secret: keeper.Resolve,
+			},
+		})
+		must(t, err)
+		hosted := &provision.Hosted{
+			Files: provision.Files{Router: router}, Store: store, Secrets: keeper, Fleet: w.fleet.Config,
+			Databases: provision.Databases{
+				Name: prefix + "-{tenant_id}", Server: func(config.Databases) (provision.Server, error) { return server, nil },
+			},
+		}
+		hosted.Confirm()
+		return hosted
+	})
+}
+
+func identityFile(t testing.TB) string {
+	t.Helper()
+	identity, err := age.GenerateX25519Identity()
+	must(t, err)
+	path := filepath.Join(t.TempDir(), "age.key")
+	must(t, os.WriteFile(path, []byte(identity.String()+"\n"), 0o600))
+	return path
+}
+
+var hosts = map[string]func(testing.TB) *world{"sqld": onSQLD, "turso": onTurso}
+
+func (w *world) hosted() *provision.Hosted { return w.Provider.(*provision.Hosted) }
+
+// connect opens a tenant's database with a token, past the reconciler.
+func (w *world) connect(tenant protocol.TenantID, token string) database.Conn {
+	w.t.Helper()
+	p, there := w.hosted().Router.Placements().Of(tenant)
+	if !there {
+		w.t.Fatalf("tenant %q has no placement", tenant)
+	}
+	conn, err := hrana.Open(w.t.Context(), hrana.Options{
+		URL: sqldtest.Start(w.t).URL, Host: strings.TrimPrefix(p.URL, "http://"), Token: token,
+	})
+	must(w.t, err)
+	w.t.Cleanup(func() { must(w.t, conn.Close()) })
+	return conn
+}
+
+// token is the one that is recorded, decrypted.
+func (w *world) token(tenant protocol.TenantID) string {
+	w.t.Helper()
+	p, _, err := w.Store.Placement(w.t.Context(), tenant)
+	must(w.t, err)
+	if !strings.HasPrefix(p.Token, "$age:") {
+		w.t.Fatalf("got token %q in state, want an encrypted one", p.Token)
+	}
+	token, err := w.hosted().Secrets.Resolve(config.Secret(p.Token))
+	must(w.t, err)
+	return token
+}
+
+// A rotation cuts off who has the old token, and the router follows.
+func TestRotate(t *testing.T) {
+	for name, open := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			acme, beta := w.provision("acme"), w.provision("beta")
+			stolen := w.token(acme)
+			_, err := w.connect(acme, stolen).Query(t.Context(), "SELECT 1")
+			must(t, err)
+			rotated, err := w.Rotate(t.Context(), acme, "laptop lost")
+			must(t, err)
+			if rotated.CutOff == "" || w.token(acme) == stolen {
+				t.Errorf("got %+v, want a new token and who is cut off", rotated)
+			}
+			if _, err := w.connect(acme, stolen).Query(t.Context(), "SELECT 1"); !errors.Is(err, database.ErrPermission) {
+				t.Errorf("the old token: got %v, want ErrPermission", err)
+			}
+			for _, tenant := range []protocol.TenantID{acme, beta} {
+				must(t, w.write(tenant))
+			}
+			if kinds := w.kinds(acme); kinds[len(kinds)-1] != state.EventRotated {
+				t.Errorf("got events %q, want the rotation last", kinds)
+			}
+		})
+	}
+}
+
+func TestNothingToRotate(t *testing.T) {
+	for _, w := range []*world{onFiles(t), inMemory(t)} {
+		if _, err := w.Rotate(t.Context(), w.provision("acme"), ""); !errors.Is(err, provision.ErrNotPlaced) {
+			t.Errorf("got %v, want ErrNotPlaced", err)
+		}
+	}
+}
+
+// The server itself refuses the writes of a suspended tenant, of whoever has a
+// token.
+func TestSuspendedOnTheServer(t *testing.T) {
+	for name, open := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			acme := w.provision("acme")
+			must(t, w.SuspendTenant(t.Context(), acme))
+			const insert = "INSERT INTO customer (id, name) VALUES ('x', 'Ada')"
+			if _, err := w.connect(acme, w.token(acme)).Exec(t.Context(), insert); !errors.Is(err, database.ErrReadOnly) {
+				t.Errorf("got %v, want ErrReadOnly", err)
+			}
+			must(t, w.ResumeTenant(t.Context(), acme))
+			_, err := w.connect(acme, w.token(acme)).Exec(t.Context(), insert)
+			must(t, err)
+		})
+	}
+}
+
+// A name that is there already is never used by itself.
+func TestNameIsTaken(t *testing.T) {
+	for name, open := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			acme := w.provision("acme")
+			must(t, w.write(acme))
+			must(t, w.Store.ForgetPlacement(t.Context(), acme)) // as when state is lost
+			must(t, w.Store.ForgetTenant(t.Context(), acme))
+			w.hosted().Router.Placements().Remove(acme)
+			r, err := w.ProvisionTenant(t.Context(), protocol.TenantProvisioningRequest{OrgID: "acme"})
+			must(t, err)
+			if r.Status != protocol.TenantFailed || !strings.Contains(r.Error, "already") {
+				t.Fatalf("got %+v, want a failure", r)
+			}
+			taken, err := w.Take(t.Context(), acme, "it is ours")
+			must(t, err)
+			if taken.Before.Tenant != string(acme) || w.rows(acme) != 1 {
+				t.Errorf("got %+v with %d rows, want the database of before", taken, w.rows(acme))
+			}
+		})
+	}
+}
+
+// A tenant whose database is in a file keeps it.
+func TestFileStays(t *testing.T) {
+	w := onSQLD(t)
+	router, err := tenantrouter.New(tenantrouter.Config{DataDir: w.data})
+	must(t, err)
+	conn, err := router.Open(t.Context(), must1(router.Locate("acme", nil))(t), true)
+	must(t, err)
+	must(t, conn.Close())
+	must(t, w.hosted().Place(t.Context(), "acme", false))
+	if _, there, err := w.Store.Placement(t.Context(), "acme"); there || err != nil {
+		t.Errorf("got a placement %v, %v; want the file", there, err)
+	}
+}
+
+func must1[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		must(t, err)
+		return value
+	}
+}
+
+func TestOrphansOnAServer(t *testing.T) {
+	for name, open := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			acme, beta := w.provision("acme"), w.provision("beta")
+			if found, err := w.Orphans(t.Context()); err != nil || len(found) > 0 {
+				t.Errorf("got %+v, %v; want none", found, err)
+			}
+			server, err := w.hosted().Databases.Server(config.Databases{})
+			must(t, err)
+			p, _, err := w.Store.Placement(t.Context(), acme)
+			must(t, err)
+			must(t, server.Delete(t.Context(), p.Name))
+			must(t, w.Store.ForgetTenant(t.Context(), beta))
+			found, err := w.Orphans(t.Context())
+			must(t, err)
+			var kinds []string
+			for _, o := range found {
+				kinds = append(kinds, o.Kind+" "+string(o.Tenant))
+			}
+			if want := []string{"tenant acme", "database beta"}; !slices.Equal(kinds, want) {
+				t.Errorf("got %q, want %q", kinds, want)
+			}
+		})
+	}
+}
+
+// A branch has the rows and takes writes, the original does not see them, and
+// nothing is left of it.
+func TestBranch(t *testing.T) {
+	for name, open := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			acme := w.provision("acme")
+			must(t, w.write(acme))
+			must(t, w.SuspendTenant(t.Context(), acme)) // the branch takes writes all the same
+			at := must1(w.Provider.Locate(acme, nil))(t)
+			conn, err := w.hosted().Branch(t.Context(), at)
+			must(t, err)
+			_, err = conn.Exec(t.Context(), "INSERT INTO customer (id, name) VALUES ('try', 'Bo')")
+			must(t, err)
+			rows, err := conn.Query(t.Context(), "SELECT count(*) FROM customer")
+			must(t, err)
+			if rows.Values[0][0] != int64(2) || w.rows(acme) != 1 {
+				t.Errorf("got %v rows in the branch and %d in the original, want 2 and 1", rows.Values[0][0], w.rows(acme))
+			}
+			left := w.branches(1)
+			must(t, conn.Close())
+			w.branches(0)
+			server, err := w.hosted().Databases.Server(config.Databases{})
+			must(t, err)
+			if _, err := server.Find(t.Context(), left[0].Name); !errors.Is(err, control.ErrNotFound) {
+				t.Errorf("got %v, want the branch gone", err)
+			}
+		})
+	}
+}
+
+// What a crash has left of a branch goes with the next start.
+func TestSweep(t *testing.T) {
+	w := onSQLD(t)
+	acme := w.provision("acme")
+	conn, err := w.hosted().Branch(t.Context(), must1(w.Provider.Locate(acme, nil))(t))
+	must(t, err)
+	left := w.branches(1)
+	must(t, w.Sweep(t.Context()))
+	w.branches(0)
+	server, err := w.hosted().Databases.Server(config.Databases{})
+	must(t, err)
+	if _, err := server.Find(t.Context(), left[0].Name); !errors.Is(err, control.ErrNotFound) {
+		t.Errorf("got %v, want the branch gone", err)
+	}
+	must(t, conn.Close())
+	must(t, w.write(acme))
+}
+
+func (w *world) branches(want int) []state.Branch {
+	w.t.Helper()
+	all, err := w.Store.Branches(w.t.Context())
+	must(w.t, err)
+	if len(all) != want {
+		w.t.Fatalf("got branches %+v, want %d", all, want)
+	}
+	return all
+}
+
+// struck is a server that fails at one call: before it does what is asked, or
+// after, so that nobody learns of it.
+type struck struct {
+	provision.Server
+	left   int
+	before bool
+}
+
+var errStruck = errors.New("struck")
+
+func (s *struck) do(f func() error) error {
+	s.left--
+	if s.left == -1 && s.before {
+		return errStruck
+	}
+	if err := f(); err != nil {
+		return err
+	}
+	if s.left == -1 {
+		return errStruck
+	}
+	return nil
+}
+
+func (s *struck) Create(ctx context.Context, name string) (d control.Database, err error) {
+	err = s.do(func() error { d, err = s.Server.Create(ctx, name); return err })
+	return d, err
+}
+
+func (s *struck) Token(ctx context.Context, name string) (token string, err error) {
+	err = s.do(func() error { token, err = s.Server.Token(ctx, name); return err })
+	return token, err
+}
+
+func (s *struck) Rotate(ctx context.Context, name string) (token string, err error) {
+	err = s.do(func() error { token, err = s.Server.Rotate(ctx, name); return err })
+	return token, err
+}
+
+func (s *struck) Block(ctx context.Context, name string, writes bool) error {
+	return s.do(func() error { return s.Server.Block(ctx, name, writes) })
+}
+
+func (s *struck) Delete(ctx context.Context, name string) error {
+	return s.do(func() error { return s.Server.Delete(ctx, name) })
+}
+
+// Whatever call fails, done or not, saying it again brings the tenant through
+// its life.
+func TestEveryCallMayFail(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		for n := range 20 {
+			if before && n%3 != 0 && os.Getenv("FAULT_ALL") == "" {
+				continue
+			}
+			at := &struck{left: n, before: before}
+			if !t.Run(fmt.Sprint(n, map[bool]string{true: " before", false: " after"}[before]), func(t *testing.T) { liveThrough(t, at) }) || at.left >= 0 {
+				break
+			}
+		}
+	}
+}
+
+func liveThrough(t *testing.T, at *struck) {
+	behind := sqldtest.Start(t)
+	server, err := sqld.New(sqld.Config{Admin: behind.Admin, URL: "http://{name}.sqld.test"})
+	must(t, err)
+	at.Server = server
+	w := onServer(t, behind, at)
+	w.fleet.config.GraceHours = 0
+	again := func(do func() error) {
+		t.Helper()
+		if err := do(); errors.Is(err, errStruck) {
+			err = do()
+			must(t, err)
+		} else {
+			must(t, err)
+		}
+	}
+	r, err := w.ProvisionTenant(t.Context(), protocol.TenantProvisioningRequest{OrgID: "acme"})
+	if must(t, err); r.Status != protocol.TenantActive {
+		r, err = w.ProvisionTenant(t.Context(), protocol.TenantProvisioningRequest{OrgID: "acme"})
+		must(t, err)
+	}
+	acme := r.TenantID
+	must(t, w.write(acme))
+	p, _, err := w.Store.Placement(t.Context(), acme)
+	must(t, err)
+	again(func() error { return w.SuspendTenant(t.Context(), acme) })
+	if w.write(acme) == nil {
+		t.Error("a suspended tenant can be written to")
+	}
+	again(func() error { return w.ResumeTenant(t.Context(), acme) })
+	must(t, w.write(acme))
+	again(func() error { return w.DestroyTenant(t.Context(), acme) })
+	w.wantBackups(acme, 2)
+	if _, err := server.Find(t.Context(), p.Name); !errors.Is(err, control.ErrNotFound) {
+		t.Errorf("got %v, want the database gone", err)
+	}
+	if want := []string{"deployed", "provisioned", "suspended", "resumed", "removed", "backed_up", "destroyed"}; !slices.Equal(w.kinds(acme), want) {
+		t.Errorf("got events %q, want %q", w.kinds(acme), want)
+	}
+}
