@@ -47,6 +47,8 @@ type Deployment struct {
 	// Watch is asked inside the transaction: when it has begun, and before it
 	// commits. An error of it undoes everything. May be nil.
 	Watch Watch
+	// Ends is what many deployments on servers share; nil for one alone.
+	Ends *Ends
 	// OnStatus is told each step of the protocol's deploy status. May be nil.
 	OnStatus func(protocol.DeployStatus)
 }
@@ -76,13 +78,23 @@ type Outcome struct {
 // *SeedError, *StatementError and the sentinels of package database.
 func Run(ctx context.Context, conn database.Conn, p *plan.Plan, d Deployment) (Outcome, error) {
 	r := runner{conn: conn, plan: p, deployment: d}
+	if r.deployment.Ends == nil {
+		r.deployment.Ends = &Ends{}
+	}
+	if r.batched() {
+		return r.onServer(ctx)
+	}
 	if err := r.foreignKeys(ctx, false); err != nil {
 		return Outcome{}, err
 	}
 	if err := r.begin(ctx); err != nil {
 		return Outcome{}, err
 	}
-	if err := r.commit(ctx); err != nil {
+	err := r.commit(ctx)
+	if r.answerLost(ctx, err) {
+		return r.outcome, nil
+	}
+	if err != nil {
 		if d.Snapshot != "" && !r.uncertain {
 			err = errorsJoin(err, discard(d.Snapshot))
 		}
@@ -181,9 +193,32 @@ func (r *runner) transaction(ctx context.Context) error {
 // for, and remembers what must not change.
 func (r *runner) verifyStart(ctx context.Context) error {
 	now, err := r.read(ctx)
+	if err == nil {
+		err = r.judgeStart(now)
+	}
 	if err != nil {
 		return err
 	}
+	if !now.Master.Reconciled {
+		if err := createTables(ctx, r.conn); err != nil {
+			return err
+		}
+	}
+	if r.violations, err = r.foreignKeyViolations(ctx); err != nil {
+		return err
+	}
+	for _, g := range r.plan.Guards {
+		n, err := r.count(ctx, g.Before)
+		if err != nil {
+			return err
+		}
+		r.counts = append(r.counts, n)
+	}
+	return nil
+}
+
+// judgeStart holds a database against what the plan starts from.
+func (r *runner) judgeStart(now Reading) error {
 	master, record := now.Master, now.Record
 	if master.Fingerprint() != r.plan.From {
 		return fmt.Errorf("%w: its schema is %.12s, the plan starts from %.12s", ErrStale, master.Fingerprint(), r.plan.From)
@@ -195,24 +230,11 @@ func (r *runner) verifyStart(ctx context.Context) error {
 		if !master.Empty() && !r.deployment.Adopt {
 			return ErrUnknownDatabase
 		}
-		if err := createTables(ctx, r.conn); err != nil {
-			return err
-		}
 	} else if err := record.Owner.check(r.deployment.Owner); err != nil {
 		return err
 	}
 	if record.Suspended != "" {
 		return fmt.Errorf("%w since %s", ErrSuspended, record.Suspended)
-	}
-	if r.violations, err = r.foreignKeyViolations(ctx); err != nil {
-		return err
-	}
-	for _, g := range r.plan.Guards {
-		n, err := r.count(ctx, g.Before)
-		if err != nil {
-			return err
-		}
-		r.counts = append(r.counts, n)
 	}
 	return nil
 }
@@ -242,10 +264,7 @@ func (r *runner) read(ctx context.Context) (Reading, error) {
 }
 
 func (r *runner) preChecks(ctx context.Context) error {
-	checks := slices.DeleteFunc(slices.Clone(r.plan.PreChecks), func(c plan.PreCheck) bool {
-		return c.Advisory || r.deployment.Waives != nil && r.deployment.Waives(c)
-	})
-	findings, err := ask(ctx, r.conn, checks)
+	findings, err := ask(ctx, r.conn, r.asked())
 	if err != nil {
 		return err
 	}
@@ -253,6 +272,13 @@ func (r *runner) preChecks(ctx context.Context) error {
 		return &BlockedError{Findings: findings}
 	}
 	return nil
+}
+
+// asked are the pre-checks that count.
+func (r *runner) asked() []plan.PreCheck {
+	return slices.DeleteFunc(slices.Clone(r.plan.PreChecks), func(c plan.PreCheck) bool {
+		return c.Advisory || r.deployment.Waives != nil && r.deployment.Waives(c)
+	})
 }
 
 func (r *runner) migrate(ctx context.Context) error {

@@ -13,7 +13,9 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/hrana"
 	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/sqldtest"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -26,6 +28,8 @@ type tenant struct {
 	n    int
 	keep bool     // KeepValues
 	due  []string // retired names whose retention is over
+
+	server *hrana.Options // where it is instead of a file
 }
 
 func newTenant(t testing.TB) *tenant {
@@ -34,11 +38,24 @@ func newTenant(t testing.TB) *tenant {
 
 func (x *tenant) open() database.Conn {
 	x.t.Helper()
+	if x.server != nil {
+		conn, err := hrana.Open(x.t.Context(), *x.server)
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		return conn
+	}
 	conn, err := libsql.Open(x.t.Context(), x.path, libsql.Options{Create: true, WAL: true})
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	return conn
+}
+
+// newRemote is a tenant on a libSQL server.
+func newRemote(t testing.TB) *tenant {
+	s := sqldtest.Start(t)
+	return &tenant{t: t, server: &hrana.Options{URL: s.URL, Host: sqldtest.Host(s.Namespace(t))}}
 }
 
 // exec runs statements on the tenant as somebody else would.

@@ -12,7 +12,10 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/hrana"
 	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/sqldtest"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -25,13 +28,28 @@ import (
 // same bytes whatever the order of its input. What is blocked or refused
 // changes nothing.
 func TestProperty(t *testing.T) {
-	pairs, seed := setting(t, "PROPERTY_PAIRS", 500), uint64(setting(t, "PROPERTY_SEED", 1))
-	done := 0
+	checkPairs(t, setting(t, "PROPERTY_PAIRS", 500), func() (database.Conn, error) { return libsql.OpenMemory(t.Context()) })
+}
+
+// The same holds on a libSQL server, where a plan is one batch.
+func TestPropertyOnServer(t *testing.T) {
+	s := sqldtest.Start(t)
+	checkPairs(t, setting(t, "PROPERTY_SERVER_PAIRS", 10), func() (database.Conn, error) {
+		return hrana.Open(t.Context(), hrana.Options{URL: s.URL, Host: sqldtest.Host(s.Namespace(t))})
+	})
+}
+
+func checkPairs(t *testing.T, pairs int, open func() (database.Conn, error)) {
+	seed, done := uint64(setting(t, "PROPERTY_SEED", 1)), 0
 	for i := range pairs {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		a := randomObjects(random, nil)
 		b := randomObjects(random, a)
-		deployed, err := checkPair(t, random, a, b)
+		conn, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		deployed, err := checkPair(t, conn, random, a, b)
 		if err != nil {
 			t.Fatalf("PROPERTY_SEED=%d, pair %d: %v\nfrom\n%s\nto\n%s", seed, i, err, describe(a), describe(b))
 		}
@@ -61,7 +79,7 @@ func describe(objects []schema.Object) string {
 	return b.String()
 }
 
-func setting(t *testing.T, name string, value int) int {
+func setting(t testing.TB, name string, value int) int {
 	t.Helper()
 	text := os.Getenv(name)
 	if text == "" {
@@ -77,7 +95,7 @@ func setting(t *testing.T, name string, value int) int {
 // pairTenant is the database of one pair.
 type pairTenant struct {
 	t    *testing.T
-	conn *libsql.Conn
+	conn database.Conn
 	n    int
 }
 
@@ -93,11 +111,7 @@ func (x *pairTenant) deploy(objects []schema.Object) (*plan.Plan, error) {
 }
 
 // checkPair tells whether the pair was deployed, and not refused.
-func checkPair(t *testing.T, random *rand.Rand, a, b []schema.Object) (bool, error) {
-	conn, err := libsql.OpenMemory(t.Context())
-	if err != nil {
-		return false, err
-	}
+func checkPair(t *testing.T, conn database.Conn, random *rand.Rand, a, b []schema.Object) (bool, error) {
 	defer conn.Close()
 	x := &pairTenant{t: t, conn: conn}
 	if _, err := x.deploy(a); err != nil {
@@ -263,7 +277,7 @@ func differ(what string, got, want contents) error {
 	return fmt.Errorf("%s: got\n%s\nwant\n%s", what, got.rows, want.rows)
 }
 
-func insert(t *testing.T, conn *libsql.Conn, table schema.Table, i int) error {
+func insert(t *testing.T, conn database.Conn, table schema.Table, i int) error {
 	names, marks, args := "id", "?", []any{fmt.Sprint("r", i)}
 	for _, c := range table.Columns {
 		if schema.IsSystemColumn(c.Name) {

@@ -44,6 +44,7 @@ type Deployer struct {
 	bundles bundles
 	keeper  keeper
 	backlog backlog
+	ends    apply.Ends
 }
 
 // New returns a Deployer.
@@ -87,9 +88,9 @@ type Request struct {
 	Untouched bool
 	// Fresh says that the database was created for this request.
 	Fresh bool
-	// MaxLock is how long the plan may keep writers waiting; 0 for as long as it
-	// takes. One that would take longer goes in stages, or not at all.
-	MaxLock time.Duration
+	// MaxLock is how long the plan may keep writers waiting. One that would take
+	// longer goes in stages, or not at all.
+	MaxLock MaxLock
 	// Slice is for how long a stage of such a plan may go on before the result
 	// is a Backfill; 0 until it is done.
 	Slice time.Duration
@@ -423,7 +424,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
 		Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot,
-		Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0, Watch: r.watch(result.Assessment),
+		Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0, Watch: r.watch(result.Assessment), Ends: &d.ends,
 	})
 	if err != nil {
 		result.Assessment = result.failed(d.damaged(ctx, conn, result.whole, err))

@@ -66,6 +66,9 @@ type keeper struct {
 // prepare returns where the snapshot of a deployment belongs, empty when it
 // gets none. The caller calls release when the deployment has ended.
 func (k *keeper) prepare(ctx context.Context, conn database.Conn, r Request, a Assessment, deployment string) (string, error) {
+	if database.Remote(conn) {
+		return "", nil // no server gives a copy to a statement; what is retired keeps its rows, and the server its backups
+	}
 	if k.Dir == "" || r.Snapshots.Keep == 0 || a.seen.Master.Empty() || !risksRows(a.Plan) {
 		return "", nil
 	}

@@ -104,6 +104,7 @@ func (g *Group) take(t reconcile.Tenant) {
 	g.Longest = max(g.Longest, Milliseconds(t.Estimate))
 	g.Total += Milliseconds(t.Estimate)
 	g.Rows += t.Rows
+	g.weigh(t)
 	if t.Result.Err != nil {
 		g.Blocked = stop(g.Blocked, t)
 		g.NeedsApproval = g.NeedsApproval || t.Result.Reason == reasonApproval

@@ -32,40 +32,38 @@ func (r *run) load(ctx context.Context, merged gitrepo.Merged) error {
 		}
 	}
 	options.Revision = r.base.Hash
-	var invalid *bundle.InvalidError
-	if r.before, err = loadAny(base, options, &invalid); err != nil {
+	var wrong []bundle.Fault
+	if r.before, wrong, err = loadAny(base, options); err != nil || wrong != nil {
+		r.stop("fleet.yaml of the base revision is wrong, and no preview goes by it")
 		return err
-	}
-	if invalid != nil {
-		r.stop("fleet.yaml of the base revision is wrong, and no preview goes by it: %v", invalid)
-		return nil
 	}
 	options.Revision = r.head.Hash
-	if r.own, err = loadAny(merged.Tree, options, &invalid); err != nil {
-		return err
-	}
-	if invalid != nil {
-		r.faults(invalid.Faults)
+	if r.own, wrong, err = loadAny(merged.Tree, options); err != nil || wrong != nil {
+		r.faults(wrong)
 		r.stop("fleet.yaml is wrong after the merge, and then nothing would be deployed")
-		return nil
+		return err
 	}
 	r.faults(r.own.Faults)
 	if r.after = r.own; !equalFiles(base, merged.Tree, fleetFile) {
-		r.after, err = loadAny(ruled{merged.Tree, base}, options, &invalid)
-		if invalid != nil {
-			r.stop("the merge result does not go with the fleet.yaml of base, which a preview goes by: %v", invalid)
+		if r.after, wrong, err = loadAny(ruled{merged.Tree, base}, options); wrong != nil {
+			r.stop("the merge result does not go with the fleet.yaml of base, which a preview goes by")
 		}
 	}
 	return err
 }
 
-// loadAny loads a tree that may have no tenant, or be invalid as a whole.
-func loadAny(tree fs.FS, o bundle.Options, invalid **bundle.InvalidError) (*bundle.Fleet, error) {
-	fleet, err := bundle.Load(tree, o)
-	if errors.As(err, invalid) || errors.Is(err, bundle.ErrNoTenants) {
-		return fleet, nil
+// loadAny loads a tree that may have no tenant. Where nothing goes by it, faults
+// says why.
+func loadAny(tree fs.FS, o bundle.Options) (fleet *bundle.Fleet, faults []bundle.Fault, err error) {
+	fleet, err = bundle.Load(tree, o)
+	var invalid *bundle.InvalidError
+	switch {
+	case errors.As(err, &invalid):
+		return fleet, invalid.Faults, nil
+	case errors.Is(err, bundle.ErrNoTenants):
+		return fleet, nil, nil
 	}
-	return fleet, err
+	return fleet, nil, err
 }
 
 // faults reports what base does not have.

@@ -238,8 +238,8 @@ func (h Rehearsal) words() string {
 	if h.Queries > 0 {
 		checks = fmt.Sprintf(", %s passed", strings.Replace(plural(h.Queries, "verification query"), "querys", "queries", 1))
 	}
-	return fmt.Sprintf("%s: applied in %s%s, taken back in %s (%s rows, %.1f MB)",
-		what, shortly(h.Applied), checks, shortly(h.Back), grouped(h.Rows), float64(h.Bytes)/1e6)
+	return fmt.Sprintf("%s: applied in %s%s, taken back in %s (%s, %.1f MB)",
+		what, shortly(h.Applied), checks, shortly(h.Back), plural(int(h.Rows), "row"), float64(h.Bytes)/1e6)
 }
 
 func shortly(m Milliseconds) string {

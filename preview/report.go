@@ -108,7 +108,8 @@ type Group struct {
 	Rows          int64        `json:"rows"`      // that are read or written, of all tenants
 	Rehearsals    []Rehearsal  `json:"rehearsals"`
 
-	made *plan.Plan
+	made  *plan.Plan
+	heavy []weight // the tenants that it takes longest in, longest first
 }
 
 // PreCheck says in how many tenants rows stand in a plan's way.

@@ -12,6 +12,7 @@ import (
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -55,6 +56,14 @@ func (r *Reconciler) LookAt(ctx context.Context, t *bundle.Tenant) (database.Con
 		return nil, err
 	}
 	return r.openToLook(ctx, at, true)
+}
+
+// Provider copies and branches the databases of tenants. Nil without a store.
+func (r *Reconciler) Provider() provision.Provider {
+	if r.life == nil {
+		return nil
+	}
+	return r.provider((&source{Reconciler: r, drafts: bundle.NewCache()}).Config)
 }
 
 func (r *Reconciler) readAhead(ctx context.Context, a Ahead) (reading, error) {

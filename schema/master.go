@@ -78,6 +78,24 @@ func ReadMaster(ctx context.Context, conn database.Conn) (Master, error) {
 	return m, nil
 }
 
+// TextQuery gives, as one value, what Text gives for the same schema.
+const TextQuery = `SELECT coalesce(group_concat(type || ' ' || name || ' ' || tbl_name || ' ' || sql, char(10)), '') FROM
+ (SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL
+ AND substr(tbl_name, 1, 12) <> '_reconciler_' AND substr(name, 1, 7) <> 'sqlite_' ORDER BY type, name)`
+
+// Text is the whole schema, for a comparison where no fingerprint can be
+// computed: in SQL.
+func (m Master) Text() string {
+	var b strings.Builder
+	for i, e := range m.Entries {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(e.Type + " " + e.Name + " " + e.Table + " " + e.SQL)
+	}
+	return b.String()
+}
+
 // Fingerprint is sha256 in hex over the schema text. It depends on the
 // history of the database, so equal fingerprints mean "exactly this schema
 // was seen before", and different ones nothing.

@@ -72,7 +72,7 @@ func (s Servers) host(base *url.URL) (int, bool) {
 			match, wanted = h.Match, ""
 		}
 		standard := port == "" || base.Scheme == "https" && port == "443" || base.Scheme == "http" && port == "80"
-		if wanted != port && !(wanted == "" && standard) {
+		if wanted != port && (wanted != "" || !standard) {
 			continue
 		}
 		suffix, below := strings.CutPrefix(strings.ToLower(match), "*")

@@ -101,8 +101,7 @@ func (e *AwayError) Is(target error) bool { return target == database.ErrAway }
 
 func (e *AwayError) Unwrap() error { return e.Err }
 
-// Reason, Next and Again are for the status of a tenant: it is tried again
-// without anybody's doing.
+// Reason is the word for programs.
 func (e *AwayError) Reason() string { return "ServerAway" }
 
 // Next is the next step, for people.

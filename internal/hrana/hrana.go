@@ -169,6 +169,12 @@ func (c *Conn) Close() error {
 // Remote tells that every call is a round trip, see database.Remote.
 func (*Conn) Remote() bool { return true }
 
+// Again returns another connection over the same way, whatever has become of
+// this one.
+func (c *Conn) Again() database.Conn {
+	return &Conn{options: c.options, endpoint: c.endpoint, host: c.host}
+}
+
 // Unbound reports why the connection is not as it was made: a transaction or a
 // setting lasts, or its stream is lost. Close ends them.
 func (c *Conn) Unbound() error {
