@@ -16,16 +16,18 @@ packages = $(shell grep -rlE --include='*_test.go' '$(1)' . | xargs -r dirname |
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+VERSION ?= $(shell git describe --tags --always --dirty)
+STAMP = -X main.version=$(VERSION) -X main.revision=$(shell git rev-parse HEAD)
+
 .PHONY: build
 build: ## build bin/reconciler
-	go build -o bin/reconciler ./cmd/reconciler
+	go build -ldflags '$(STAMP)' -o bin/reconciler ./cmd/reconciler
 
 # The database engine is linked in by cgo: each platform needs a C compiler that
 # makes programs for it. RELEASE_ARCHS=amd64 builds for that one alone.
 RELEASE_ARCHS ?= amd64 arm64
 CC_amd64 ?= x86_64-linux-gnu-gcc
 CC_arm64 ?= aarch64-linux-gnu-gcc
-VERSION ?= $(shell git describe --tags --always --dirty)
 
 .PHONY: release
 release: $(addprefix release-,$(RELEASE_ARCHS)) ## archives for linux amd64 and arm64 with checksums, in dist/
@@ -36,7 +38,7 @@ release: $(addprefix release-,$(RELEASE_ARCHS)) ## archives for linux amd64 and 
 release-amd64 release-arm64: release-%:
 	@command -v $(CC_$*) > /dev/null || { echo "a release for $* needs $(CC_$*): on Debian, apt-get install gcc-$(firstword $(subst -, ,$(CC_$*)))-linux-gnu; or give CC_$*=..." >&2; exit 1; }
 	mkdir -p dist/linux_$*
-	CGO_ENABLED=1 GOOS=linux GOARCH=$* CC=$(CC_$*) go build -trimpath -ldflags '-s -w' -o dist/linux_$*/reconciler ./cmd/reconciler
+	CGO_ENABLED=1 GOOS=linux GOARCH=$* CC=$(CC_$*) go build -trimpath -ldflags '-s -w $(STAMP)' -o dist/linux_$*/reconciler ./cmd/reconciler
 	cp LICENSE README.md CHANGELOG.md dist/linux_$*/
 	tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$(git log -1 --format=%ct) -C dist/linux_$* -cf - . | gzip -9n > dist/reconciler_$(VERSION)_linux_$*.tar.gz
 
@@ -80,7 +82,8 @@ soak: soak-fleet ## run a fleet for an hour, kill 50 syncs, strike deployments a
 	RECONCILER_KILLS=50 go test ./reconcile -run '^TestKilledSync$$' -count=1 -v -timeout 60m
 	FAULT_ALL=1 go test ./apply ./deploy ./applifecycle ./provision -run '^TestFaults|^TestKilledAtEveryStep$$|^TestEveryCallMayFail$$' -count=1 -v -timeout 60m
 	ROUTER_TENANTS=1000 go test ./tenantrouter -run '^TestLoad$$' -count=1 -v -timeout 60m
-	PROPERTY_PAIRS=50000 go test ./apply -run '^TestProperty$$' -count=1 -v -timeout 60m
+	PROPERTY_PAIRS=50000 go test ./apply -run '^TestProperty' -count=1 -v -timeout 60m
+	BACKFILL_ROWS=2000000 go test ./apply ./deploy -run '^TestBackfillKilled$$|^TestFillOnAServer$$' -count=1 -v -timeout 60m
 
 SOAK_TIME ?= 1h
 SOAK_TENANTS ?= 1000

@@ -154,7 +154,7 @@ func (x *soak) calm() {
 	x.repo.commit("calm")
 	out, code := x.command("wait", "main", "--repo", x.repo.dir, "--data", x.data(), "--timeout", "15m")
 	if code != 0 {
-		x.Fatalf("the fleet did not come to rest, wait ended with %d:\n%s\n%s", code, out, x.daemon.tail())
+		x.Fatalf("the fleet did not come to rest, wait ended with %d:\n%s\n%s", code, shortened(out), x.daemon.tail())
 	}
 	x.checkRows()
 }

@@ -89,6 +89,7 @@ func (x *soak) editSchema() string {
 // upgrade releases an app and moves some tenants to that version for good, and
 // others back to that of the branch.
 func (x *soak) upgrade() {
+	x.repo.mend() // nobody releases what a revert has broken again
 	name := pick(x.random, soakApps)
 	app := x.repo.now.Apps[name]
 	x.repo.version++

@@ -22,7 +22,11 @@ func versionCommand(c *cli) *cobra.Command {
 	}
 }
 
-// versionAnswer is what the go command wrote into the program.
+// version and revision are set by the linker in releases and images, whose
+// build does not always see the repository (-X main.version=v1.2.3).
+var version, revision string
+
+// versionAnswer is what the linker, else the go command, wrote into the program.
 type versionAnswer struct {
 	Version  string  `json:"version"`
 	Revision *string `json:"revision"` // commit of the source
@@ -32,11 +36,14 @@ type versionAnswer struct {
 }
 
 func versionAnswerOf(info *debug.BuildInfo, ok bool) versionAnswer {
-	answer := versionAnswer{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	answer := versionAnswer{
+		Version: cmp.Or(version, "(devel)"), Revision: optional(revision),
+		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
 	if !ok {
 		return answer
 	}
-	answer.Version = cmp.Or(info.Main.Version, answer.Version)
+	answer.Version = cmp.Or(version, info.Main.Version, answer.Version)
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
