@@ -82,7 +82,8 @@ soak: soak-fleet ## run a fleet for an hour, kill 50 syncs, strike deployments a
 	RECONCILER_KILLS=50 go test ./reconcile -run '^TestKilledSync$$' -count=1 -v -timeout 60m
 	FAULT_ALL=1 go test ./apply ./deploy ./applifecycle ./provision -run '^TestFaults|^TestKilledAtEveryStep$$|^TestEveryCallMayFail$$' -count=1 -v -timeout 60m
 	ROUTER_TENANTS=1000 go test ./tenantrouter -run '^TestLoad$$' -count=1 -v -timeout 60m
-	PROPERTY_PAIRS=50000 go test ./apply -run '^TestProperty$$' -count=1 -v -timeout 60m
+	PROPERTY_PAIRS=50000 go test ./apply -run '^TestProperty' -count=1 -v -timeout 60m
+	BACKFILL_ROWS=2000000 go test ./apply ./deploy -run '^TestBackfillKilled$$|^TestFillOnAServer$$' -count=1 -v -timeout 60m
 
 SOAK_TIME ?= 1h
 SOAK_TENANTS ?= 1000

@@ -31,11 +31,18 @@ var fillTables = []string{
 type Pace struct {
 	Batch time.Duration // that one transaction should take; default 200ms
 	Rows  int           // of the first one; default 1000
+	Strip Strips
 	For   time.Duration // Fill returns after the first batch past it; 0 when all is done
 	Now   func() time.Time
 	// OnBatch is told of each batch. May be nil.
 	OnBatch func(Filled)
 }
+
+// Strips tells whether a column of a table may be dropped, which rewrites every
+// row in one statement. The nil one lets every column be.
+type Strips func(table string) bool
+
+func (s Strips) may(table string) bool { return s == nil || s(table) }
 
 // Filled is how far the fills of a plan have come.
 type Filled struct {
@@ -224,6 +231,11 @@ func (w *filler) begin(ctx context.Context, f plan.Fill) (record fillRecord, beg
 			return record, false, err
 		}
 	}
+	columns, err := columnsOf(ctx, w.conn, f.Table)
+	if err != nil {
+		return record, false, err
+	}
+	there := func(column string) bool { return slices.Contains(columns, column) }
 	total, err := w.conn.Query(ctx, "SELECT count(*) FROM "+schema.Quote(f.Table))
 	if err != nil {
 		return record, false, err
@@ -232,7 +244,7 @@ func (w *filler) begin(ctx context.Context, f plan.Fill) (record fillRecord, beg
 	for _, sql := range fillTables {
 		b.add(sql)
 	}
-	statements := f.Begin()
+	statements := f.Begin(there)
 	for _, sql := range statements[:len(statements)-1] {
 		b.add(sql)
 	}
@@ -246,26 +258,33 @@ func (w *filler) begin(ctx context.Context, f plan.Fill) (record fillRecord, beg
 	return record, true, nil
 }
 
-// intactQuery gives 1 when a fill has all that it needs in the database: its
-// tables, its triggers, and the columns that it has added as the last ones of
-// their table. After another one they would end elsewhere than in the proof.
+// intactQuery gives 1 when a fill has all that it needs in the database.
 func intactQuery(f plan.Fill) string {
 	conditions := []string{"(SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('_reconciler_fill', '_reconciler_stale')) = 2"}
 	for _, t := range f.Triggers() {
 		conditions = append(conditions, fmt.Sprintf("EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = %s AND sql = %s)",
 			schema.QuoteText(t.Name), schema.QuoteText(t.SQL)))
 	}
-	last := 0
-	for _, c := range slices.Backward(f.Columns) {
-		at := ""
-		if c.Type != "" {
-			at = fmt.Sprintf(" AND cid = (SELECT max(cid) FROM pragma_table_xinfo(%s)) - %d", schema.QuoteText(f.Table), last)
-			last++
+	return "SELECT " + strings.Join(append(conditions, inPlace(f)...), " AND ")
+}
+
+// inPlace are the conditions that the columns of a fill are there, and in their
+// place: in order, and no column of the application's comes after one that was
+// added. Where one does they would end elsewhere than in the proof.
+func inPlace(f plan.Fill) []string {
+	var conditions []string
+	before := "-1"
+	for _, c := range f.Columns {
+		cid := fmt.Sprintf("(SELECT cid FROM pragma_table_xinfo(%s) WHERE name = %s)", schema.QuoteText(f.Table), schema.QuoteText(c.Name))
+		if c.Type == "" {
+			conditions = append(conditions, cid+" IS NOT NULL")
+			continue
 		}
-		conditions = append(conditions, fmt.Sprintf("EXISTS (SELECT 1 FROM pragma_table_xinfo(%s) WHERE name = %s%s)",
-			schema.QuoteText(f.Table), schema.QuoteText(c.Name), at))
+		conditions = append(conditions, cid+" > "+before, fmt.Sprintf("NOT EXISTS (SELECT 1 FROM pragma_table_xinfo(%s) WHERE cid > %s AND NOT %s)",
+			schema.QuoteText(f.Table), cid, ours("name")))
+		before = cid
 	}
-	return "SELECT " + strings.Join(conditions, " AND ")
+	return conditions
 }
 
 // advance runs one batch and waits as long as it took: first through the rows
@@ -315,7 +334,7 @@ func (w *filler) batch(ctx context.Context, f plan.Fill, record *fillRecord) (ti
 	others := record.others
 	b := begin()
 	since := b.add(clock)
-	b.require("SELECT ("+intactQuery(f)+")", fmt.Errorf("%w: somebody changed its triggers or columns", ErrStale))
+	b.require(intactQuery(f), fmt.Errorf("%w: somebody changed its triggers or columns", ErrStale))
 	others.unchanged(b)
 	rows := f.Batch()
 	if record.walked {
@@ -337,7 +356,7 @@ func (w *filler) batch(ctx context.Context, f plan.Fill, record *fillRecord) (ti
 	if err != nil {
 		return 0, err
 	}
-	return between(results[since].Rows, results[len(results)-1].Rows), record.update(results[read].Rows)
+	return between(results[since].Rows, results[len(results)-2].Rows), record.update(results[read].Rows)
 }
 
 // clock reads the time in milliseconds where the statement runs.
@@ -356,58 +375,43 @@ func between(since, until database.Rows) time.Duration {
 // fills, makes sure that every row is in step, and takes away what they had in
 // the database.
 func (r *runner) settleFills(ctx context.Context) error {
-	for _, f := range r.plan.Fills {
-		if err := settle(ctx, r.conn, f); err != nil {
-			return err
-		}
+	b, err := settling(ctx, r.conn, r.plan.Fills)
+	if err != nil {
+		return err
 	}
-	if len(r.plan.Fills) == 0 {
-		return nil
-	}
-	for _, table := range []string{"_reconciler_fill", "_reconciler_stale"} {
-		if _, err := r.conn.Exec(ctx, "DROP TABLE "+table); err != nil {
-			return fmt.Errorf("end the fill: %w", err)
+	for i, s := range b.steps[1:] { // the transaction is open
+		if _, err := r.conn.Query(ctx, s.SQL, s.Args...); err != nil {
+			return b.failure(i+1, err)
 		}
 	}
 	return nil
 }
 
-func settle(ctx context.Context, conn database.Conn, f plan.Fill) error {
-	others, err := triggersOf(ctx, conn, f.Table)
-	if err != nil {
-		return err
-	}
-	intact, err := conn.Query(ctx, intactQuery(f))
-	if err != nil {
-		return fmt.Errorf("look for the fill of %q: %w", f.Table, err)
-	}
-	if intact.Values[0][0] != int64(1) {
-		return fmt.Errorf("%w: the fill of %q is not there any more", ErrUnfilled, f.Table)
-	}
-	statements := []string{f.Update(f.Noted(-1))}
-	for _, t := range f.Triggers() {
-		statements = append(statements, "DROP TRIGGER "+schema.Quote(t.Name))
-	}
-	if damaged := f.Damaged(f.Noted(-1)); damaged != "" {
-		rows, err := conn.Query(ctx, damaged)
+// settling is what settleFills does, as a transaction of its own. It reads what
+// is somebody else's, and the transaction fails where that has changed.
+func settling(ctx context.Context, conn database.Conn, fills []plan.Fill) (*batch, error) {
+	b := begin()
+	for _, f := range fills {
+		others, err := triggersOf(ctx, conn, f.Table)
 		if err != nil {
-			return fmt.Errorf("check the rows of %q: %w", f.Table, err)
+			return nil, err
 		}
-		if len(rows.Values) > 0 {
-			return fmt.Errorf("%w: in %q", ErrDamaged, f.Table)
+		b.require(intactQuery(f), fmt.Errorf("%w: the fill of %q is not there any more", ErrUnfilled, f.Table))
+		others.unchanged(b)
+		if damaged := f.Damaged(f.Noted(-1)); damaged != "" {
+			b.require("SELECT NOT EXISTS ("+damaged+")", fmt.Errorf("%w: in %q", ErrDamaged, f.Table))
 		}
+		others.around(b, func() {
+			b.add(f.Update(f.Noted(-1)))
+			for _, t := range f.Triggers() {
+				b.add("DROP TRIGGER " + schema.Quote(t.Name))
+			}
+		})
+		b.require("SELECT NOT EXISTS ("+f.OutOfStep()+")", fmt.Errorf("%w: of %q", ErrUnfilled, f.Table))
 	}
-	for _, sql := range slices.Concat(others.drop, statements, others.put) {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return &StatementError{Index: -1, SQL: sql, Err: err}
-		}
+	if len(fills) > 0 {
+		b.add("DROP TABLE _reconciler_fill")
+		b.add("DROP TABLE _reconciler_stale")
 	}
-	left, err := conn.Query(ctx, f.OutOfStep())
-	if err != nil {
-		return fmt.Errorf("hold the rows of %q against their fill: %w", f.Table, err)
-	}
-	if len(left.Values) > 0 {
-		return fmt.Errorf("%w: of %q", ErrUnfilled, f.Table)
-	}
-	return nil
+	return b, nil
 }

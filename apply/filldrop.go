@@ -19,9 +19,10 @@ func ours(name string) string {
 
 // Abandon takes away what fills have in the database, but for those to keep:
 // nobody wants them any more. It looks for what is there, whatever a record
-// says. Columns that applications use are not touched: they never were. It
-// returns whether there was anything.
-func Abandon(ctx context.Context, conn database.Conn, keep []plan.Fill) (bool, error) {
+// says. Columns that applications use are not touched: they never were. A
+// column that may not be stripped stays, for a fill that needs it again or a time
+// in which it may: nobody sees it. It returns whether anything has gone.
+func Abandon(ctx context.Context, conn database.Conn, keep []plan.Fill, strip Strips) (bool, error) {
 	seen, err := schema.ReadMaster(ctx, conn)
 	if err != nil || !seen.Filling {
 		return false, err
@@ -36,29 +37,57 @@ func Abandon(ctx context.Context, conn database.Conn, keep []plan.Fill) (bool, e
 		}
 		kept = append(kept, f.ID())
 	}
-	done, err := drop(ctx, conn, func(name string) bool { return !slices.Contains(kept, name) }, len(keep) == 0)
+	done, err := drop(ctx, conn, func(name string) bool { return !slices.Contains(kept, name) }, strip, len(keep) == 0)
 	if err != nil {
 		return done, fmt.Errorf("take a fill away: %w", err)
 	}
 	return done, nil
 }
 
-// dropOne takes away one fill, to begin it anew.
+// dropOne takes away one fill, to begin it anew. Its columns stay where they are
+// in place: a row that has a value is filled where it is out of step.
 func (w *filler) dropOne(ctx context.Context, f plan.Fill) error {
 	names := []string{f.ID()}
 	for _, t := range f.Triggers() {
 		names = append(names, t.Name)
 	}
-	for _, c := range f.Columns {
-		names = append(names, f.Table+"."+c.Name)
+	good, err := w.conn.Query(ctx, "SELECT "+strings.Join(inPlace(f), " AND "))
+	if err != nil {
+		return err
 	}
-	_, err := drop(ctx, w.conn, func(name string) bool { return slices.Contains(names, name) }, false)
+	there, err := columnsOf(ctx, w.conn, f.Table)
+	if err != nil {
+		return err
+	}
+	if good.Values[0][0] != int64(1) && slices.ContainsFunc(f.Columns, func(c plan.FillColumn) bool { return slices.Contains(there, c.Name) }) {
+		if !w.pace.Strip.may(f.Table) {
+			return fmt.Errorf("%w: somebody has added a column to %q, after one that is being filled and that would take too long to drop: "+
+				"drop theirs, or raise maxLock for a while", ErrGuard, f.Table)
+		}
+		for _, c := range f.Columns {
+			names = append(names, f.Table+"."+c.Name)
+		}
+	}
+	_, err = drop(ctx, w.conn, func(name string) bool { return slices.Contains(names, name) }, w.pace.Strip, false)
 	return err
+}
+
+// columnsOf are the columns of fills that a table has.
+func columnsOf(ctx context.Context, conn database.Conn, table string) ([]string, error) {
+	rows, err := conn.Query(ctx, "SELECT name FROM pragma_table_info("+schema.QuoteText(table)+") WHERE "+ours("name"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, row := range rows.Values {
+		names = append(names, str(row[0]))
+	}
+	return names, nil
 }
 
 // drop takes away the triggers, columns and records that gone names: a column
 // with its table before a dot.
-func drop(ctx context.Context, conn database.Conn, gone func(string) bool, all bool) (bool, error) {
+func drop(ctx context.Context, conn database.Conn, gone func(string) bool, strip Strips, all bool) (bool, error) {
 	found, err := conn.Query(ctx, `SELECT 'trigger', name, '' FROM sqlite_master WHERE type = 'trigger' AND `+ours("name")+`
  UNION ALL SELECT 'column', c.name, m.name FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table' AND `+ours("c.name")+`
  UNION ALL SELECT 'table', name, '' FROM sqlite_master WHERE type = 'table' AND name IN ('_reconciler_fill', '_reconciler_stale') ORDER BY 1, 2`)
@@ -77,7 +106,7 @@ func drop(ctx context.Context, conn database.Conn, gone func(string) bool, all b
 		switch kind := str(row[0]); {
 		case kind == "trigger" && gone(name):
 			triggers = append(triggers, "DROP TRIGGER "+schema.Quote(name))
-		case kind == "column" && gone(table+"."+name):
+		case kind == "column" && gone(table+"."+name) && strip.may(table):
 			columns = append(columns, fmt.Sprintf("ALTER TABLE %s DROP COLUMN %s", schema.Quote(table), schema.Quote(name)))
 		case kind == "table" && all:
 			records = append(records, "DROP TABLE "+name)
@@ -192,33 +221,38 @@ func (b *batch) require(query string, or error, args ...any) {
 	b.means[b.add("SELECT CASE WHEN ("+query+") = 1 THEN 1 ELSE json('') END", args...)] = or
 }
 
-// run sends the batch, with statements that run after it whatever became of
-// it. Its error is that of the first statement that failed.
+// run sends the batch, with statements that run after it was committed. Its
+// error is that of the first statement that failed.
 func (b *batch) run(ctx context.Context, conn database.Conn, after ...string) ([]database.StepResult, error) {
 	committed := b.add("COMMIT")
+	for _, sql := range after {
+		b.add(sql)
+	}
 	first := 0
+	// The end is what ends a transaction, so that a server needs no session.
 	b.steps = append(b.steps, database.Step{
 		Statement: database.Statement{SQL: "ROLLBACK"},
 		When:      &database.Condition{And: []database.Condition{{OK: &first}, {Not: &database.Condition{OK: &committed}}}},
 	})
-	for _, sql := range after {
-		b.steps = append(b.steps, database.Step{Statement: database.Statement{SQL: sql}})
-	}
 	results, err := conn.Batch(ctx, b.steps)
 	if err != nil {
 		return nil, err
 	}
 	for i, r := range results {
-		if r.Err == nil {
-			continue
+		if r.Err != nil {
+			return nil, b.failure(i, r.Err)
 		}
-		if means := b.means[i]; means != nil && strings.Contains(r.Err.Error(), "JSON") {
-			return nil, means
-		}
-		return nil, fmt.Errorf("%w: %s", r.Err, shorten(b.steps[i].SQL))
 	}
 	if results[committed].Skipped {
 		return nil, errors.New("the transaction was not committed")
 	}
 	return results, nil
+}
+
+// failure is what it means that a step gave an error.
+func (b *batch) failure(step int, err error) error {
+	if means := b.means[step]; means != nil && strings.Contains(err.Error(), "JSON") {
+		return means
+	}
+	return &StatementError{Index: -1, SQL: b.steps[step].SQL, Err: err}
 }

@@ -79,7 +79,7 @@ func describe(objects []schema.Object) string {
 	return b.String()
 }
 
-func setting(t *testing.T, name string, value int) int {
+func setting(t testing.TB, name string, value int) int {
 	t.Helper()
 	text := os.Getenv(name)
 	if text == "" {

@@ -88,9 +88,9 @@ type Request struct {
 	Untouched bool
 	// Fresh says that the database was created for this request.
 	Fresh bool
-	// MaxLock is how long the plan may keep writers waiting; 0 for as long as it
-	// takes. One that would take longer goes in stages, or not at all.
-	MaxLock time.Duration
+	// MaxLock is how long the plan may keep writers waiting. One that would take
+	// longer goes in stages, or not at all.
+	MaxLock MaxLock
 	// Slice is for how long a stage of such a plan may go on before the result
 	// is a Backfill; 0 until it is done.
 	Slice time.Duration

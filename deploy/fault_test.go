@@ -94,7 +94,7 @@ func backfillTask(fields map[string]any) func(*testing.T, *deploy.Deployer, data
 			return deploy.Result{Assessment: deploy.Fail(err)}
 		}
 		r := verifyRequest(compiled(t, withTask(fields)), false)
-		r.MaxLock = time.Second
+		r.MaxLock.File = time.Second
 		return d.Deploy(t.Context(), conn, r)
 	}
 }

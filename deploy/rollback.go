@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -31,7 +30,7 @@ type RollbackRequest struct {
 	Reason   string // why, for the event
 	// Snapshots says whether the database is copied first, as for a Request.
 	Snapshots SnapshotPolicy
-	MaxLock   time.Duration // as for a Request
+	MaxLock   MaxLock // as for a Request
 	// Before is told which bundles the rollback leaves before it does so: they
 	// must not come back by themselves. May be nil.
 	Before func(bundles []string) error

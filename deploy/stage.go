@@ -25,6 +25,16 @@ const ReasonBackfilling = "Backfilling"
 // and some ten thousand rows.
 const batchAim = 200 * time.Millisecond
 
+// MaxLock is how long writers may be kept waiting; 0 for as long as it takes.
+type MaxLock struct{ File, Remote time.Duration }
+
+func (l MaxLock) on(conn database.Conn) time.Duration {
+	if database.Remote(conn) {
+		return l.Remote
+	}
+	return l.File
+}
+
 // TooLargeError says that a plan would keep writers waiting for longer than
 // they may be, whichever way it goes.
 type TooLargeError struct {
@@ -52,15 +62,16 @@ func (a *Assessment) way(ctx context.Context, conn database.Conn, r Request) err
 		return nil
 	}
 	a.Estimate = Estimate(ctx, conn, a.Plan)
-	if r.MaxLock == 0 || a.Estimate <= r.MaxLock {
+	most := r.MaxLock.on(conn)
+	if most == 0 || a.Estimate <= most {
 		return nil
 	}
 	swap := a.Plan.Swap()
 	if swap == nil {
-		return &TooLargeError{Takes: a.Estimate, MaxLock: r.MaxLock, Why: wholly(a.Plan)}
+		return &TooLargeError{Takes: a.Estimate, MaxLock: most, Why: wholly(a.Plan)}
 	}
-	if takes := Estimate(ctx, conn, swap); takes > r.MaxLock {
-		return &TooLargeError{Takes: takes, MaxLock: r.MaxLock, Why: wholly(swap)}
+	if takes := Estimate(ctx, conn, swap); takes > most {
+		return &TooLargeError{Takes: takes, MaxLock: most, Why: wholly(swap)}
 	}
 	a.Staged, a.Estimate = true, Estimate(ctx, conn, swap)
 	return nil
@@ -91,8 +102,12 @@ func (d *Deployer) prepare(ctx context.Context, conn database.Conn, r Request, r
 	if result.Staged {
 		fills = result.Plan.Staged.Fills
 	}
+	most := r.MaxLock.on(conn)
+	strip := func(table string) bool {
+		return most == 0 || time.Duration(highest(ctx, conn, table))*strippedRow <= most
+	}
 	if result.seen.Master.Filling {
-		gone, err := apply.Abandon(ctx, conn, fills)
+		gone, err := apply.Abandon(ctx, conn, fills, strip)
 		if err == nil && gone {
 			err = d.tellFill(ctx, r, *result, state.EventBackfillDropped, "what was begun for another bundle is gone")
 		}
@@ -104,7 +119,7 @@ func (d *Deployer) prepare(ctx context.Context, conn database.Conn, r Request, r
 	if !result.Staged {
 		return true
 	}
-	filled, err := apply.Fill(ctx, conn, fills, apply.Pace{Batch: min(batchAim, r.MaxLock/10), For: r.Slice})
+	filled, err := apply.Fill(ctx, conn, fills, apply.Pace{Batch: min(batchAim, most/10), For: r.Slice, Strip: strip})
 	if filled.Begun {
 		err = errors.Join(err, d.tellFill(ctx, r, *result, state.EventBackfillBegun, fmt.Sprintf("%d rows to fill", filled.Total)))
 	}

@@ -45,13 +45,13 @@ func largeTask(t testing.TB, rows int) *tenantFiles {
 // slice deploys for so long that one batch is done.
 func (x *tenantFiles) slice(t testing.TB, fields field) deploy.Result {
 	t.Helper()
-	return x.sliceOf(t, compiled(t, withTask(fields)), 3*time.Millisecond)
+	return x.sliceOf(t, compiled(t, withTask(fields)), 6*time.Millisecond)
 }
 
 func (x *tenantFiles) sliceOf(t testing.TB, d *bundle.Desired, maxLock time.Duration) deploy.Result {
 	t.Helper()
 	r := verifyRequest(d, false)
-	r.MaxLock, r.Slice = maxLock, 1
+	r.MaxLock.File, r.Slice = maxLock, 1
 	var result deploy.Result
 	x.on(t, func(conn database.Conn) error {
 		result = x.deployer().Deploy(t.Context(), conn, r)
@@ -197,6 +197,44 @@ func TestBackfillThatNobodyWants(t *testing.T) {
 	}
 }
 
+// A column that would take too long to drop stays when nobody wants it any more.
+// Nobody sees it, a fill that needs it takes it, and it goes when there is time.
+func TestBackfillLeavesAColumn(t *testing.T) {
+	x := largeTask(t, 4000)
+	was, wanted := compiled(t, withTask(field{"title": text, "code": text})), compiled(t, withTask(field{"title": text, "code": number}))
+	before := x.schemaText(t)
+	hidden := "SELECT name FROM pragma_table_info('task') WHERE name LIKE '_reconciler_fill%'"
+	for range 2 {
+		backfilling(t, x.sliceOf(t, wanted, 3*time.Millisecond))
+		if result := x.sliceOf(t, was, 3*time.Millisecond); result.Action != deploy.None || result.Err != nil {
+			t.Fatalf("got %+v", result.Assessment)
+		}
+		if after := x.schemaText(t); after.Fingerprint() != before.Fingerprint() || len(x.query(t, hidden)) != 1 {
+			t.Fatalf("got %v", after)
+		}
+		x.exec(t, "UPDATE task SET code = 3 WHERE id < 't3'")
+	}
+	x.exec(t, "ALTER TABLE task ADD COLUMN theirs")
+	if result := x.sliceOf(t, wanted, 3*time.Millisecond); result.Reason != "GuardFailed" || !strings.Contains(result.Message, "somebody has added a column") {
+		t.Errorf("got %+v", result.Assessment)
+	}
+	x.exec(t, "ALTER TABLE task DROP COLUMN theirs")
+	other := compiled(t, withTask(field{"title": text, "code": field{"type": "boolean"}}))
+	for _, d := range []*bundle.Desired{wanted, other} {
+		backfilling(t, x.sliceOf(t, d, 3*time.Millisecond))
+	}
+	if result := x.sliceOf(t, was, time.Second); result.Action != deploy.None || len(x.query(t, hidden)) != 0 {
+		t.Errorf("got %+v", result.Assessment)
+	}
+	backfilling(t, x.sliceOf(t, wanted, 3*time.Millisecond))
+	if result := x.finish(t, field{"title": text, "code": number}); !result.Changed {
+		t.Errorf("got %+v", result.Assessment)
+	}
+	if got := x.query(t, "SELECT id FROM task WHERE code IS NOT CAST(_retired_1_code AS REAL)"); len(got) > 0 {
+		t.Errorf("out of step: %s", got)
+	}
+}
+
 // A value that cannot be carried over comes in the middle: it is named, the
 // application keeps everything, and once it is corrected the rest follows.
 func TestBackfillOverADamagedValue(t *testing.T) {
@@ -240,7 +278,7 @@ func TestBackfillWithDrift(t *testing.T) {
 		"a trigger":          {"CREATE TABLE log (id)", "CREATE TRIGGER theirs AFTER UPDATE ON task BEGIN INSERT INTO log VALUES (new.id); END"},
 		"a view":             {"CREATE VIEW theirs AS SELECT id, code FROM task"},
 		"our triggers go":    {"DROP TRIGGER fill_insert", "INSERT INTO task (id, code) VALUES ('unseen', '3')"},
-		"our column goes":    {"DROP TRIGGER fill_insert", "DROP TRIGGER fill_update", "ALTER TABLE task DROP COLUMN _reconciler_fill_code"},
+		"our column goes":    {"DROP TRIGGER fill_insert", "DROP TRIGGER fill_update", "ALTER TABLE task DROP COLUMN fill_code"},
 		"our tables go":      {"DROP TABLE _reconciler_fill"},
 		"the list is lost":   {"UPDATE task SET code = 3 WHERE id = 't5'", "DELETE FROM _reconciler_stale"},
 		"rows are numbered":  {"UPDATE task SET rowid = -rowid"},
@@ -255,6 +293,9 @@ func TestBackfillWithDrift(t *testing.T) {
 					if strings.HasSuffix(sql, "fill_"+event) {
 						sql = "DROP TRIGGER " + x.query(t, "SELECT name FROM sqlite_master WHERE name LIKE '_reconciler_fill_%_"+event+"'")[0]
 					}
+				}
+				if strings.HasSuffix(sql, "fill_code") {
+					sql = "ALTER TABLE task DROP COLUMN " + x.query(t, "SELECT name FROM pragma_table_info('task') WHERE name LIKE '_reconciler_fill_%_code'")[0]
 				}
 				x.exec(t, sql)
 			}
@@ -310,7 +351,7 @@ func TestBackfillInChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.MaxLock = time.Duration(lock) * time.Millisecond
+	r.MaxLock.File = time.Duration(lock) * time.Millisecond
 	x.on(t, func(conn database.Conn) error { return x.deployer().Deploy(t.Context(), conn, r).Err })
 }
 
@@ -348,7 +389,7 @@ func TestBackfillKilled(t *testing.T) {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			<-ended
+			_ = <-ended // that it was killed
 			continue
 		}
 		if err = <-ended; err != nil {

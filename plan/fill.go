@@ -84,12 +84,12 @@ func (f Fill) record(column string) string {
 	return fmt.Sprintf("(SELECT f.%s FROM _reconciler_fill AS f WHERE f.id = '%s')", column, f.ID())
 }
 
-// Begin returns the statements that begin the fill. The last one takes the
-// number of rows, for people.
-func (f Fill) Begin() []string {
+// Begin returns the statements that begin the fill, without columns that are
+// there. The last one takes the number of rows, for people.
+func (f Fill) Begin(there func(column string) bool) []string {
 	var statements []string
 	for _, c := range f.Columns {
-		if c.Type != "" {
+		if c.Type != "" && !there(c.Name) {
 			statements = append(statements, fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", f.table(), schema.Quote(c.Name), c.Type))
 		}
 	}

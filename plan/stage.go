@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +39,7 @@ func (b *builder) fillAdded(c diff.Change) bool {
 	if !to.NotNull || to.Default == "" || schema.IsLiteral(to.Default) {
 		return false // nothing to fill
 	}
-	name := schema.FillPrefix + to.Name
+	name := filled(to.Name, to.Type)
 	column := FillColumn{
 		Name: name, Type: to.Type, Stale: schema.Quote(name) + " IS NULL",
 		Value: fmt.Sprintf("coalesce(%s, %s)", schema.Quote(name), schema.DefaultClause(to.Default)),
@@ -86,13 +88,14 @@ func (b *builder) fillRetyped(c diff.Change) (bool, error) {
 // converting is what convert does to the rows, as a fill: of a column that was
 // retired before, only the rows whose value has changed since are converted.
 func (b *builder) converting(c diff.Change, source string) FillColumn {
-	column := FillColumn{Name: schema.FillPrefix + c.To.Name, Type: c.To.Type}
-	switch {
-	case c.Former != nil:
+	column := FillColumn{Type: c.To.Type}
+	if schema.IsLiteral(c.To.Default) {
+		column.Type += " DEFAULT " + c.To.Default
+	}
+	column.Name = filled(c.To.Name, column.Type)
+	if c.Former != nil {
 		column.Name, column.Type = c.Former.Name, ""
 		column.Every = impliesValues(schema.Column{Default: b.formerDefault(c)}, *c.To)
-	case schema.IsLiteral(c.To.Default):
-		column.Type += " DEFAULT " + c.To.Default
 	}
 	name := schema.Quote(column.Name)
 	column.Value = converted(source, c.From.Type, c.To.Type)
@@ -105,6 +108,13 @@ func (b *builder) converting(c diff.Change, source string) FillColumn {
 	}
 	column.Stale = fmt.Sprintf("%s IS NOT (%s)", name, column.Value)
 	return column
+}
+
+// filled is the name of a column while it is filled: another one for each form
+// that it may have, so that one which is there has the form that it should.
+func filled(column, form string) string {
+	sum := sha256.Sum256([]byte(form))
+	return schema.FillPrefix + hex.EncodeToString(sum[:3]) + "_" + column
 }
 
 // formerDefault is the default that a column has which comes back.

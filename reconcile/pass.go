@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
@@ -17,10 +16,6 @@ import (
 type turns interface {
 	due(revision string, t *bundle.Tenant) bool
 }
-
-// backfillSlice is for how long a tenant's tables are filled in one pass of the
-// daemon. It has a worker for itself meanwhile; the others are done before.
-const backfillSlice = 5 * time.Second
 
 // pass looks at the selected tenants once and does what is to be done.
 func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, error) {
@@ -46,7 +41,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 		return r.observingPass(ctx, started, f, s, due)
 	}
 	if due != nil {
-		f.slice = backfillSlice
+		f.slice = r.Slice
 	}
 	report, err := r.rounds(ctx, f, s, due)
 	report.Tenants = append(report.Tenants, r.removals(ctx, f, s)...)

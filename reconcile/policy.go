@@ -13,6 +13,11 @@ func SnapshotPolicy(c config.Fleet) deploy.SnapshotPolicy {
 	return deploy.SnapshotPolicy{Keep: c.Snapshots.Keep, MaxBytes: c.Snapshots.MaxBytes}
 }
 
+// MaxLock is what fleet.yaml says about how long writers may be kept waiting.
+func MaxLock(c config.Fleet) deploy.MaxLock {
+	return deploy.MaxLock{File: c.MaxLock.File.Duration(), Remote: c.MaxLock.Remote.Duration()}
+}
+
 // SnapshotPolicy is what the fleet.yaml says that was read last, and whether
 // one was. It may be called at any time, by any goroutine.
 func (r *Reconciler) SnapshotPolicy() (deploy.SnapshotPolicy, bool) {

@@ -37,6 +37,10 @@ type Config struct {
 
 	By   deploy.Doer   // who the events of deployments name
 	Poll time.Duration // between looks at the repository; default 60s
+	// Slice is for how long the tables of a tenant are filled in one pass of Run,
+	// for a plan that would lock them too long: the tenant has a worker for
+	// itself meanwhile, and those who do not take so long come first. Default 5s.
+	Slice time.Duration
 	// MaxConcurrent bounds how many tenants are worked on at a time, below
 	// what fleet.yaml says; 0 leaves it at that.
 	MaxConcurrent int
@@ -105,6 +109,9 @@ func New(c Config) *Reconciler {
 	}
 	if c.Poll == 0 {
 		c.Poll = 60 * time.Second
+	}
+	if c.Slice == 0 {
+		c.Slice = 5 * time.Second
 	}
 	r := &Reconciler{
 		Config:   c,

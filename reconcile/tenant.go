@@ -142,7 +142,7 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 		LastDeployment: last,
 		Rollout:        f.gate.rolloutOf(t.ID),
 		Snapshots:      SnapshotPolicy(c),
-		MaxLock:        c.MaxLock.File.Duration(),
+		MaxLock:        MaxLock(c),
 		Slice:          f.slice,
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
 	}

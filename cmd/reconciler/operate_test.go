@@ -71,6 +71,7 @@ type runs struct {
 	command *exec.Cmd
 	log     *bufio.Scanner
 	seen    bytes.Buffer
+	drained chan struct{} // closed when drain has read all; nil without it
 }
 
 func runDaemon(t *testing.T, args ...string) *runs {
@@ -90,6 +91,9 @@ func runDaemon(t *testing.T, args ...string) *runs {
 	}
 	t.Cleanup(func() {
 		_ = d.command.Process.Kill() // it has ended, unless the test has failed
+		if d.drained != nil {
+			<-d.drained
+		}
 		_ = d.command.Wait()
 		if t.Failed() {
 			t.Logf("the daemon logged:\n%s", d.seen.String())
@@ -112,6 +116,17 @@ func (d *runs) line(message string) map[string]any {
 	return nil
 }
 
+// drain reads the log from now on: a daemon waits for who does not read it.
+func (d *runs) drain() {
+	d.drained = make(chan struct{})
+	go func() {
+		defer close(d.drained)
+		for d.log.Scan() {
+			d.seen.WriteString(d.log.Text() + "\n")
+		}
+	}()
+}
+
 // end sends SIGTERM, and returns the exit code after the rest of the log.
 func (d *runs) end(between func()) int {
 	d.t.Helper()
@@ -119,6 +134,9 @@ func (d *runs) end(between func()) int {
 		d.t.Fatal(err)
 	}
 	between()
+	if d.drained != nil {
+		<-d.drained
+	}
 	for d.log.Scan() {
 		d.seen.WriteString(d.log.Text() + "\n")
 	}

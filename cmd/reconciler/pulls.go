@@ -143,7 +143,7 @@ func (p previews) make(ctx context.Context, r pull.Request) (*pull.Result, error
 	result := &pull.Result{
 		State: forge.Failure, Summary: report.Summary(), ByReview: rules.ByReview, NotByAuthor: rules.NotByAuthor,
 		Markdown: func(mark string, limit int) string {
-			return report.Markdown(preview.MarkdownOptions{Marker: mark, Limit: limit})
+			return report.Markdown(preview.MarkdownOptions{Marker: mark, Limit: limit, Approve: "/reconciler approve"})
 		},
 	}
 	if report.Verdict == preview.Success {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -70,7 +69,7 @@ under way. A tenant that got something else since is left as it is, and named.`,
 			q.Path = absolute(q.Path)
 			if fleet != nil {
 				policy := reconcile.SnapshotPolicy(fleet.Config)
-				q.Snapshots, q.MaxLock = &policy, fleet.Config.MaxLock.File.Duration()
+				q.Snapshots, q.MaxLock = &policy, reconcile.MaxLock(fleet.Config)
 			}
 			answer, err := change(ctx, c, rollbackPath, q, (*control).rollback)
 			if err != nil {
@@ -117,7 +116,7 @@ type rollbackRequest struct {
 	// Snapshots is what fleet.yaml says, where who asks has seen it.
 	Snapshots  *deploy.SnapshotPolicy `json:"snapshots,omitempty"`
 	NoSnapshot bool                   `json:"noSnapshot,omitempty"`
-	MaxLock    time.Duration          `json:"maxLock,omitempty"` // of fleet.yaml, likewise
+	MaxLock    deploy.MaxLock         `json:"maxLock"` // of fleet.yaml, likewise
 }
 
 // snapshotPolicy is the policy of a rollback: what its command has read, else what

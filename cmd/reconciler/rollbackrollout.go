@@ -102,7 +102,7 @@ func (c *cli) undoTenants(ctx context.Context, q *rollbackRequest, reached []sta
 	}
 	if fleet != nil {
 		policy := reconcile.SnapshotPolicy(fleet.Config)
-		q.Snapshots, q.MaxLock = &policy, fleet.Config.MaxLock.File.Duration()
+		q.Snapshots, q.MaxLock = &policy, reconcile.MaxLock(fleet.Config)
 	}
 	var tenants []undoTenant
 	for _, d := range reached {

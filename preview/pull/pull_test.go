@@ -237,10 +237,10 @@ func TestLife(t *testing.T) {
 		b.shows(1, "preview of "+first)
 		b.status(first, "success")
 
-		second := b.topic(1, "second")
 		b.set(func(b *bench) {
 			b.result = pull.Result{State: forge.Failure, Summary: "blocked: 1 plan waits for an approval"}
 		})
+		second := b.topic(1, "second")
 		b.forge.Push(1, second)
 		b.w.Wake()
 		b.shows(1, "preview of "+second)

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tenantops/reconciler/preview/forge/forgetest"
+	"github.com/tenantops/reconciler/state"
+)
+
+// reviewed is a daemon on the data of a fleet whose repository is served by
+// git's own HTTP server and whose pull requests are on a forge.
+type reviewed struct {
+	*testing.T
+	forge  *forgetest.Forge
+	dir    string // of the repository
+	data   string
+	daemon *runs
+	hook   string // URL of the daemon's webhooks
+}
+
+const hookSecret = "h00k-secret"
+
+var (
+	mira = forgetest.User{ID: 20, Login: "mira", Access: "write"}
+	eve  = forgetest.User{ID: 21, Login: "eve"} // of a fork
+)
+
+func review(t *testing.T, kind string) *reviewed {
+	t.Helper()
+	r := &reviewed{T: t, forge: forgetest.New(t, kind), dir: company(t), data: t.TempDir()}
+	r.forge.Users(mira, eve)
+	push(t, r.dir, map[string]string{
+		"fleet.yaml":                 "policy: {narrowing: approve}\nrollout: {waves: [{name: canary, tenants: 1}, {name: all, pauseBefore: true}]}\n",
+		"tenants/globex/tenant.yaml": "id: globex\nname: Globex\napps: [{name: shop}]\n",
+	})
+	git(t, r.dir, "config", "http.receivepack", "false")
+	backend := &cgi.Handler{
+		Path: filepath.Join(git(t, r.dir, "--exec-path"), "git-http-backend"), Stderr: io.Discard,
+		Env: []string{"GIT_PROJECT_ROOT=" + r.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null"},
+	}
+	host := httptest.NewServer(backend)
+	t.Cleanup(host.Close)
+
+	secrets := t.TempDir()
+	for name, text := range map[string]string{"api": "api-token", "hook": hookSecret, "forge": forgetest.Token} {
+		if err := os.WriteFile(filepath.Join(secrets, name), []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings := filepath.Join(t.TempDir(), "reconciler.yaml")
+	text := fmt.Sprintf("repo: %s/.git\ndata: %s\nsecretsDir: %s\npoll: 1h\nlogFormat: json\n"+
+		"server: {listen: 127.0.0.1:0, token: $file:api, webhook: {secret: $file:hook}}\n"+
+		"forge: {kind: %s, url: %s, project: %s, token: $file:forge, poll: 1h}\n",
+		host.URL, r.data, secrets, kind, r.forge.URL, forgetest.Project)
+	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.daemon = runDaemon(t, "--config", settings)
+	r.hook = "http://" + r.daemon.line("api served")["address"].(string) + "/webhook"
+	r.forge.Hook(r.hook, hookSecret)
+	r.daemon.line("pass completed")
+	r.daemon.drain()
+	return r
+}
+
+// resume lets the rollout begin its next wave, once it waits before it.
+func (r *reviewed) resume() {
+	r.Helper()
+	r.until("resume", func() bool {
+		return run(r.Context(), []string{"rollout", "resume", "--data", r.data, "--actor", "ops"}, io.Discard, io.Discard) == 0
+	})
+}
+
+func (r *reviewed) until(what string, is func() bool) {
+	r.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.Fatalf("%s: not within the time; comments: %q", what, r.forge.Written(1))
+		}
+	}
+}
+
+// comment waits for the one comment to have a text.
+func (r *reviewed) comment(want string) string {
+	r.Helper()
+	text := ""
+	r.until("comment with "+want, func() bool {
+		written := r.forge.Written(1)
+		if len(written) == 1 {
+			text = written[0]
+		}
+		return strings.Contains(text, want)
+	})
+	return text
+}
+
+func (r *reviewed) status(commit, want string) {
+	r.Helper()
+	r.until("status "+want+" of "+commit, func() bool {
+		got, _ := r.forge.State(commit)
+		return got == want || got == "failed" && want == "failure"
+	})
+}
+
+// topic commits files on a branch as the head of pull request 1.
+func (r *reviewed) topic(files map[string]string) (head string) {
+	r.Helper()
+	git(r.T, r.dir, "checkout", "--quiet", "-B", "topic")
+	push(r.T, r.dir, files)
+	head = git(r.T, r.dir, "rev-parse", "HEAD")
+	git(r.T, r.dir, "checkout", "--quiet", "main")
+	ref := "refs/pull/1/head"
+	if r.forge.Kind == "gitlab" {
+		ref = "refs/merge-requests/1/head"
+	}
+	git(r.T, r.dir, "update-ref", ref, head)
+	return head
+}
+
+// Pull requests from end to end, on each kind of forge: opened, previewed,
+// pushed to, approved, merged and rolled out, by webhooks alone.
+func TestPullRequests(t *testing.T) {
+	for _, kind := range []string{"github", "gitlab", "gitea"} {
+		t.Run(kind, func(t *testing.T) {
+			r := review(t, kind)
+			first := r.topic(map[string]string{"apps/shop/objects/customer.yaml": "name: customer\nfields:\n  name: {type: text}\n  phone: {type: phone}\n"})
+			r.forge.Open(1, eve, first)
+			r.status(first, "success")
+			r.comment("phone")
+
+			unique := "name: customer\nfields:\n  name: {type: text, unique: true}\n"
+			second := r.topic(map[string]string{"apps/shop/objects/customer.yaml": unique})
+			r.forge.Push(1, second)
+			r.status(second, "failure") // blocked
+			plan := regexp.MustCompile(`/reconciler approve ([0-9a-f]{12,64})`).FindStringSubmatch(r.comment("/reconciler approve "))[1]
+			r.forge.Say(1, eve, "/reconciler approve "+plan)
+			r.comment("`eve` refused: only who may write")
+			r.forge.Say(1, mira, "/reconciler approve "+plan)
+			r.comment("`mira` approved: `" + plan[:12])
+			r.status(second, "success")
+
+			before := git(t, r.dir, "rev-parse", "HEAD")
+			git(t, r.dir, "merge", "--quiet", "--no-ff", "--message", "merge", "topic")
+			merge := git(t, r.dir, "rev-parse", "HEAD")
+			r.forge.Merge(1, merge)
+			r.forge.Pushed(before, merge)
+			r.status(merge, "pending")
+			r.resume()
+			r.status(merge, "success")
+			if n := len(r.forge.Written(1)); n != 1 {
+				t.Errorf("got %d comments", n)
+			}
+			var record strings.Builder
+			run(t.Context(), []string{"audit", "--data", r.data}, &record, io.Discard)
+			if audit := record.String(); !regexp.MustCompile(`mira +approved +- +` + plan[:12] + ` .*` + regexp.QuoteMeta(r.forge.URL)).MatchString(audit) {
+				t.Errorf("the record has\n%s", audit)
+			}
+			r.deployedWith(plan)
+			r.refusesForgeries()
+			if code := r.daemon.end(func() {}); code != 0 {
+				t.Errorf("got exit code %d", code)
+			}
+			if log := r.daemon.seen.String(); strings.Contains(log, forgetest.Token) || strings.Contains(log, hookSecret) {
+				t.Error("a secret is in the log")
+			}
+		})
+	}
+}
+
+// deployedWith checks that what was previewed is what was applied.
+func (r *reviewed) deployedWith(plan string) {
+	r.Helper()
+	store, err := state.Open(r.Context(), filepath.Join(r.data, "state.db"), state.Options{ReadOnly: true})
+	if err != nil {
+		r.Fatal(err)
+	}
+	approvals, err := store.Approvals(r.Context(), "")
+	if closed := store.Close(); closed != nil {
+		r.Fatal(closed)
+	}
+	if err != nil || len(approvals) != 1 || approvals[0].Via != "pull request" || approvals[0].Actor != "mira" {
+		r.Fatalf("got %+v, %v", approvals, err)
+	}
+	for _, tenant := range []string{"acme", "globex"} {
+		var out strings.Builder
+		run(r.Context(), []string{"history", tenant, "--data", r.data, "-o", "json"}, &out, io.Discard)
+		if !strings.Contains(out.String(), approvals[0].Plan) || !strings.HasPrefix(approvals[0].Plan, plan) {
+			r.Errorf("%s was not deployed with plan %s:\n%s", tenant, plan, out.String())
+		}
+	}
+}
+
+// refusesForgeries sends webhooks that the forge has not sent.
+func (r *reviewed) refusesForgeries() {
+	r.Helper()
+	asked := len(r.forge.Asked())
+	event := map[string]string{"github": "pull_request", "gitea": "pull_request", "gitlab": "Merge Request Hook"}[r.forge.Kind]
+	body := map[string]any{"number": 1, "action": "synchronize"}
+	wrong := r.forge.Delivery(event, body, "another secret")
+	missing := r.forge.Delivery(event, body, hookSecret)
+	for _, name := range []string{"X-Hub-Signature-256", "X-Gitea-Signature", "X-Gitlab-Token"} {
+		missing.Header.Del(name)
+	}
+	for name, delivery := range map[string]forgetest.Delivery{"wrong": wrong, "missing": missing} {
+		if got := r.forge.Deliver(r.hook, delivery); got != http.StatusUnauthorized {
+			r.Errorf("%s signature: got %d", name, got)
+		}
+	}
+	if n := len(r.forge.Asked()); n != asked {
+		r.Errorf("the forge was asked %d times because of a forgery", n-asked)
+	}
+	first := r.forge.Delivery(event, body, hookSecret)
+	if got := r.forge.Deliver(r.hook, first); got != http.StatusAccepted {
+		r.Errorf("signed: got %d", got)
+	}
+	replayed := r.forge.Delivery(event, body, hookSecret) // another id, the same signature
+	if got := r.forge.Deliver(r.hook, replayed); got != http.StatusConflict {
+		r.Errorf("replayed: got %d", got)
+	}
+}
