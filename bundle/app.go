@@ -134,10 +134,16 @@ func (s *appSet) manifests() []protocol.AppManifest {
 // version that the tenant names, else in that of the tree. What is wrong with
 // its own list is told to the tenant alone; all is whether every app was found.
 func (l *loader) appsOf(t *Tenant) (set *appSet, all bool) {
+	list := listOf(t.Spec.Apps)
+	if s := l.lists[list]; s != nil && list != "" {
+		return s, true
+	}
 	direct := map[string]*app{}
+	good := true
 	for i, ref := range t.Spec.Apps {
 		r := l.find(ref)
 		if r.code != "" {
+			good = false
 			l.tell(t, t.document.Error([]any{"apps", i, r.key}, r.code, r.message, r.next))
 		}
 		if r.app != nil {
@@ -145,20 +151,39 @@ func (l *loader) appsOf(t *Tenant) (set *appSet, all bool) {
 		}
 	}
 	all = len(direct) == len(t.Spec.Apps)
+	set = l.setOf(direct)
+	if good && all {
+		l.lists[list] = set
+	}
+	return set, all
+}
+
+// listOf names apps with their versions: tenants with one list have one set.
+func listOf(refs []AppRef) string {
+	var list []byte
+	for _, ref := range refs {
+		list = append(append(append(append(list, ref.Name...), 0), ref.Version...), 0)
+	}
+	return string(list)
+}
+
+// setOf is what some apps and their dependencies make together, once for all
+// tenants that have them.
+func (l *loader) setOf(direct map[string]*app) *appSet {
 	names := slices.Sorted(maps.Keys(direct))
 	var ids strings.Builder
 	for _, name := range names {
 		fmt.Fprint(&ids, direct[name].part.id, " ")
 	}
 	if s := l.sets[ids.String()]; s != nil {
-		return s, all
+		return s
 	}
 	w := walk{loader: l, direct: direct, done: map[string]bool{}}
 	for _, name := range names {
 		w.visit(direct[name])
 	}
 	l.sets[ids.String()] = &w.set
-	return &w.set, all
+	return &w.set
 }
 
 // dropped finds apps that the tenant has, and whose tables it does not want.

@@ -75,7 +75,13 @@ type Tenant struct {
 	Faults []Fault
 
 	document config.Document // tenant.yaml
+	entry    *tenantEntry    // what its directory holds
 }
+
+// SameFiles tells that two loads with one Cache have read the same files of the
+// tenant's directory. What its apps and fleet.yaml say may be another all the
+// same.
+func (t *Tenant) SameFiles(other *Tenant) bool { return t.entry != nil && t.entry == other.entry }
 
 // TenantSpec is tenant.yaml.
 type TenantSpec struct {

@@ -19,12 +19,14 @@ type directory struct {
 	hash     string // empty where the tree has none
 	places   []place
 	children map[string]*directory
+	entry    *tenantEntry // of a tenant's, once it was read
 }
 
 // place is a directory that is, or was meant to be, a tenant's.
 type place struct {
 	dir    string
-	broken *Fault // why nothing of it can be read
+	broken *Fault     // why nothing of it can be read
+	at     *directory // nil for one that is broken
 }
 
 // all appends the places of the directory and of those below it.
@@ -51,6 +53,9 @@ func (l *loader) discover(dir string, depth int, before *directory) (*directory,
 		return nil, err
 	}
 	if p, ok := l.placeOf(dir, entries); ok && depth > 0 {
+		if p.broken == nil {
+			p.at = d
+		}
 		d.places = append(d.places, p)
 		return d, nil
 	}
@@ -60,7 +65,7 @@ func (l *loader) discover(dir string, depth int, before *directory) (*directory,
 		case strings.HasPrefix(e.Name(), "."):
 		case isOther(e):
 			f := l.tree.notAFile(name)
-			d.places = append(d.places, place{name, &f})
+			d.places = append(d.places, place{dir: name, broken: &f})
 		case e.IsDir():
 			var old *directory
 			if before != nil {
@@ -84,7 +89,7 @@ func (l *loader) placeOf(dir string, entries []fs.DirEntry) (place, bool) {
 			return place{dir: dir}, true
 		case name == tenantFile && isOther(e):
 			f := l.tree.notAFile(path.Join(dir, name))
-			return place{dir, &f}, true
+			return place{dir: dir, broken: &f}, true
 		case name == tenantFile,
 			slices.Contains([]string{manifestFile, compiledFile, "tenant.yml", "tenant.json"}, name),
 			e.IsDir() && isForm(name) && !l.holdsTenants(path.Join(dir, name)):
@@ -107,5 +112,5 @@ func (l *loader) holdsTenants(dir string) bool {
 
 func lost(dir, file, code, message, next string) place {
 	f := config.FileError(file, code, message, next)
-	return place{dir, &f}
+	return place{dir: dir, broken: &f}
 }

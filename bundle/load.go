@@ -38,7 +38,7 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 	l := &loader{
 		tree: tree{FS: fsys}, options: o, cache: o.Cache, session: o.Cache.open(),
 		fleet: &Fleet{Versions: map[string]string{}}, apps: map[string]*app{}, tags: map[string]resolution{},
-		sets: map[string]*appSet{}, told: map[*composition]bool{}, shared: map[*Desired]*Desired{},
+		sets: map[string]*appSet{}, lists: map[string]*appSet{}, told: map[*composition]bool{}, shared: map[*Desired]*Desired{},
 	}
 	if err := l.folders(); err != nil {
 		return nil, err
@@ -77,6 +77,7 @@ type loader struct {
 	apps    map[string]*app       // of the tree
 	tags    map[string]resolution // of other versions
 	sets    map[string]*appSet    // by the ids of the parts of the apps named
+	lists   map[string]*appSet    // the same by what tenants say, where nothing is wrong with it
 	told    map[*composition]bool // whose faults are among the fleet's
 	shared  map[*Desired]*Desired // with the manifest of this revision
 }
@@ -151,8 +152,13 @@ func (l *loader) entries(places []place) []*tenantEntry {
 			entries[i] = brokenTenant(*p.broken)
 			continue
 		}
+		if p.at.entry != nil && p.at.hash != "" { // as it was read before
+			entries[i] = p.at.entry
+			continue
+		}
 		group.Go(func() error {
-			entries[i] = remember(l.session, "tenant", p.dir, l.tree.hash(p.dir), func() *tenantEntry { return l.readTenant(p.dir) })
+			p.at.entry = l.readTenant(p.dir)
+			entries[i] = p.at.entry
 			return nil
 		})
 	}

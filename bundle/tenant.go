@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenantops/reconciler/config"
@@ -43,7 +44,7 @@ func brokenTenant(f Fault) *tenantEntry {
 
 // tenant composes what a tenant should have.
 func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
-	t := &Tenant{ID: protocol.TenantID(path.Base(dir)), Dir: dir, Spec: entry.spec, document: entry.document}
+	t := &Tenant{ID: protocol.TenantID(path.Base(dir)), Dir: dir, Spec: entry.spec, document: entry.document, entry: entry}
 	if tenantID.MatchString(t.Spec.ID) {
 		t.ID = protocol.TenantID(t.Spec.ID)
 	}
@@ -93,15 +94,14 @@ func (l *loader) desired(d *Desired, own protocol.DeployManifest, set *appSet) *
 // compose composes parts once for all tenants that have the same. more are
 // faults of how the parts were found, and all is whether they all were.
 func (l *loader) compose(parts []*part, more []Fault, all bool) *composition {
-	var key strings.Builder
-	fmt.Fprint(&key, all, " ")
+	key := strconv.AppendBool(nil, all)
 	for _, p := range parts {
-		fmt.Fprint(&key, p.id, " ")
+		key = strconv.AppendUint(append(key, ' '), p.id, 10)
 	}
 	for _, f := range more {
-		fmt.Fprintln(&key, f)
+		key = fmt.Appendln(key, f)
 	}
-	return remember(l.session, "composition", "", key.String()+"parts", func() *composition {
+	return remember(l.session, "composition", "", string(key), func() *composition {
 		return l.options.composeAll(parts, more, all)
 	})
 }

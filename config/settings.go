@@ -19,6 +19,7 @@ type Settings struct {
 	Ref           string    `json:"ref" default:"main" shape:"minlen=1" doc:"Branch, tag or commit to follow."`
 	Data          string    `json:"data,omitempty" doc:"Directory of state and of tenant databases."`
 	Poll          Span      `json:"poll" default:"60s" doc:"Time between two looks at the repository."`
+	Look          Span      `json:"look" default:"5m" doc:"Time between two looks at the databases of tenants that git wants nothing new of; at least poll."`
 	Git           Git       `json:"git" default:"{}" doc:"How the repository is asked for access."`
 	SecretsDir    string    `json:"secretsDir,omitempty" doc:"Directory of the files that $file: names."`
 	Age           Age       `json:"age" default:"{}" doc:"Keys that $age: values are encrypted for."`
@@ -113,6 +114,7 @@ var settingsKeys = []struct {
 	{path: []any{"ref"}},
 	{path: []any{"data"}},
 	{path: []any{"poll"}},
+	{path: []any{"look"}},
 	{path: []any{"git", "username"}},
 	{path: []any{"git", "token"}},
 	{path: []any{"git", "keyFile"}},
@@ -186,6 +188,7 @@ func Load(from Sources) (Settings, []Fault) {
 		m.blame(issue.Path)
 	}
 	m.span([]any{"poll"}, s.Poll)
+	m.span([]any{"look"}, s.Look)
 	m.span([]any{"router", "token", "skew"}, s.Router.Token.Skew)
 	m.secret([]any{"git", "token"}, s.Git.Token)
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)

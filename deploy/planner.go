@@ -57,6 +57,7 @@ type planner struct {
 
 	mu    sync.Mutex
 	known map[string]planned
+	apps  map[string][]string // that have definitions in a registry, by its record
 
 	compared comparisons
 }
@@ -81,6 +82,7 @@ type situation struct {
 	policy  PlanPolicy
 	due     []string // retired names whose retention is over
 	edits   []edit   // of the registry, to be put right
+	apps    []string // that have definitions in it, in byte order
 }
 
 // class is the plan class: everything that a plan depends on.
@@ -100,21 +102,42 @@ func (s situation) class() string {
 // in the apps that bring nothing. A record that cannot be read has none, and
 // is an error when the plan is made.
 func (s situation) gone() []string {
-	registered, _ := plan.ParseRegistered(s.record.Registered)
 	var gone []string
-	for _, d := range registered {
-		there := slices.ContainsFunc(s.desired.Apps, func(a protocol.AppManifest) bool { return a.Name == d.Package })
-		if d.Package != "" && !there && !slices.Contains(gone, d.Package) {
-			gone = append(gone, d.Package)
+	for _, app := range s.apps {
+		if !slices.ContainsFunc(s.desired.Apps, func(a protocol.AppManifest) bool { return a.Name == app }) {
+			gone = append(gone, app)
 		}
 	}
-	slices.Sort(gone)
 	return gone
+}
+
+// appsOf lists the apps of the definitions in a registry. Tenants that have the
+// same share the record of it, which is read once.
+func (p *planner) appsOf(registered string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	apps, ok := p.apps[registered]
+	if ok {
+		return apps
+	}
+	list, _ := plan.ParseRegistered(registered)
+	for _, d := range list {
+		if d.Package != "" && !slices.Contains(apps, d.Package) {
+			apps = append(apps, d.Package)
+		}
+	}
+	slices.Sort(apps)
+	if p.apps == nil || len(p.apps) >= maxKnown {
+		p.apps = map[string][]string{}
+	}
+	p.apps[registered] = apps
+	return apps
 }
 
 // plan returns the plan for a situation, from memory, from state, or made and
 // proved now. Many goroutines may ask for one class at once: one does the work.
 func (p *planner) plan(ctx context.Context, s situation) (*plan.Plan, string, error) {
+	s.apps = p.appsOf(s.record.Registered)
 	class := s.class()
 	if found, ok := p.recall(class); ok {
 		return found.plan, class, found.err

@@ -192,7 +192,7 @@ func (l *lookahead) standing(t *bundle.Tenant, at tenantrouter.Location) (string
 		return "", false
 	}
 	request := l.request(l.base, was)
-	if row.InputDigest != inputDigest(request, at, stamp) {
+	if row.InputDigest != inputDigest(request, l.base.policyText(was, request.Policy), at, stamp) {
 		return "", false
 	}
 	return strings.Join([]string{row.Fingerprint, row.AppliedDigest, row.BundleDigest, request.Owner.Fleet, request.Owner.Environment}, " "), true

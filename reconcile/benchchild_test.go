@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -73,6 +74,11 @@ func obey(t *testing.T, r *reconcile.Reconciler, order string) (a answer) {
 	switch order {
 	case "sync":
 		report, err = r.Sync(t.Context(), reconcile.Selection{})
+	case "poll":
+		var passed bool
+		if passed, err = r.PollOnce(t.Context()); passed && err == nil {
+			err = errors.New("a poll without a change made a pass")
+		}
 	case "plan":
 		report, err = r.Plan(t.Context(), reconcile.Selection{})
 	case "drift":

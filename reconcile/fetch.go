@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/state"
 )
 
 // fetch brings what the repository has, and records when it answered. While it
@@ -13,10 +14,11 @@ import (
 // failing tenants are tried again, drift is seen. An error is one that no
 // earlier commit makes up for.
 func (r *Reconciler) fetch(ctx context.Context) error {
-	source, err := r.Store.Source(ctx)
+	source, err := r.sourceBefore(ctx)
 	if err != nil {
 		return err
 	}
+	before := source
 	head, failure := r.Repo.Fetch(ctx)
 	switch {
 	case failure == nil:
@@ -30,7 +32,8 @@ func (r *Reconciler) fetch(ctx context.Context) error {
 		}
 		source.Error = failure.Error()
 	}
-	if err := r.Store.SaveSource(context.WithoutCancel(ctx), source); err != nil {
+	r.source = &source
+	if err := r.saveSource(context.WithoutCancel(ctx), before); err != nil {
 		return errors.Join(failure, err)
 	}
 	if r.OnFetch != nil {
@@ -40,6 +43,37 @@ func (r *Reconciler) fetch(ctx context.Context) error {
 		return nil
 	}
 	return failure
+}
+
+// sourceBefore is what was known of the repository before this look.
+func (r *Reconciler) sourceBefore(ctx context.Context) (state.Source, error) {
+	if r.source != nil {
+		return *r.source, nil
+	}
+	source, err := r.Store.Source(ctx)
+	r.sourceSaved = source.FetchedAt
+	return source, err
+}
+
+// sourceAge is how old the time of the last look in state may be: a poll that
+// finds nothing new does not write.
+const sourceAge = 5 * time.Minute
+
+// saveSource records the last look at the repository, when it is not as the one
+// before or state has an old one.
+func (r *Reconciler) saveSource(ctx context.Context, before state.Source) error {
+	now := *r.source
+	before.FetchedAt = now.FetchedAt
+	if before == now && now.FetchedAt.Sub(r.sourceSaved) < sourceAge {
+		return nil
+	}
+	err := r.Store.SaveSource(ctx, now)
+	if err == nil {
+		r.sourceSaved = now.FetchedAt
+	} else {
+		r.source = nil
+	}
+	return err
 }
 
 // away tells an error of a host that does not answer, or lets nobody in, from

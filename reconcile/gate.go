@@ -110,6 +110,7 @@ func (g *gate) limit(n int) int {
 func (t Tenant) waits(why fleet.Waiting, row state.Observed) Tenant {
 	t.Sync, t.Health = state.OutOfSync, state.Progressing
 	t.Result.Action, t.Result.Reason, t.Result.Message, t.Result.Next = Waits, why.Reason, why.Message, why.Next
+	t.saved = false
 	t.unchanged = row.Reason == why.Reason && row.Message == why.Message && row.Health == t.Health && row.DesiredDigest == t.bundle
 	return t
 }

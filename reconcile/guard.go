@@ -39,7 +39,7 @@ func (r *Reconciler) guard(ctx context.Context, f *reading, s Selection) error {
 		return nil
 	}
 	f.waiting = &Removal{f.commit.Hash, *why}
-	r.recorded = "" // they are to be seen by the next pass too
+	r.recorded = recorded{} // they are to be seen by the next pass too
 	if r.warned != f.commit.Hash {
 		r.warned = f.commit.Hash
 		r.Log.Warn("removals wait", logReason, why.Message, logNext, why.Next)

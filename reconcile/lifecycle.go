@@ -109,7 +109,7 @@ func (r *Reconciler) recordOf(ctx context.Context, f reading, t *bundle.Tenant) 
 	known, ok := f.records[t.ID]
 	wantsActive := t.Spec.ProvisioningStatus != protocol.TenantSuspended
 	switch {
-	case !ok && wantsActive && r.recorded == f.commit.Hash, t.Desired == nil:
+	case !ok && wantsActive && r.recorded.revision == f.commit.Hash, t.Desired == nil:
 		return state.Tenant{}, nil
 	case ok && wantsActive && known.Status == protocol.TenantActive && known.RemovedAt.IsZero() && known.Pending == "":
 		return known, nil
@@ -165,7 +165,7 @@ func (r *Reconciler) removals(ctx context.Context, f reading, s Selection) []Ten
 		}
 		done := r.removeNow(ctx, f, known.ID)
 		if done.gone {
-			r.recorded = "" // a directory that is back is a new tenant
+			r.recorded = recorded{} // a directory that is back is a new tenant
 		}
 		report = append(report, done)
 	}
@@ -299,7 +299,7 @@ func (r *Reconciler) inUse(f reading, known state.Tenant) string {
 
 // heldHere is a tenant that git no longer has and that a hold keeps as it is.
 func (r *Reconciler) heldHere(f reading, known state.Tenant, h state.Hold) Tenant {
-	r.recorded = "" // it is to be seen when the hold has ended
+	r.recorded = recorded{} // it is to be seen when the hold has ended
 	t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan)}.held(h, f.observed[known.ID])
 	t.Sync = state.OutOfSync
 	return t

@@ -11,20 +11,79 @@ import (
 	"github.com/tenantops/reconciler/state"
 )
 
-// observe records what the pass saw, one row for each tenant that is not as
-// it was.
-func (r *Reconciler) observe(ctx context.Context, f reading, report Report) error {
-	var rows []state.Observed
-	for _, t := range report.Tenants {
-		if t.gone || t.remembered || t.unchanged && f.observed[t.ID].Revision == f.commit.Hash {
-			continue
+// observe records what a pass saw of tenants, one row for each that is not as
+// it was. When all that git wants of the fleet was looked at, the tenants that
+// follow are at its revision now, which costs nothing.
+func (r *Reconciler) observe(ctx context.Context, f reading, tenants []Tenant, whole bool) error {
+	rows := r.rows(f, tenants)
+	var err error
+	ctx = context.WithoutCancel(ctx)
+	if whole {
+		rows = append(rows, r.left(f)...)
+		if len(rows) == 0 && r.head == f.commit.Hash {
+			return nil
 		}
-		rows = append(rows, r.observed(f, t))
+		err = r.Store.SaveFleet(ctx, f.commit.Hash, rows...)
+		r.head = f.commit.Hash
+	} else {
+		err = r.Store.SaveObserved(ctx, rows...)
 	}
-	if len(rows) == 0 {
-		return nil
+	if err != nil {
+		r.head = ""
+		return err
 	}
-	return r.Store.SaveObserved(context.WithoutCancel(ctx), rows...)
+	for _, row := range rows {
+		row.Follows = row.Follows && whole
+		f.observed[row.Tenant] = row
+	}
+	for i := range tenants {
+		tenants[i].saved = true
+	}
+	return nil
+}
+
+// left are the rows of tenants that followed and that git has no more: they
+// stay at the revision that had them.
+func (r *Reconciler) left(f reading) []state.Observed {
+	var rows []state.Observed
+	for _, id := range removed(f, Selection{}) {
+		if row := f.observed[id]; row.Follows && !f.gone[id] {
+			row.Follows = false
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// rows are those to be written of tenants that a pass has come to.
+func (r *Reconciler) rows(f reading, tenants []Tenant) []state.Observed {
+	var rows []state.Observed
+	for _, t := range tenants {
+		before := f.observed[t.ID]
+		asBefore := t.target == "" || before.Target == t.target && before.Tried == t.target
+		switch {
+		case t.saved, t.remembered && !before.Follows:
+		case t.gone:
+			f.gone[t.ID] = true
+		case t.remembered:
+			before.Follows = false
+			rows = append(rows, before)
+		case t.unchanged && before.Follows && asBefore:
+		case t.unchanged && !t.follows(before) && before.Revision == f.commit.Hash:
+		default:
+			row := r.observed(f, t)
+			row.Follows = t.follows(row)
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// follows tells that later revisions that want the same of the tenant change
+// nothing in its row but their own name.
+func (t Tenant) follows(row state.Observed) bool {
+	return row.Sync == state.Synced && row.Health == state.Healthy && row.Revision == row.AppliedRevision &&
+		t.Result.Action != Held && t.Result.Action != Waits && t.Result.Action != Remove
 }
 
 // saveTags records where the tags are whose app versions are now deployed, so

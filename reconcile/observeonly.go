@@ -32,9 +32,12 @@ func (r *Reconciler) observingPass(ctx context.Context, started time.Time, f rea
 		report.Tenants = append(report.Tenants, r.removed(f, id))
 	}
 	report.finish()
-	err = errors.Join(err, r.observe(ctx, f, report))
-	if err != nil {
+	err = errors.Join(err, r.observe(ctx, f, report.Tenants, err == nil && len(s.Tenants) == 0))
+	switch {
+	case err != nil:
 		report.Status = state.Failed
+	case len(s.Tenants) == 0 && s.Revision == "":
+		r.rest(f)
 	}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
 }

@@ -20,6 +20,7 @@ type turns interface {
 // pass looks at the selected tenants once and does what is to be done.
 func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, error) {
 	started := r.Now()
+	r.last = quiet{}
 	last, err := r.lastRevision(ctx)
 	if err != nil {
 		return Report{Status: state.Failed}, err
@@ -49,15 +50,18 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	report.finish()
 	r.expire(ctx, f)
 	r.recover(ctx, f)
-	err = errors.Join(err, r.observe(ctx, f, report), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
+	err = errors.Join(err, r.observe(ctx, f, report.Tenants, err == nil && len(s.Tenants) == 0), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
 	if err == nil && len(s.Tenants) == 0 {
 		err = r.look(ctx, f)
 	}
 	if slices.ContainsFunc(report.Tenants, func(t Tenant) bool { return t.Result.Reason == deploy.ReasonBackfilling }) {
 		r.wake = r.Now() // it goes on in the next pass, after all who do not take so long
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		report.Status = state.Failed
+	case len(s.Tenants) == 0 && s.Revision == "":
+		r.rest(f)
 	}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
 }
@@ -97,7 +101,9 @@ func (r *Reconciler) round(ctx context.Context, f reading, tenants []*bundle.Ten
 			f.gate.tried(done)
 			return done
 		},
-		last: f.ailing, hurry: r.waking,
+		settled: func(t *bundle.Tenant) bool { return r.settled(f, t) },
+		between: func(done []Tenant) error { return r.observe(ctx, f, done, len(s.Tenants) == 0) },
+		last:    f.ailing, hurry: r.waking,
 	})
 	for _, t := range report.Tenants {
 		if !t.unchanged {
@@ -141,6 +147,9 @@ func (report Report) passedAny() bool {
 // followedBy is what two rounds of a pass did together: of a tenant, what the
 // later one says.
 func (report Report) followedBy(later Report) Report {
+	if len(report.Tenants) == 0 {
+		return later
+	}
 	at := make(map[protocol.TenantID]int, len(report.Tenants))
 	for i, t := range report.Tenants {
 		at[t.ID] = i

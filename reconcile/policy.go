@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -78,4 +79,38 @@ func underHold(p deploy.Policy, hold *bundle.LegalHold) deploy.Policy {
 	}
 	p.Plan.Retire, p.Retention = true, math.MaxInt64
 	return p
+}
+
+// common is the policy of the tenants that have none of their own, once for all
+// of them, and as text.
+type common struct {
+	policy deploy.Policy
+	text   string
+}
+
+func commonOf(c config.Fleet) common {
+	p := tenantPolicy(c, bundle.TenantSpec{})
+	return common{p, policyText(p)}
+}
+
+func policyText(p deploy.Policy) string { return fmt.Sprintf("%+v", p) }
+
+func ownPolicy(t bundle.TenantSpec) bool {
+	return t.Policy != nil || t.Drift != "" || t.LegalHold != nil || len(t.DropTables) > 0
+}
+
+// policy is that of a tenant; its map is not to be written to.
+func (f *reading) policy(t *bundle.Tenant) deploy.Policy {
+	if ownPolicy(t.Spec) || f.common.text == "" {
+		return tenantPolicy(f.loaded.Config, t.Spec)
+	}
+	return f.common.policy
+}
+
+// policyText is a tenant's policy as text.
+func (f *reading) policyText(t *bundle.Tenant, p deploy.Policy) string {
+	if ownPolicy(t.Spec) || f.common.text == "" {
+		return policyText(p)
+	}
+	return f.common.text
 }

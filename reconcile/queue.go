@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
+	"sync/atomic"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
@@ -24,31 +23,44 @@ type queue struct {
 	// before: what they wait for keeps no worker from a healthy one. Nil for
 	// none of them.
 	last func(*bundle.Tenant) bool
+	// settled tells which tenants are only looked at, because git wants nothing
+	// else of them than before. Nil for none.
+	settled func(*bundle.Tenant) bool
+	// between is told what was done before they are looked at. May be nil.
+	between func([]Tenant) error
 	// hurry tells that there is something better to do than trying what has
 	// failed before. Nil for never.
 	hurry func() bool
 }
 
-// each works on tenants in parallel. One that fails does not stop the others;
-// a cancelled context does, after the tenants under way.
+// each works on tenants in parallel: first on those of which git may want
+// something, then on those that settled only looks at, last on those that have
+// failed before. One that fails does not stop the others; a cancelled context
+// does, after the tenants under way.
 func (r *Reconciler) each(ctx context.Context, q queue) (Report, error) {
 	report := Report{Revision: q.commit, Faults: q.loaded.Faults}
-	healthy, failing := q.tenants, []*bundle.Tenant(nil)
-	if q.last != nil {
-		healthy = nil
-		for _, t := range q.tenants {
-			if q.last(t) {
-				failing = append(failing, t)
-			} else {
-				healthy = append(healthy, t)
-			}
-		}
-	}
 	never := func() bool { return false }
-	report.Tenants = r.crew(ctx, q, healthy, never)
 	if q.hurry == nil {
 		q.hurry = never
 	}
+	var wanting, settled, failing []*bundle.Tenant
+	for _, t := range q.tenants {
+		switch {
+		case q.last != nil && q.last(t):
+			failing = append(failing, t)
+		case q.settled != nil && q.settled(t):
+			settled = append(settled, t)
+		default:
+			wanting = append(wanting, t)
+		}
+	}
+	report.Tenants = r.crew(ctx, q, wanting, never)
+	if q.between != nil && ctx.Err() == nil {
+		if err := q.between(report.Tenants); err != nil {
+			return report, err
+		}
+	}
+	report.Tenants = append(report.Tenants, r.crew(ctx, q, settled, never)...)
 	report.Tenants = append(report.Tenants, r.crew(ctx, q, failing, q.hurry)...)
 	if err := ctx.Err(); err != nil {
 		report.Tenants = slices.DeleteFunc(report.Tenants, func(t Tenant) bool { return t.ID == "" })
@@ -57,32 +69,30 @@ func (r *Reconciler) each(ctx context.Context, q queue) (Report, error) {
 	return report, nil
 }
 
-// crew works on some tenants until all are done, or postponed.
+// crew works on some tenants until all are done, or postponed. Each worker
+// takes the next one: most take microseconds.
 func (r *Reconciler) crew(ctx context.Context, q queue, tenants []*bundle.Tenant, postpone func() bool) []Tenant {
 	done := make([]Tenant, len(tenants))
 	var told sync.Mutex
-	var group errgroup.Group
-	group.SetLimit(q.limit)
-	for i, t := range tenants {
-		if ctx.Err() != nil {
-			break
-		}
-		group.Go(func() error {
-			if postpone() {
-				done[i] = remembered(q.reading, t)
-				return nil
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(q.limit, len(tenants)) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(tenants)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				if postpone() {
+					done[i] = remembered(q.reading, tenants[i])
+					continue
+				}
+				done[i] = q.work(ctx, q.reading, tenants[i])
+				if r.OnTenant != nil {
+					told.Lock()
+					r.OnTenant(done[i])
+					told.Unlock()
+				}
 			}
-			one := q.work(ctx, q.reading, t)
-			done[i] = one
-			if r.OnTenant != nil {
-				told.Lock()
-				defer told.Unlock()
-				r.OnTenant(one)
-			}
-			return nil
 		})
 	}
-	_ = group.Wait() // no worker returns an error
+	group.Wait()
 	return done
 }
 
@@ -103,4 +113,15 @@ func (f reading) ailing(t *bundle.Tenant) bool {
 		return true
 	}
 	return f.observed[t.ID].Reason == deploy.ReasonBackfilling
+}
+
+// settled tells that a tenant follows the fleet, and that this revision wants
+// the same of it as the one that it is at.
+func (r *Reconciler) settled(f reading, t *bundle.Tenant) bool {
+	row := f.observed[t.ID]
+	if !row.Follows || t.Desired == nil || f.shared[t.ID] != nil || f.suspended(t) || row.Target != f.gate.target(t.ID) {
+		return false
+	}
+	_, held := r.hold(t)
+	return !held
 }

@@ -37,6 +37,9 @@ type Config struct {
 
 	By   deploy.Doer   // who the events of deployments name
 	Poll time.Duration // between looks at the repository; default 60s
+	// Look is the time between looks at the databases of tenants that git wants
+	// nothing new of, for drift; default 5m, at least Poll.
+	Look time.Duration
 	// Slice is for how long the tables of a tenant are filled in one pass of Run,
 	// for a plan that would lock them too long: the tenant has a worker for
 	// itself meanwhile, and those who do not take so long come first. Default 5s.
@@ -78,12 +81,16 @@ type Config struct {
 // Wake, SnapshotPolicy and Approval.
 type Reconciler struct {
 	Config
-	deployer *deploy.Deployer
-	cache    *bundle.Cache
-	retries  retries
-	life     *provision.Service
-	recorded string    // revision whose tenants are all recorded
-	nextEnd  time.Time // when the first tenant that is being removed is due
+	deployer    *deploy.Deployer
+	cache       *bundle.Cache
+	retries     retries
+	life        *provision.Service
+	recorded    recorded
+	head        string // revision that state has the fleet at
+	last        quiet
+	source      *state.Source // what is known of the repository; nil before it was read
+	sourceSaved time.Time     // FetchedAt of source, as state has it
+	nextEnd     time.Time     // when the first tenant that is being removed is due
 
 	noticed   chan struct{} // has an element when Run is to make a pass
 	woken     chan struct{} // the same, with nothing to hurry for
@@ -109,6 +116,9 @@ func New(c Config) *Reconciler {
 	}
 	if c.Poll == 0 {
 		c.Poll = 60 * time.Second
+	}
+	if c.Look == 0 {
+		c.Look = 5 * time.Minute
 	}
 	if c.Slice == 0 {
 		c.Slice = 5 * time.Second
@@ -167,6 +177,7 @@ type Tenant struct {
 	gone       bool   // there is nothing left of it to observe
 	unchanged  bool   // nothing was looked at but git and the file's stamp
 	remembered bool   // not even that: it is as it was seen last
+	saved      bool   // its row is written
 	input      string // input digest after this pass
 	bundle     string // digest of the desired bundle; empty for one that is not valid
 	target     string // of bundle and policy, as package fleet has it; empty like bundle
@@ -198,9 +209,12 @@ var ErrUnknownTenant = errors.New("no such tenant in this revision")
 type reading struct {
 	commit   gitrepo.Commit
 	loaded   *bundle.Fleet
+	common   common
 	observed map[protocol.TenantID]state.Observed // before the pass
 	seen     map[protocol.TenantID]state.Observed // of the tenants that the pass has come to
+	gone     map[protocol.TenantID]bool           // those of which nothing is left to observe
 	tags     map[string]string                    // commits that tags were deployed from
+	asked    map[string]string                    // tags that were asked for, and where they are; empty for one that is not there
 	tenants  []*bundle.Tenant                     // those selected
 	shared   map[protocol.TenantID]*sharedError
 	gate     *gate                              // nil for a pass that only looks
@@ -222,7 +236,8 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	if err != nil {
 		return f, err
 	}
-	f.observed, f.seen = map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]state.Observed{}
+	f.observed, f.seen, f.gone = map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]bool{}
+	f.asked = map[string]string{}
 	if r.Store != nil {
 		f.observed, err = r.Store.Observed(ctx)
 		if err == nil {
@@ -237,6 +252,7 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	}
 	options := BundleOptions(ctx, r.Repo)
 	options.Revision, options.Versions, options.Cache = f.commit.Hash, f.tags, r.cache
+	options.Version = noting(f.asked, options.Version)
 	f.loaded, err = bundle.Load(tree, options)
 	if errors.Is(err, bundle.ErrNoTenants) && len(f.observed) > 0 {
 		err = r.emptied(ctx, &f, s, err)
@@ -244,6 +260,7 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	if err != nil {
 		return f, err
 	}
+	f.common = commonOf(f.loaded.Config)
 	policy := SnapshotPolicy(f.loaded.Config)
 	r.snapshots.Store(&policy)
 	r.approval.Store(&f.loaded.Config.Approval)
@@ -384,6 +401,15 @@ func removed(f reading, s Selection) []protocol.TenantID {
 		return nil
 	}
 	var gone []protocol.TenantID
+	there := 0
+	for _, t := range f.loaded.Tenants {
+		if _, ok := f.observed[t.ID]; ok {
+			there++
+		}
+	}
+	if there == len(f.observed) {
+		return nil // nearly always, and 10,000 are not searched for
+	}
 	for id := range f.observed {
 		if f.tenant(id) == nil {
 			gone = append(gone, id)

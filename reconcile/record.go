@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"reflect"
 	"strings"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -11,34 +13,38 @@ import (
 	"github.com/tenantops/reconciler/state"
 )
 
+// recorded is the revision whose tenants are all recorded.
+type recorded struct {
+	revision string // empty for none
+	loaded   *bundle.Fleet
+	shared   map[protocol.TenantID]*sharedError
+}
+
 // record saves what this revision says of the tenants of the pass, where that
 // is not what is recorded. Nothing is read of tenants that stand as they should
-// at a revision that was recorded before.
+// and of which the revision that was recorded before says the same.
 func (r *Reconciler) record(ctx context.Context, f *reading, s Selection) error {
 	if f.records != nil {
 		return nil // a commit without tenants was looked at before
 	}
-	read := r.Store.Tenants
-	if r.recorded == f.commit.Hash {
-		read = r.Store.UnsettledTenants
-	}
-	recorded, err := read(ctx)
+	moved := r.recorded.moved(f)
+	known, err := r.records(ctx, moved)
 	if err != nil {
 		return err
 	}
-	f.records = make(map[protocol.TenantID]state.Tenant, len(recorded))
-	for _, t := range recorded {
+	f.records = make(map[protocol.TenantID]state.Tenant, len(known))
+	for _, t := range known {
 		f.records[t.ID] = t
 	}
-	if r.recorded == f.commit.Hash {
+	if r.recorded.revision == f.commit.Hash {
 		return nil
 	}
-	changed, err := f.changedTenants()
+	changed, err := f.changedTenants(moved)
 	if err == nil {
 		err = r.Store.SaveTenants(ctx, changed...)
 	}
 	if err == nil && len(s.Tenants) == 0 {
-		r.recorded = f.commit.Hash
+		r.recorded = recorded{f.commit.Hash, f.loaded, f.shared}
 	}
 	for _, t := range changed {
 		f.records[t.ID] = t
@@ -47,11 +53,68 @@ func (r *Reconciler) record(ctx context.Context, f *reading, s Selection) error 
 	return err
 }
 
-// changedTenants are the records of tenants of which this revision says
-// something else. One that is broken, or shares its database, stays as it was.
-func (f *reading) changedTenants() ([]state.Tenant, error) {
+// moved are the tenants of which a revision may say something else than is
+// recorded, or which it no longer has. Nil, other than empty, stands for all of
+// them.
+func (last recorded) moved(f *reading) []protocol.TenantID {
+	moved := []protocol.TenantID{}
+	switch {
+	case last.revision == "":
+		return nil
+	case last.revision == f.commit.Hash:
+		return moved
+	case !reflect.DeepEqual(last.loaded.Config, f.loaded.Config):
+		return nil
+	}
+	before := reading{loaded: last.loaded}
+	for _, t := range f.loaded.Tenants {
+		old := before.tenant(t.ID)
+		if old == nil || !t.SameFiles(old) || t.Desired == nil || old.Desired == nil || f.shared[t.ID] != nil || last.shared[t.ID] != nil {
+			moved = append(moved, t.ID)
+		}
+	}
+	for _, t := range last.loaded.Tenants {
+		if f.tenant(t.ID) == nil {
+			moved = append(moved, t.ID)
+		}
+	}
+	return moved
+}
+
+// records are those of some tenants, nil for all, and of all that do not stand
+// as they should.
+func (r *Reconciler) records(ctx context.Context, of []protocol.TenantID) ([]state.Tenant, error) {
+	const few = 100 // are read one by one
+	if of == nil || len(of) > few {
+		return r.Store.Tenants(ctx)
+	}
+	all, err := r.Store.UnsettledTenants(ctx)
+	for _, id := range of {
+		if err != nil {
+			break
+		}
+		var one state.Tenant
+		if one, err = r.Store.Tenant(ctx, id); err == nil {
+			all = append(all, one)
+		} else if errors.Is(err, state.ErrNotFound) {
+			err = nil
+		}
+	}
+	return all, err
+}
+
+// changedTenants are the records of tenants among some, nil for all, of which
+// this revision says something else. One that is broken, or shares its database, stays as it was.
+func (f *reading) changedTenants(among []protocol.TenantID) ([]state.Tenant, error) {
 	var changed []state.Tenant
+	within := map[protocol.TenantID]bool{}
+	for _, id := range among {
+		within[id] = true
+	}
 	for _, t := range f.tenants {
+		if among != nil && !within[t.ID] {
+			continue
+		}
 		if t.Desired == nil || f.shared[t.ID] != nil {
 			continue
 		}

@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Run carries the fleet until ctx ends: a pass at once, then one at each
-// movement of a watched repository, each poll, each Notice and Wake, each time a failing
-// tenant is due again, a wave may begin, and a hold ends. Tenants that have
+// Run carries the fleet until ctx ends: a pass at once, then one each time the
+// repository has something new (it is looked at when it moves, if it is watched, at
+// each poll and each Wake), at each Notice, each Look, each time a failing tenant
+// is due again, a wave may begin, and a hold ends. Tenants that have
 // failed before come last in a pass, and wait for the next one when something
 // else does. It returns after the work under way has ended, with nil when
 // ctx was cancelled. A pass that fails as a whole changes nothing and is
@@ -18,21 +19,18 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	if err != nil {
 		r.Log.Warn("repository not watched", logErr, err) // polling goes on
 	}
-	for {
+	for asked := true; ; {
 		began := r.Now()
 		r.waking = func() bool {
 			return len(moved) > 0 || len(r.noticed) > 0 || len(r.woken) > 0 || r.Now().Sub(began) >= r.Poll
 		}
-		report, err := r.tick(ctx)
-		if r.OnPass != nil {
-			r.OnPass(report, err)
-		}
-		r.compact(ctx)
-		wait := r.untilNext()
+		err := r.turn(ctx, asked)
+		poll, due := jittered(r.Poll), r.untilDue()
 		if err != nil {
-			wait = max(wait, min(r.Poll, time.Second)) // what was due is due still
+			due = max(due, min(r.Poll, time.Second)) // what was due is due still
 		}
-		timer := time.NewTimer(wait)
+		asked = due <= poll
+		timer := time.NewTimer(min(poll, due))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -41,9 +39,12 @@ func (r *Reconciler) Run(ctx context.Context) error {
 			if !open {
 				moved = nil // the repository is closing; the context ends next
 			}
+			asked = false
 		case <-r.noticed:
 			r.retries.hurry()
+			asked = true
 		case <-r.woken:
+			asked = false
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -52,6 +53,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		select {
 		case <-r.noticed:
 			r.retries.hurry()
+			asked = true
 		default:
 		}
 		if len(moved) > 0 {
@@ -64,44 +66,54 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	}
 }
 
+// turn is a pass, and what follows one. Where nobody has asked for it and
+// nothing is due it is a look at the repository alone, when that has nothing new.
+func (r *Reconciler) turn(ctx context.Context, asked bool) error {
+	started := r.Now()
+	if err := r.fetch(ctx); err != nil {
+		report, err := r.unfetched(ctx, started, err)
+		r.passed(report, err)
+		return err
+	}
+	if !asked && r.untilDue() > 0 && r.unchanged(ctx) {
+		return nil
+	}
+	report, err := r.tick(ctx)
+	r.passed(report, err)
+	r.compact(ctx)
+	return err
+}
+
+func (r *Reconciler) passed(report Report, err error) {
+	if r.OnPass != nil {
+		r.OnPass(report, err)
+	}
+}
+
+// unfetched records a turn in which the repository could not be asked, so that
+// a status tells of it.
+func (r *Reconciler) unfetched(ctx context.Context, started time.Time, err error) (Report, error) {
+	r.last = quiet{}
+	if ctx.Err() != nil {
+		return Report{}, err
+	}
+	last, unread := r.lastRevision(ctx)
+	if unread != nil {
+		return Report{}, errors.Join(err, unread)
+	}
+	return r.failedPass(ctx, started, last, err, nil)
+}
+
 // tick is one pass of the daemon. Tenants that failed wait for their turn,
 // unless git has moved on.
 func (r *Reconciler) tick(ctx context.Context) (Report, error) {
-	started := r.Now()
 	r.wake = time.Time{}
-	if err := r.fetch(ctx); err != nil {
-		if ctx.Err() != nil {
-			return Report{}, err
-		}
-		last, unread := r.lastRevision(ctx)
-		if unread != nil {
-			return Report{}, errors.Join(err, unread)
-		}
-		return r.failedPass(ctx, started, last, err, nil) // so that a status tells of it
-	}
 	report, err := r.pass(ctx, Selection{AcceptRewrite: r.AcceptRewrite}, &r.retries)
 	if err == nil {
 		r.AcceptRewrite = false
 		r.retries.update(report)
 	}
 	return report, err
-}
-
-func (r *Reconciler) untilNext() time.Duration {
-	wait := jittered(r.Poll)
-	if next, ok := r.retries.next(); ok {
-		wait = min(wait, max(0, next.Sub(r.Now())))
-	}
-	if !r.nextEnd.IsZero() {
-		wait = min(wait, max(0, r.nextEnd.Sub(r.Now())))
-	}
-	if next, ok := r.nextExpiry(); ok {
-		wait = min(wait, max(0, next.Sub(r.Now())))
-	}
-	if !r.wake.IsZero() {
-		wait = min(wait, max(0, r.wake.Sub(r.Now())))
-	}
-	return wait
 }
 
 // Names of what the log has.

@@ -2,8 +2,11 @@ package reconcile
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
@@ -28,34 +31,50 @@ func (e *sharedError) Next() string   { return "give each tenant a database of i
 // database: by links, by different spellings of a URL, or by a URL that leads to where
 // another tenant's database is kept.
 func (r *Reconciler) shared(tenants []*bundle.Tenant) map[protocol.TenantID]*sharedError {
-	users := map[string][]*bundle.Tenant{}
-	paths := map[protocol.TenantID]string{}
-	for _, t := range tenants {
-		at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
-		if err != nil {
-			continue // it is told when its turn comes
-		}
-		paths[t.ID] = at.Name()
-		file := r.Router.Identity(at)
+	paths, files := r.identities(tenants)
+	users := make(map[string][]int, len(tenants)) // by index into tenants
+	for i, t := range tenants {
 		// A directory whose tenant.yaml has another id is there under both.
-		if !slices.ContainsFunc(users[file], func(other *bundle.Tenant) bool { return other.Dir == t.Dir }) {
-			users[file] = append(users[file], t)
+		if files[i] != "" && !slices.ContainsFunc(users[files[i]], func(other int) bool { return tenants[other].Dir == t.Dir }) {
+			users[files[i]] = append(users[files[i]], i)
 		}
 	}
 	found := map[protocol.TenantID]*sharedError{}
 	for _, group := range users {
-		for _, t := range group {
+		for _, i := range group {
 			if len(group) == 1 {
 				continue
 			}
-			e := &sharedError{path: paths[t.ID]}
+			e := &sharedError{path: paths[i]}
 			for _, other := range group {
-				if other != t {
-					e.others = append(e.others, fmt.Sprintf("%q", other.ID))
+				if other != i {
+					e.others = append(e.others, fmt.Sprintf("%q", tenants[other].ID))
 				}
 			}
-			found[t.ID] = e // others are in the order of tenants, by id
+			found[tenants[i].ID] = e // others are in the order of tenants, by id
 		}
 	}
 	return found
+}
+
+// identities are the paths of the databases of tenants and what tells their
+// files apart, each in the order of tenants; empty for one that cannot be
+// located, which is told when its turn comes.
+func (r *Reconciler) identities(tenants []*bundle.Tenant) (paths, files []string) {
+	paths, files = make([]string, len(tenants)), make([]string, len(tenants))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	const batch = 256 // one takes microseconds
+	for start := 0; start < len(tenants); start += batch {
+		group.Go(func() error {
+			for i := start; i < min(start+batch, len(tenants)); i++ {
+				if at, err := r.Router.Locate(tenants[i].ID, tenants[i].Spec.ConnectionConfig); err == nil {
+					paths[i], files[i] = at.Name(), r.Router.Identity(at)
+				}
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // no worker returns an error
+	return paths, files
 }

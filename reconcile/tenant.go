@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -97,7 +98,8 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	if err != nil {
 		return done.failed(err)
 	}
-	input := inputDigest(request, at, stamp)
+	policy := f.policyText(t, request.Policy)
+	input := inputDigest(request, policy, at, stamp)
 	healthy := observed.Sync == state.Synced && observed.Health == state.Healthy && observed.Reason != reasonHeld
 	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
 	if known && !due && healthy && observed.InputDigest == input {
@@ -114,7 +116,7 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	done.Result = work(conn, request)
 	done.input = input
 	if done.Result.Changed {
-		done.input = r.inputAfter(ctx, conn, request, at, done.Result, input)
+		done.input = r.inputAfter(ctx, conn, request, policy, at, done.Result, input)
 	}
 	if err := conn.Close(); err != nil && done.Result.Err == nil {
 		return done.failed(fmt.Errorf("close tenant %q: %w", t.ID, err))
@@ -136,7 +138,7 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
 		Desired:        t.Desired,
-		Policy:         tenantPolicy(c, t.Spec),
+		Policy:         f.policy(t),
 		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
 		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: last,
@@ -159,10 +161,13 @@ func named(refs []bundle.AppRef) []string {
 
 // inputDigest stands for everything that a pass looks at before it opens a
 // tenant's database: equal to the one after the last good pass, it means that
-// there is nothing to do. Its last word is that of lookMark alone.
-func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%+v\x00%+v\x00%s\x00%s\x00%d",
-		q.Desired.Digest, q.Desired.VerifyDigest, q.Policy, q.Owner, at.Name(), stamp, apply.Format))
+// there is nothing to do. Its last word is that of lookMark alone. policy is
+// the request's as text.
+func inputDigest(q deploy.Request, policy string, at tenantrouter.Location, stamp string) string {
+	owner := "{Fleet:" + q.Owner.Fleet + " Environment:" + q.Owner.Environment + " Tenant:" + q.Owner.Tenant + "}"
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		q.Desired.Digest, q.Desired.VerifyDigest, policy, owner, at.Name(), stamp, strconv.Itoa(apply.Format),
+	}, "\x00")))
 	return hex.EncodeToString(sum[:]) + " " + lookMark(q.Policy.Drift, at, stamp)
 }
 
@@ -170,7 +175,7 @@ func inputDigest(q deploy.Request, at tenantrouter.Location, stamp string) strin
 // so that the next pass need not look at it again. Where somebody else may have
 // written meanwhile it is that of before, and the next pass looks.
 func (r *Reconciler) inputAfter(
-	ctx context.Context, conn database.Conn, q deploy.Request, at tenantrouter.Location, result deploy.Result, before string,
+	ctx context.Context, conn database.Conn, q deploy.Request, policy string, at tenantrouter.Location, result deploy.Result, before string,
 ) string {
 	var stamp string
 	alone, err := result.Alone(context.WithoutCancel(ctx), conn, func() (err error) {
@@ -180,7 +185,7 @@ func (r *Reconciler) inputAfter(
 	if err != nil || !alone {
 		return before
 	}
-	return inputDigest(q, at, stamp)
+	return inputDigest(q, policy, at, stamp)
 }
 
 // suspended tells that a tenant is to be so: git says it, or somebody has said

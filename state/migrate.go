@@ -67,10 +67,16 @@ func step(ctx context.Context, conn database.Conn, file string, from int) error 
 }
 
 func userVersion(ctx context.Context, conn database.Conn) (int, error) {
-	rows, err := conn.Query(ctx, "PRAGMA user_version")
+	version, err := number(ctx, conn, "PRAGMA user_version")
+	return int(version), err
+}
+
+// number asks for one integer.
+func number(ctx context.Context, conn database.Conn, sql string) (int64, error) {
+	rows, err := conn.Query(ctx, sql)
 	if err != nil {
 		return 0, err
 	}
-	version := rows.Values[0][0].(int64)
-	return int(version), nil
+	n, _ := rows.Values[0][0].(int64)
+	return n, nil
 }

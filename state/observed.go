@@ -3,7 +3,7 @@ package state
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -55,6 +55,10 @@ type Observed struct {
 	Tried           string // the same as they were tried last
 	ObservedAt      time.Time
 	PurgeAt         time.Time // when the first thing that is retired is due
+
+	// Follows says that Revision and AppliedRevision are those of the fleet and
+	// move on with it, see SaveFleet. SaveObserved saves them as they are.
+	Follows bool
 }
 
 func (o *Observed) columns() []column {
@@ -82,6 +86,20 @@ func (o *Observed) columns() []column {
 	}
 }
 
+// read are the columns of the view that rows are read from.
+func (o *Observed) read() []column { return append(o.columns(), column{"follows", &o.Follows}) }
+
+// head stands in a row for the revision of the fleet.
+const head = "HEAD"
+
+// insertion is the statement that overwrites the row of the tenant.
+func (o Observed) insertion() (database.Statement, error) {
+	if o.Follows {
+		o.Revision, o.AppliedRevision = head, head
+	}
+	return insertion("REPLACE INTO observed", o.columns())
+}
+
 // SaveObserved overwrites the rows of the tenants given, all in one
 // transaction.
 func (s *Store) SaveObserved(ctx context.Context, observed ...Observed) error {
@@ -92,74 +110,60 @@ func (s *Store) SaveObserved(ctx context.Context, observed ...Observed) error {
 	if len(observed) == 1 {
 		doing = fmt.Sprintf("save observed state of tenant %q", observed[0].Tenant)
 	}
-	statements := make([]database.Statement, len(observed))
+	observed = slices.Clone(observed)
 	for i := range observed {
-		var err error
-		if statements[i], err = insertion("REPLACE INTO observed", observed[i].columns()); err != nil {
-			return explain(s.path, doing, err)
-		}
+		observed[i].Follows = false
 	}
-	return s.write(ctx, doing, statements...)
+	return s.saveObserved(ctx, doing, observed, nil)
 }
 
-// Observed returns every tenant's row, as one moment had them.
-func (s *Store) Observed(ctx context.Context) (map[protocol.TenantID]Observed, error) {
-	const doing = "read observed state"
-	rows, err := s.query(ctx, doing, packed("observed", new(Observed).columns()))
-	if err != nil {
-		return nil, err
+// SaveFleet records that the fleet was brought to a revision: every tenant
+// whose row follows is at that one now. The rows given are overwritten in the
+// same transaction, those of tenants that stay behind among them. What it
+// costs is the rows given, whatever the size of the fleet.
+func (s *Store) SaveFleet(ctx context.Context, revision string, observed ...Observed) error {
+	doing := fmt.Sprintf("save the fleet at %.12s", revision)
+	return s.saveObserved(ctx, doing, observed, &revision)
+}
+
+func (s *Store) saveObserved(ctx context.Context, doing string, observed []Observed, fleet *string) error {
+	var statements []database.Statement
+	for _, o := range observed {
+		statement, err := o.insertion()
+		if err != nil {
+			return explain(s.path, doing, err)
+		}
+		statements = append(statements, statement)
 	}
-	list, err := unpack(rows)
-	if err != nil {
-		return nil, explain(s.path, doing, err)
+	if fleet != nil {
+		statements = append(statements, database.Statement{
+			SQL: "UPDATE head SET revision = ?1 WHERE revision <> ?1", Args: []any{clean(*fleet)},
+		})
 	}
-	observed := make(map[protocol.TenantID]Observed, len(list))
-	for _, o := range list {
-		observed[o.Tenant] = o
-	}
-	return observed, nil
+	return s.use(ctx, doing, func(conn database.Conn) error {
+		err := run(ctx, conn, statements)
+		if err == nil {
+			err = s.seen.save(observed, fleet)
+		}
+		return err
+	})
+}
+
+// Observed returns every tenant's row, as one moment had them. The map is the
+// caller's.
+func (s *Store) Observed(ctx context.Context) (observed map[protocol.TenantID]Observed, err error) {
+	err = s.use(ctx, "read observed state", func(conn database.Conn) error {
+		observed, err = s.seen.all(ctx, conn)
+		return err
+	})
+	return observed, err
 }
 
 // ObservedOf returns one tenant's row, and whether there is one.
 func (s *Store) ObservedOf(ctx context.Context, tenant protocol.TenantID) (Observed, bool, error) {
 	doing := fmt.Sprintf("read observed state of tenant %q", tenant)
-	return first(read(ctx, s, doing, (*Observed).columns, database.Statement{
-		SQL:  selection("observed", new(Observed).columns()) + "WHERE tenant = ?",
+	return first(read(ctx, s, doing, (*Observed).read, database.Statement{
+		SQL:  selection("seen", new(Observed).read()) + "WHERE tenant = ?",
 		Args: []any{string(tenant)},
 	}))
-}
-
-// Control characters that clean keeps out of every text: they end a row and a
-// value.
-const (
-	endRow   = "\x1e"
-	endValue = "\x1f"
-)
-
-// packed is a query that answers with all rows of a table in one value, for
-// columns that are all text. It is what a pass without work waits for: 1,000
-// tenants take 11 ms as 17,000 values and 4 ms so, measured.
-func packed(table string, columns []column) string {
-	return "SELECT CAST(group_concat(" + strings.Join(names(columns), " || char(31) || ") +
-		", char(30)) AS BLOB) FROM " + table
-}
-
-// unpack decodes the answer to a packed query.
-func unpack(rows database.Rows) ([]Observed, error) {
-	blob, _ := rows.Values[0][0].([]byte)
-	if len(blob) == 0 {
-		return nil, nil
-	}
-	texts := strings.Split(string(blob), endRow)
-	list := make([]Observed, len(texts))
-	for i, text := range texts {
-		for _, c := range list[i].columns() {
-			var value string
-			value, text, _ = strings.Cut(text, endValue)
-			if err := c.decode(value); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return list, nil
 }

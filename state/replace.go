@@ -23,14 +23,18 @@ func (s *Store) Replace(
 	if err != nil {
 		return explain(s.path, doing, err)
 	}
-	return s.write(ctx, doing, statements...)
+	return s.use(ctx, doing, func(conn database.Conn) error {
+		s.seen.forget()
+		return run(ctx, conn, statements)
+	})
 }
 
 func replacement(tenant protocol.TenantID, committed []Deployment, o Observed) ([]database.Statement, error) {
 	if o.Tenant != tenant {
 		return nil, fmt.Errorf("the observed row is of tenant %q", o.Tenant)
 	}
-	observed, err := insertion("REPLACE INTO observed", o.columns())
+	o.Follows = false
+	observed, err := o.insertion()
 	if err != nil {
 		return nil, err
 	}

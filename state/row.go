@@ -52,6 +52,8 @@ func (c column) decode(value any) error {
 		*field, fits = int(number), isNumber
 	case *time.Duration:
 		*field, fits = time.Duration(number), isNumber
+	case *bool: // as the view has it
+		*field = text == "1"
 	case *time.Time:
 		if text != "" {
 			*field, err = time.Parse(time.RFC3339Nano, text)

@@ -45,6 +45,7 @@ type Store struct {
 	path string
 	now  func() time.Time
 	conn chan database.Conn // holds the connection while nobody uses it
+	seen seen
 }
 
 // Open opens the store in the file at path, creating the file, but not its
@@ -60,6 +61,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		ReadOnly:    o.ReadOnly,
 		Create:      !o.ReadOnly,
 		WAL:         !o.ReadOnly, // others read while a row is written
+		Statements:  32,          // the same few are run for every tenant
 		Synchronous: "NORMAL",    // a power cut may take the last rows, a crash takes none
 	})
 	if o.ReadOnly && errors.Is(err, database.ErrMissing) {
@@ -129,19 +131,24 @@ func (s *Store) query(ctx context.Context, doing, sql string, args ...any) (rows
 // write runs statements, all or none of them.
 func (s *Store) write(ctx context.Context, doing string, statements ...database.Statement) error {
 	return s.use(ctx, doing, func(conn database.Conn) error {
-		run := func() error {
-			for _, st := range statements {
-				if _, err := conn.Exec(ctx, st.SQL, st.Args...); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		if len(statements) == 1 {
-			return run()
-		}
-		return transact(ctx, conn, run)
+		return run(ctx, conn, statements)
 	})
+}
+
+// run runs statements, all or none of them.
+func run(ctx context.Context, conn database.Conn, statements []database.Statement) error {
+	each := func() error {
+		for _, st := range statements {
+			if _, err := conn.Exec(ctx, st.SQL, st.Args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(statements) == 1 {
+		return each()
+	}
+	return transact(ctx, conn, each)
 }
 
 // transact runs f between BEGIN IMMEDIATE and COMMIT, or rolls back.

@@ -94,7 +94,7 @@ func (l *Lifecycle) columns() []column {
 
 // joined are the columns that are read: those of observed too.
 func (t *Tenant) joined() []column {
-	const of = "coalesce((SELECT %s FROM observed WHERE observed.tenant = tenants.tenant), '')"
+	const of = "coalesce((SELECT %s FROM seen WHERE seen.tenant = tenants.tenant), '')"
 	return append(t.columns(),
 		column{fmt.Sprintf(of, "bundle_digest"), &t.Bundle},
 		column{fmt.Sprintf(of, "applied_revision"), &t.AppliedRevision},
@@ -159,10 +159,14 @@ func (s *Store) ForgetTenant(ctx context.Context, tenant protocol.TenantID, even
 	if err != nil {
 		return explain(s.path, doing, err)
 	}
-	return s.write(ctx, doing, append([]database.Statement{
+	statements := append([]database.Statement{
 		{SQL: "DELETE FROM tenants WHERE tenant = ?", Args: []any{string(tenant)}},
 		{SQL: "DELETE FROM observed WHERE tenant = ?", Args: []any{string(tenant)}},
-	}, told...)...)
+	}, told...)
+	return s.use(ctx, doing, func(conn database.Conn) error {
+		s.seen.forget()
+		return run(ctx, conn, statements)
+	})
 }
 
 // Tenants returns every tenant that is recorded, by id.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -252,7 +253,7 @@ func inode(path string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	return fmt.Sprint(stat.Dev, ":", stat.Ino), true
+	return strconv.FormatUint(stat.Dev, 10) + ":" + strconv.FormatUint(stat.Ino, 10), true
 }
 
 // Open opens a tenant's database for writing. create allows a missing file to
@@ -326,9 +327,13 @@ func (r *Router) StampOfFile(at Location) (string, error) {
 // change of any kind, which nobody can set, are among what it says: a copy that
 // was put in its place with the old times is another file.
 func stampOf(file fs.FileInfo) string {
-	stamp := fmt.Sprintf("%d %d", file.Size(), file.ModTime().UnixNano())
+	numbers := []int64{file.Size(), file.ModTime().UnixNano()}
 	if stat, ok := file.Sys().(*syscall.Stat_t); ok {
-		stamp += fmt.Sprintf(" %d %d", stat.Ino, stat.Ctim.Nano())
+		numbers = append(numbers, int64(stat.Ino), stat.Ctim.Nano())
 	}
-	return stamp
+	stamp := make([]byte, 0, 64)
+	for _, n := range numbers {
+		stamp = append(strconv.AppendInt(stamp, n, 10), ' ')
+	}
+	return string(stamp[:len(stamp)-1])
 }

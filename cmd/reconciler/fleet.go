@@ -62,7 +62,7 @@ func (c *cli) openFleetToLook(ctx context.Context) (*workplace, error) {
 func (w *workplace) open(ctx context.Context, c *cli) (err error) {
 	w.config.Snapshots = c.snapshots()
 	w.config.Databases, w.config.Secrets = c.databases(), c.secrets()
-	w.config.Log, w.config.Poll = c.logger(), c.settings.Poll.Duration()
+	w.config.Log, w.config.Poll, w.config.Look = c.logger(), c.settings.Poll.Duration(), c.settings.Look.Duration()
 	if c.settings.MaxConcurrent != nil {
 		w.config.MaxConcurrent = *c.settings.MaxConcurrent
 	}

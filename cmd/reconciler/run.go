@@ -23,8 +23,10 @@ func runCommand(c *cli) *cobra.Command {
 		Use:   "run",
 		Short: "the daemon: keep every tenant's database equal to git",
 		Long: `Bring every tenant's database to the head of --ref, and do so again whenever it
-moves: at each poll, and at once for a local repository, which is watched. A
-commit goes to its tenants in the waves of fleet.yaml; "reconciler rollout show"
+moves: at each poll, and at once for a local repository, which is watched. While
+it has nothing new, the databases are looked at for drift every --look. A
+commit goes to its tenants in the waves of fleet.yaml, first of all to those that
+it concerns; "reconciler rollout show"
 says how far it is. A tenant that fails is tried again, ever more slowly, without
 holding up others. A remote that cannot be reached is asked again at the next
 poll.
@@ -57,7 +59,7 @@ moment.`,
 		Args: cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) error { return c.run(ctx) }),
 	}
-	setting(command, "repo", "ref", "data", "poll", "secrets-dir", "file-root", "actor", "listen", "shutdown-timeout", "log-format")
+	setting(command, "repo", "ref", "data", "poll", "look", "secrets-dir", "file-root", "actor", "listen", "shutdown-timeout", "log-format")
 	command.Flags().BoolVar(&c.observe, "observe", false, "write to no tenant's database: plan, look for drift and report")
 	c.acceptFlag(command, "begin on a branch that has left the commit deployed last behind, as after a force push")
 	return command

@@ -25,6 +25,7 @@ var settingFlags = map[string]struct{ key, usage string }{
 	"repo":              {"repo", "git repository: a path, or a file, https or ssh `URL`"},
 	"ref":               {"ref", "`branch`, tag or commit to follow (default main)"},
 	"poll":              {"poll", "`time` between looks at the repository (default 60s)"},
+	"look":              {"look", "`time` between looks at the databases of tenants that git wants nothing new of (default 5m)"},
 	"secrets-dir":       {"secretsDir", "`directory` of the files that $file: names"},
 	"age-identity-file": {"age.identityFile", "`file` of age identities, which open $age: values"},
 	"file-root":         {"fileRoot", "`directory` that file: URLs of tenants may lead to, beside the data directory"},

@@ -38,6 +38,9 @@ type Conn struct {
 	db      *C.sqlite3 // nil after Close
 	release func()     // gives the file back, nil for one in memory
 	length  int        // longest value, while Examine allows less
+
+	keeps int                   // compiled statements, at most
+	kept  map[string]*statement // by text
 }
 
 var _ database.Conn = (*Conn)(nil)
@@ -140,11 +143,11 @@ func (c *Conn) ready(ctx context.Context) error {
 // run executes one statement. The engine's count of changed rows is that of
 // the last statement that changed any, so it counts only when the total grew.
 func (c *Conn) run(statement database.Statement) database.StepResult {
-	s, err := c.prepare(statement.SQL)
+	s, err := c.compiled(statement.SQL)
 	if err != nil {
 		return database.StepResult{Err: err}
 	}
-	defer s.finalize()
+	defer c.keep(statement.SQL, s)
 	if err := s.bind(statement.Args); err != nil {
 		return database.StepResult{Err: err}
 	}
@@ -169,6 +172,7 @@ func (c *Conn) Close() error {
 	if c.db == nil {
 		return nil
 	}
+	c.drop()
 	if code := C.sqlite3_close(c.db); code != codeOK {
 		return fmt.Errorf("close: %w", c.fault(code)) // a statement was not finalized; the handle lives
 	}

@@ -39,6 +39,8 @@ ENGINE int sqlite3_system_errno(sqlite3 *db);
 ENGINE int sqlite3_prepare_v2(sqlite3 *db, const char *sql, int size, sqlite3_stmt **stmt, const char **tail);
 ENGINE int sqlite3_step(sqlite3_stmt *stmt);
 ENGINE int sqlite3_finalize(sqlite3_stmt *stmt);
+ENGINE int sqlite3_reset(sqlite3_stmt *stmt);
+ENGINE int sqlite3_clear_bindings(sqlite3_stmt *stmt);
 ENGINE int sqlite3_stmt_readonly(sqlite3_stmt *stmt);
 ENGINE void sqlite3_interrupt(sqlite3 *db);
 ENGINE int sqlite3_limit(sqlite3 *db, int id, int value);

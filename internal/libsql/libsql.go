@@ -26,6 +26,7 @@ type Options struct {
 	Shared      bool          // be one of several connections of this process to an existing file, that sees no other file
 	WAL         bool          // use a write-ahead log when the file is empty; one that holds a database keeps its mode
 	BusyTimeout time.Duration // how long a statement waits for another process; default 5s, whole milliseconds
+	Statements  int           // with parameters, that are kept compiled; default none
 	Synchronous string        // OFF, NORMAL, FULL or EXTRA (sqlite.org/pragma.html); default FULL
 }
 
@@ -97,7 +98,7 @@ func openFile(ctx context.Context, path string, o Options) (*Conn, error) {
 		file.release()
 		return nil, err
 	}
-	c.release = file.release
+	c.release, c.keeps, c.kept = file.release, o.Statements, map[string]*statement{}
 	if err := c.setUp(ctx, o, file.fresh); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

@@ -12,6 +12,7 @@ var observed = []exercise{
 	{"a tenant has one observed row", observedTwice},
 	{"observed rows are saved together or not at all", observedTogether},
 	{"words that the design does not know are refused", observedWords},
+	{"tenants that follow the fleet move on with it", observedFleet},
 	{"text comes back as it was, save for control characters", observedText},
 }
 
@@ -100,4 +101,34 @@ func observedText(f *fixture) {
 		f.equal(all["acme"], o)
 		f.equal(all["globex"], observation("globex", 2))
 	}
+}
+
+// Of three tenants two follow; one of them stays behind at the second commit.
+func observedFleet(f *fixture) {
+	ctx, s := f.Context(), f.store()
+	at := func(tenant protocol.TenantID, revision string, follows bool) state.Observed {
+		o := observation(tenant, 1)
+		o.Revision, o.AppliedRevision, o.Follows = revision, revision, follows
+		return o
+	}
+	f.must(s.SaveFleet(ctx, "one", at("acme", "one", true), at("globex", "one", true), at("initech", "zero", false)))
+	check := func(want ...state.Observed) {
+		f.Helper()
+		all, err := s.Observed(ctx)
+		f.must(err)
+		f.equal(len(all), len(want))
+		for _, o := range want {
+			f.equal(all[o.Tenant], o)
+			one, _, err := s.ObservedOf(ctx, o.Tenant)
+			f.must(err)
+			f.equal(one, o)
+		}
+	}
+	check(at("acme", "one", true), at("globex", "one", true), at("initech", "zero", false))
+	f.must(s.SaveFleet(ctx, "two", at("globex", "one", false)))
+	check(at("acme", "two", true), at("globex", "one", false), at("initech", "zero", false))
+	f.must(s.SaveObserved(ctx, at("initech", "two", true))) // as it is, whatever it says
+	f.must(s.SaveFleet(ctx, "three"))
+	s = f.reopened(s)
+	check(at("acme", "three", true), at("globex", "one", false), at("initech", "two", false))
 }

@@ -65,7 +65,7 @@ func deployment(tenant protocol.TenantID, n int) state.Deployment {
 
 func observation(tenant protocol.TenantID, n int) state.Observed {
 	o := filled[state.Observed](n)
-	o.Tenant = tenant
+	o.Tenant, o.Follows = tenant, false
 	return o
 }
 

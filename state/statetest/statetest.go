@@ -21,6 +21,7 @@ type Store interface {
 	Unfinished(ctx context.Context) ([]state.Deployment, error)
 
 	SaveObserved(ctx context.Context, observed ...state.Observed) error
+	SaveFleet(ctx context.Context, revision string, observed ...state.Observed) error
 	Observed(ctx context.Context) (map[protocol.TenantID]state.Observed, error)
 	ObservedOf(ctx context.Context, tenant protocol.TenantID) (state.Observed, bool, error)
 
