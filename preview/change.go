@@ -60,6 +60,9 @@ func alike(was, is *bundle.Tenant) bool {
 // countApps counts what becomes of the apps of a tenant, which is nil where
 // there is none.
 func countApps(apps map[AppUse]int, was, is *bundle.Tenant) {
+	if was != nil && was.Desired == nil || is != nil && is.Desired == nil {
+		return // files that are wrong say nothing of apps
+	}
 	before, after := versions(was), versions(is)
 	for name, to := range after {
 		if from, had := before[name]; !had || from != to {
@@ -75,7 +78,7 @@ func countApps(apps map[AppUse]int, was, is *bundle.Tenant) {
 
 func versions(t *bundle.Tenant) map[string]string {
 	all := map[string]string{}
-	if t != nil && t.Desired != nil {
+	if t != nil {
 		for _, app := range t.Desired.Apps {
 			all[app.Name] = app.Version
 		}

@@ -173,8 +173,12 @@ func (r *Report) faultSection(d *document) {
 
 // section is what stands in tenants' way.
 func (s Stop) section() []string {
+	title := fmt.Sprintf("### %s: %s", s.Reason, plural(len(s.Tenants), "tenant"))
+	if s.Reason == "InvalidBundle" {
+		return []string{title, "", "Nothing is deployed to them until the files are right.", "", tenants(s.Tenants)}
+	}
 	return []string{
-		fmt.Sprintf("### %s: %s", s.Reason, plural(len(s.Tenants), "tenant")), "",
+		title, "",
 		prose(s.Message) + ". To go on: " + prose(s.Next) + ".", "", tenants(s.Tenants),
 	}
 }
@@ -232,7 +236,7 @@ func (a AppUse) words() string {
 func (r *Report) foot(o MarkdownOptions) string {
 	text := fmt.Sprintf("---\nMerging %s into %s.", name(r.Head[:min(12, len(r.Head))]), name(r.Base[:min(12, len(r.Base))]))
 	switch {
-	case r.Problem != "" || len(r.Conflicts) > 0:
+	case r.Problem != "" || len(r.Conflicts) > 0 || len(r.Plans) == 0:
 	case r.Bound:
 		text += " The plans are bound to the live databases: one that changes before the merge is deployed is planned anew, and never given a plan that was made for something else."
 	case r.Unbound != "":

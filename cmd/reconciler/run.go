@@ -88,6 +88,9 @@ func (c *cli) run(ctx context.Context) (err error) {
 	}
 	loop := reconcile.New(w.config)
 	c.operations.wake = loop.Wake
+	if err := loop.Life().Sweep(ctx); err != nil { // the server may be away; the next start finds them too
+		log.Warn("copies on the server not removed", attrErr, err)
+	}
 	stopCommitting := c.commitPending(ctx, loop, w)
 	defer stopCommitting()
 	control := &control{

@@ -58,6 +58,7 @@ type soak struct {
 	tenants []*soakTenant // all there ever were, in the order of their ids' numbers
 	done    map[string]int
 	found   int // rows, at the last check
+	sampled int // samples of the last life before the end
 }
 
 // TestSoak runs the daemon on a fleet while commits of all kinds, reverts,
@@ -161,6 +162,9 @@ func (x *soak) calm() {
 
 // end brings back all that was ever taken away, and compares.
 func (x *soak) end() {
+	x.daemon.mu.Lock()
+	x.sampled = len(x.daemon.samples)
+	x.daemon.mu.Unlock()
 	x.repo.restoreAll()
 	x.calm()
 	x.until("drift is healed", func() bool {

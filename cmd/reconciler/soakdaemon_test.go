@@ -282,6 +282,7 @@ func (x *soak) checkUsage() {
 		}
 	}
 	last := x.lives[len(x.lives)-1]
+	last.samples = last.samples[:x.sampled] // the end, which deploys everything at once, is no time like the others
 	x.Logf("%d rows kept; %d lives; at most %d MiB and %d descriptors; the last life, by quarters: %s; %v",
 		x.found, len(x.lives), most.resident>>20, most.descriptors, last.usage(), x.done)
 	if most.resident > mostMemory || most.descriptors > mostDescriptors {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
@@ -233,8 +234,8 @@ which needs --repo. sqld cannot list its namespaces: there the databases that ar
 recorded are looked for, and one that nobody has recorded is not seen.`,
 		Example: `  reconciler tenant orphans --data ./data`,
 		Args:    cobra.NoArgs,
-		RunE: c.reading(func(ctx context.Context, store *state.Store, _ []string) error {
-			found, err := c.orphans(ctx, store)
+		RunE: c.start(func(ctx context.Context, _ []string) error {
+			found, err := c.orphans(ctx)
 			if err != nil {
 				return err
 			}
@@ -251,21 +252,29 @@ recorded are looked for, and one that nobody has recorded is not seen.`,
 
 // orphans looks for them in the data directory, and on the server if there is
 // one.
-func (c *cli) orphans(ctx context.Context, store *state.Store) ([]provision.Orphan, error) {
+func (c *cli) orphans(ctx context.Context) ([]provision.Orphan, error) {
 	if c.databases().Server == nil {
+		store, err := c.readState(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer store.Close()
 		router, err := c.router(ctx, store)
 		if err != nil {
 			return nil, err
 		}
 		return provision.New(provision.Config{Store: store, Provider: provision.Files{Router: router}}).Orphans(ctx)
 	}
+	if err := c.needRepo(); err != nil {
+		return nil, err
+	}
 	w, err := c.openFleetToLook(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	if err := c.needRepo(); err != nil {
-		return nil, err
+	if w.config.Store == nil {
+		return nil, fmt.Errorf("%w: there is no state in %s", database.ErrMissing, c.settings.Data)
 	}
 	return reconcile.New(w.config).Life().Orphans(ctx)
 }
