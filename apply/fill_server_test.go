@@ -141,7 +141,9 @@ func (f remoteFill) fillThrough(t *testing.T, rows int) (kills int) {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			_ = <-ended // that it was killed
+			if err := <-ended; err == nil {
+				return kills // it had come to its end before
+			}
 			kills++
 			continue
 		}

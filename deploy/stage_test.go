@@ -389,7 +389,9 @@ func TestBackfillKilled(t *testing.T) {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			_ = <-ended // that it was killed
+			if err := <-ended; err == nil {
+				break // it had come to its end before
+			}
 			continue
 		}
 		if err = <-ended; err != nil {

@@ -60,7 +60,7 @@ func (h *Hosted) server(ctx context.Context) (Server, config.Fleet, error) {
 	if err != nil {
 		return nil, c, err
 	}
-	s, err := h.Databases.Server(c.Databases)
+	s, err := h.Server(c.Databases)
 	return s, c, err
 }
 

@@ -224,7 +224,7 @@ func TestOrphansOnAServer(t *testing.T) {
 			if found, err := w.Orphans(t.Context()); err != nil || len(found) > 0 {
 				t.Errorf("got %+v, %v; want none", found, err)
 			}
-			server, err := w.hosted().Databases.Server(config.Databases{})
+			server, err := w.hosted().Server(config.Databases{})
 			must(t, err)
 			p, _, err := w.Store.Placement(t.Context(), acme)
 			must(t, err)
@@ -265,7 +265,7 @@ func TestBranch(t *testing.T) {
 			left := w.branches(1)
 			must(t, conn.Close())
 			w.branches(0)
-			server, err := w.hosted().Databases.Server(config.Databases{})
+			server, err := w.hosted().Server(config.Databases{})
 			must(t, err)
 			if _, err := server.Find(t.Context(), left[0].Name); !errors.Is(err, control.ErrNotFound) {
 				t.Errorf("got %v, want the branch gone", err)
@@ -283,7 +283,7 @@ func TestSweep(t *testing.T) {
 	left := w.branches(1)
 	must(t, w.Sweep(t.Context()))
 	w.branches(0)
-	server, err := w.hosted().Databases.Server(config.Databases{})
+	server, err := w.hosted().Server(config.Databases{})
 	must(t, err)
 	if _, err := server.Find(t.Context(), left[0].Name); !errors.Is(err, control.ErrNotFound) {
 		t.Errorf("got %v, want the branch gone", err)

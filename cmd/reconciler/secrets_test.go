@@ -170,8 +170,17 @@ func TestSecretsStayHidden(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"status"}, {"status", "byfile"}, {"history", "placed"}, {"history", "placed", "-o", "json"}, {"audit", "-o", "json"}, {"audit"}, {"tenant", "list", "-o", "yaml"},
-		{"tenant", "show", "placed", "-o", "json"}, {"tenant", "show", "byage", "-o", "json"}, {"tenant", "orphans"}, {"approvals"},
+		{"status"},
+		{"status", "byfile"},
+		{"history", "placed"},
+		{"history", "placed", "-o", "json"},
+		{"audit", "-o", "json"},
+		{"audit"},
+		{"tenant", "list", "-o", "yaml"},
+		{"tenant", "show", "placed", "-o", "json"},
+		{"tenant", "show", "byage", "-o", "json"},
+		{"tenant", "orphans"},
+		{"approvals"},
 	} {
 		h.call(0, args...)
 	}

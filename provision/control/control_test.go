@@ -47,7 +47,7 @@ func TestRefusals(t *testing.T) {
 		p := plane(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "http://evil.example/"+token)
 			w.WriteHeader(status)
-			io.WriteString(w, `{"error": "no `+r.Header.Get("Authorization")+`\u0007 here"}`)
+			_, _ = io.WriteString(w, `{"error": "no `+r.Header.Get("Authorization")+`\u0007 here"}`)
 		})
 		err := p.Do(t.Context(), call)
 		var refused *control.Error
@@ -78,7 +78,7 @@ func TestAway(t *testing.T) {
 }
 
 func TestAnswerThatMakesNoSense(t *testing.T) {
-	p := plane(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"jwt": planted-jwt`) })
+	p := plane(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"jwt": planted-jwt`) })
 	c := call
 	c.Out = &struct{ JWT string }{}
 	if err := p.Do(t.Context(), c); err == nil || strings.Contains(err.Error(), "planted") {

@@ -150,11 +150,11 @@ func TestWrongToken(t *testing.T) {
 }
 
 func TestGroupIsMade(t *testing.T) {
-	s, p, _, unique := platform(t, turso.Config{Group: "prod"})
+	s, _, _, unique := platform(t, turso.Config{Group: "prod"})
 	if _, err := s.Create(t.Context(), unique+"-x"); err == nil || !strings.Contains(err.Error(), "group") {
 		t.Errorf("got %v, want that there is no such group", err)
 	}
-	s, p, _, unique = platform(t, turso.Config{Group: "prod", Location: "iad"})
+	s, p, _, unique := platform(t, turso.Config{Group: "prod", Location: "iad"})
 	if _, err := s.Create(t.Context(), unique+"-x"); err != nil {
 		t.Error(err)
 	}
