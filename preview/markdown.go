@@ -32,7 +32,7 @@ func (r *Report) Markdown(o MarkdownOptions) string {
 	r.head(d)
 	r.trouble(d)
 	r.fleet(d)
-	for _, k := range r.kinds() {
+	for _, k := range r.Kinds() {
 		r.plan(d, k)
 	}
 	return d.text(r.foot(o))
@@ -123,7 +123,7 @@ func (r *Report) counts() string {
 		return "no tenant is affected"
 	}
 	text := fmt.Sprintf("%s, %s", plural(r.Tenants.Affected, "tenant"), plural(len(r.Plans), "distinct plan"))
-	if n := len(r.kinds()); n < len(r.Plans) {
+	if n := len(r.Kinds()); n < len(r.Plans) {
 		text += fmt.Sprintf(" of %s", plural(n, "kind"))
 	}
 	return text

@@ -151,7 +151,7 @@ func (p previews) make(ctx context.Context, r pull.Request) (*pull.Result, error
 	}
 	for _, group := range report.Plans {
 		if group.NeedsApproval && group.Digest != "" {
-			result.Plans = append(result.Plans, group.Digest)
+			result.Plans = append(result.Plans, string(group.Digest))
 		}
 	}
 	return result, nil

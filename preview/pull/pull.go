@@ -48,6 +48,7 @@ type repository interface {
 	Resolve(ctx context.Context, revision string) (gitrepo.Commit, error)
 	Refs(ctx context.Context, pattern string) (map[string]string, error)
 	Descends(ctx context.Context, hash, ancestor string) (bool, error)
+	Between(ctx context.Context, base, head string) ([]gitrepo.Commit, error)
 }
 
 // store keeps what was posted, and knows the rollouts: a *state.Store.
