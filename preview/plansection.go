@@ -48,7 +48,7 @@ func (r *Report) plan(d *document, k Kind) {
 		lines = append(lines[:2*maxListed], fmt.Sprintf("- and %d more", len(lines)-2*maxListed))
 	}
 	d.section(lines...)
-	d.section(g.sql())
+	d.section(g.sql(d.whole))
 }
 
 // words say what stands in tenants' way. How to approve is told apart.
@@ -217,7 +217,7 @@ func (c PreCheck) words() string {
 }
 
 // sql is every statement, folded.
-func (g Group) sql() string {
+func (g Group) sql(all string) string {
 	var text []string
 	for _, s := range g.Statements {
 		text = append(text, s.SQL+";")
@@ -228,7 +228,7 @@ func (g Group) sql() string {
 	block, whole := fenced("sql", strings.Join(text, "\n"), maxSQL)
 	cut := ""
 	if !whole {
-		cut = "\nThe rest is in the whole report.\n"
+		cut = "\nThe rest is in " + all + ".\n"
 	}
 	return fmt.Sprintf("<details><summary>%s, %s of metadata, %s</summary>\n\n%s%s\n</details>",
 		plural(len(g.Statements), "statement"), plural(g.Metadata, "row"), plural(g.Seeds, "seed record"), block, cut)

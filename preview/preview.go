@@ -77,7 +77,7 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	r.rules()
-	r.report.Approval = r.before.Config.Approval
+	r.report.Approval = &r.before.Config.Approval
 	changed := r.changes()
 	if r.Reconcile.Store == nil {
 		r.unbind("no data directory was given: the plans are made against the schema of base, and not against the live databases")

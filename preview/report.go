@@ -90,8 +90,8 @@ type Report struct {
 	Guard   *Notice  `json:"guard"`   // removals that would wait for somebody
 	Apps    []AppUse `json:"apps"`    // installed, upgraded and uninstalled
 
-	Took     time.Duration   `json:"-"`
-	Approval config.Approval `json:"-"` // whose approvals count, by the base
+	Took     time.Duration    `json:"-"`
+	Approval *config.Approval `json:"-"` // whose approvals count, by the base; nil when its files could not be read
 }
 
 // Tenants counts the tenants of the merge result by what becomes of them. The
