@@ -35,7 +35,7 @@ var (
 	eve  = forgetest.User{ID: 21, Login: "eve"} // of a fork
 )
 
-func review(t *testing.T, kind string) *reviewed {
+func review(t *testing.T, kind, poll string) *reviewed {
 	t.Helper()
 	r := &reviewed{T: t, forge: forgetest.New(t, kind), dir: company(t), data: t.TempDir()}
 	r.forge.Users(mira, eve)
@@ -60,8 +60,8 @@ func review(t *testing.T, kind string) *reviewed {
 	settings := filepath.Join(t.TempDir(), "reconciler.yaml")
 	text := fmt.Sprintf("repo: %s/.git\ndata: %s\nsecretsDir: %s\npoll: 1h\nlogFormat: json\n"+
 		"server: {listen: 127.0.0.1:0, token: $file:api, webhook: {secret: $file:hook}}\n"+
-		"forge: {kind: %s, url: %s, project: %s, token: $file:forge, poll: 1h, rehearse: 1, link: \"https://reconciler.example\"}\n",
-		host.URL, r.data, secrets, kind, r.forge.URL, forgetest.Project)
+		"forge: {kind: %s, url: %s, project: %s, token: $file:forge, poll: %s, rehearse: 1, link: \"https://reconciler.example\"}\n",
+		host.URL, r.data, secrets, kind, r.forge.URL, forgetest.Project, poll)
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func (r *reviewed) topic(files map[string]string) (head string) {
 func TestPullRequests(t *testing.T) {
 	for _, kind := range []string{"github", "gitlab", "gitea"} {
 		t.Run(kind, func(t *testing.T) {
-			r := review(t, kind)
+			r := review(t, kind, "1h")
 			first := r.topic(map[string]string{"apps/shop/objects/customer.yaml": "name: customer\nfields:\n  name: {type: text}\n  phone: {type: phone}\n"})
 			r.forge.Open(1, eve, first)
 			r.status(first, "success")
@@ -175,6 +175,66 @@ func TestPullRequests(t *testing.T) {
 			}
 			if log := r.daemon.seen.String(); strings.Contains(log, forgetest.Token) || strings.Contains(log, hookSecret) {
 				t.Error("a secret is in the log")
+			}
+		})
+	}
+}
+
+// A forge that asks to be left alone, fails or is not there delays what is
+// said on it, and nothing of deploying: a push is rolled out meanwhile, and the
+// comment comes once the forge is back.
+func TestForgeAway(t *testing.T) {
+	for name, fault := range map[string]func(http.ResponseWriter){
+		"429": func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		},
+		"503": func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"no answer": func(w http.ResponseWriter) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err == nil {
+				err = conn.Close()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := review(t, "github", "1s")
+			r.forge.Fault(func(w http.ResponseWriter, _ *http.Request) bool {
+				fault(w)
+				return true
+			})
+			first := r.topic(map[string]string{"apps/shop/objects/customer.yaml": "name: customer\nfields:\n  name: {type: text}\n  phone: {type: phone}\n"})
+			r.forge.Open(1, eve, first)
+			before := git(t, r.dir, "rev-parse", "HEAD")
+			push(t, r.dir, map[string]string{"tenants/initech/tenant.yaml": "id: initech\nname: Initech\napps: [{name: shop}]\n"})
+			r.forge.Pushed(before, git(t, r.dir, "rev-parse", "HEAD"))
+			r.until("deployment", func() bool {
+				var out strings.Builder
+				run(t.Context(), []string{"history", "initech", "--data", r.data, "-o", "json"}, &out, io.Discard)
+				return strings.Contains(out.String(), `"ready"`)
+			})
+			if written := r.forge.Written(1); len(written) > 0 {
+				t.Errorf("a forge that is away has %q", written)
+			}
+			outcome := "away"
+			if name == "429" {
+				outcome = "limited"
+			}
+			r.until("a request that came to "+outcome, func() bool {
+				_, metrics := r.get("/metrics", "api-token")
+				return !strings.Contains(metrics, `reconciler_forge_requests_total{outcome="`+outcome+`"} 0`)
+			})
+			r.forge.Fault(nil)
+			r.until("comment", func() bool {
+				r.forge.Push(1, first) // a webhook wakes the watcher, which looks once it may
+				return len(r.forge.Written(1)) == 1
+			})
+			r.status(first, "success")
+			if code := r.daemon.end(func() {}); code != 0 {
+				t.Errorf("got exit code %d", code)
 			}
 		})
 	}

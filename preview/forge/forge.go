@@ -66,6 +66,7 @@ type Pull struct {
 	Base    string // branch that it is to be merged into
 	Head    string // full commit
 	URL     string // for people
+	Fork    int64  // project that the head is in, of a GitLab merge request from another one; else 0
 	Open    bool
 	Merged  string    // commit that it was merged as; empty for none
 	Updated time.Time // by anything: a push, a comment, a review
@@ -108,6 +109,7 @@ type Status struct {
 	Context     string
 	Description string // cut to what all forges take
 	URL         string // for people; may be empty
+	Fork        int64  // Pull.Fork of the pull request whose head it is
 }
 
 // maxDescription is what GitHub takes, in characters; the others take more.

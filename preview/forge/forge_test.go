@@ -136,6 +136,30 @@ func TestStatuses(t *testing.T) {
 	})
 }
 
+// The head of a GitLab merge request from a fork gets its status in the fork,
+// and, once it is merged, in the project.
+func TestStatusOfAFork(t *testing.T) {
+	f := forgetest.New(t, "gitlab")
+	f.Open(1, eve, head)
+	f.FromFork(1)
+	client := open(t, f, nil)
+	p, err := client.Pull(t.Context(), 1)
+	if err != nil || p.Fork != forgetest.ForkID {
+		t.Fatalf("got %+v, %v", p, err)
+	}
+	s := forge.Status{State: forge.Success, Context: "reconciler/prod", Fork: p.Fork}
+	if err := client.SetStatus(t.Context(), head, s); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.Asked()[len(f.Asked())-1], fmt.Sprintf("POST /api/v4/projects/%d/statuses/%s", forgetest.ForkID, head); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	s.Fork = 0
+	if err := client.SetStatus(t.Context(), head, s); !forge.Missing(err) {
+		t.Errorf("without the fork: got %v, want that the commit is not there", err)
+	}
+}
+
 func TestMayWriteAndReviews(t *testing.T) {
 	each(t, func(t *testing.T, f *forgetest.Forge) {
 		ctx, client := t.Context(), open(t, f, nil)

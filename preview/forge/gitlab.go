@@ -77,6 +77,9 @@ func gitLabPull(m *gitlab.BasicMergeRequest) Pull {
 	pull := Pull{
 		Number: int(m.IID), Author: gitLabUser(m.Author), Base: m.TargetBranch, Head: m.SHA, URL: m.WebURL, Open: m.State == "opened",
 	}
+	if m.SourceProjectID != m.TargetProjectID {
+		pull.Fork = m.SourceProjectID
+	}
 	if m.UpdatedAt != nil {
 		pull.Updated = *m.UpdatedAt
 	}
@@ -182,7 +185,11 @@ func (g *gitLab) Edit(ctx context.Context, number int, id int64, text string) (C
 }
 
 // SetStatus implements Forge. GitLab refuses to set a state that a status has
-// already, with "Cannot transition status via :enqueue from :pending".
+// already, with "Cannot transition status via :enqueue from :pending". The
+// head of a merge request from a fork is in no branch of the project, which
+// GitLab answers with 404 "References for commit Not Found": its merge request
+// shows the status that the commit has in the fork, where the token may be let
+// in or not.
 func (g *gitLab) SetStatus(ctx context.Context, commit string, s Status) error {
 	state := gitlab.BuildStateValue(s.State)
 	if s.State == Failure {
@@ -193,6 +200,9 @@ func (g *gitLab) SetStatus(ctx context.Context, commit string, s Status) error {
 		options.TargetURL = &s.URL
 	}
 	_, _, err := g.client.Commits.SetCommitStatus(g.project, commit, options, gitlab.WithContext(ctx))
+	if Missing(err) && s.Fork != 0 {
+		_, _, err = g.client.Commits.SetCommitStatus(s.Fork, commit, options, gitlab.WithContext(ctx))
+	}
 	refused, ok := errors.AsType[*RefusedError](err)
 	if ok && refused.Status == http.StatusBadRequest && strings.Contains(refused.Message, "Cannot transition status") {
 		return nil

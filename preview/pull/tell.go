@@ -99,7 +99,7 @@ func (w *Watcher) refusable(p *pull, err error) error {
 // status sets the status of the head: pending while it works, unless the same
 // head had a preview before, whose word stands meanwhile.
 func (w *Watcher) status(ctx context.Context, p *pull) error {
-	s := forge.Status{Context: w.context(), URL: p.URL}
+	s := forge.Status{Context: w.context(), URL: p.URL, Fork: p.Fork}
 	switch {
 	case p.wanted == (key{}):
 		return nil

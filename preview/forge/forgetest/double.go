@@ -24,6 +24,13 @@ const Token = "forge-token-of-the-tests"
 // Project is the repository that there is.
 const Project = "company/fleet"
 
+// ForkID is the project that merge requests from a fork come from, and ProjectID
+// the one that they lead to, on GitLab.
+const (
+	ProjectID = 14
+	ForkID    = 41
+)
+
 // Bot is who the token is of.
 var Bot = User{ID: 1, Login: "reconciler-bot", Name: "Reconciler"}
 
@@ -44,6 +51,7 @@ type Pull struct {
 	Open             bool
 	Merged           string // commit
 	Created, Updated time.Time
+	Fork             bool // GitLab: the head is in the project ForkID
 	Comments         []*Comment
 	Reviews          []*Review
 }
@@ -158,6 +166,11 @@ func (f *Forge) Open(number int, author User, head string) {
 		}
 		p.Head, p.Open = head, true
 	})
+}
+
+// FromFork says that the head of a pull request is in a fork.
+func (f *Forge) FromFork(number int) {
+	f.change("synchronize", number, func(p *Pull) { p.Fork = true })
 }
 
 // Push moves the head of a pull request.

@@ -21,6 +21,7 @@ func (f *Forge) gitLab(mux *http.ServeMux) {
 			do(w, r)
 		})
 	}
+	mux.HandleFunc(fmt.Sprintf("POST /api/v4/projects/%d/statuses/{commit}", ForkID), f.gitLabStatus)
 	mux.HandleFunc("GET /api/v4/user", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, gitLabUser(Bot)) })
 	mux.HandleFunc("GET /api/v4/users/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if u, ok := f.userByID(r); ok {
@@ -63,7 +64,15 @@ func (f *Forge) gitLab(mux *http.ServeMux) {
 			answer(w, 200, gitLabNote(c))
 		}
 	})
-	handle("POST /statuses/{commit}", f.gitLabStatus)
+	handle("POST /statuses/{commit}", func(w http.ResponseWriter, r *http.Request) {
+		for _, p := range f.pulls {
+			if p.Fork && p.Head == r.PathValue("commit") && p.Merged == "" {
+				answer(w, 404, object{"message": "404 References for commit Not Found"})
+				return
+			}
+		}
+		f.gitLabStatus(w, r)
+	})
 	handle("GET /members/all/{id}", func(w http.ResponseWriter, r *http.Request) {
 		u, ok := f.userByID(r)
 		level, member := map[string]int{"read": 20, "write": 30, "admin": 50}[u.Access]
@@ -142,7 +151,12 @@ func (f *Forge) gitLabPull(p *Pull) object {
 	case !p.Open:
 		state = "closed"
 	}
+	source := ProjectID
+	if p.Fork {
+		source = ForkID
+	}
 	return object{
+		"source_project_id": source, "target_project_id": ProjectID,
 		"iid": p.Number, "state": state, "author": gitLabUser(p.Author), "title": "A merge request", "target_branch": p.Base,
 		"sha": p.Head, "merge_commit_sha": optional(p.Merged), "squash_commit_sha": nil, "created_at": p.Created, "updated_at": p.Updated,
 		"web_url": fmt.Sprintf("%s/%s/-/merge_requests/%d", f.URL, Project, p.Number),

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // Delivery is a webhook as it is sent.
@@ -92,30 +93,65 @@ func (f *Forge) Deliver(url string, d Delivery) int {
 }
 
 // event is the name and the body of a webhook about a pull request, as far as
-// a receiver may look.
+// a receiver may look. The shapes are those of docs.github.com/webhooks/
+// webhook-events-and-payloads, of docs.gitlab.com/user/project/integrations/
+// webhook_events, and of docs.gitea.com/usage/webhooks.
 func (f *Forge) event(what string, p *Pull) (name string, body object) {
-	last := object{}
-	if what == "comment" && len(p.Comments) > 0 {
-		c := p.Comments[len(p.Comments)-1]
-		last = object{"id": c.ID, "body": c.Text, "note": c.Text, "created_at": c.Created, "updated_at": c.Updated}
-	}
 	if f.Kind == "gitlab" {
-		attributes := object{"iid": p.Number, "state": f.gitLabPull(p)["state"], "action": what, "updated_at": p.Updated, "last_commit": object{"id": p.Head}}
-		if what == "comment" {
-			return "Note Hook", object{"object_kind": "note", "object_attributes": last, "merge_request": attributes}
-		}
-		return "Merge Request Hook", object{"object_kind": "merge_request", "object_attributes": attributes}
+		return f.gitLabEvent(what, p)
 	}
-	pull := f.gitHubPull(p)
-	switch what {
-	case "comment":
-		return "issue_comment", object{"action": "created", "issue": object{"number": p.Number, "pull_request": object{}}, "comment": last}
-	case "review":
-		name := "pull_request_review"
+	pull, by := f.gitHubPull(p), gitHubUser(p.Author)
+	if f.Kind == "gitea" {
+		pull, by = f.giteaPull(p), giteaUser(p.Author)
+	}
+	name, body = "pull_request", object{"action": what, "number": p.Number, "pull_request": pull}
+	switch {
+	case what == "comment":
+		name, body = "issue_comment", object{"action": "created", "issue": object{"number": p.Number, "pull_request": object{}}, "comment": f.lastComment(p)}
 		if f.Kind == "gitea" {
-			name = "pull_request_approved"
+			body["is_pull"] = true
 		}
-		return name, object{"action": "submitted", "pull_request": pull, "review": object{"state": "approved"}}
+	case what == "review" && f.Kind == "gitea":
+		name = "pull_request_approved"
+		body["action"], body["review"] = "reviewed", object{"type": "pull_request_review_approved", "content": ""}
+	case what == "review":
+		name = "pull_request_review"
+		body = object{"action": "submitted", "pull_request": pull, "review": object{"state": "approved", "commit_id": p.Head}}
+	case what == "synchronize" && f.Kind == "gitea":
+		body["action"] = "synchronized"
 	}
-	return "pull_request", object{"action": what, "number": p.Number, "pull_request": pull}
+	body["repository"], body["sender"] = object{"full_name": Project}, by
+	return name, body
+}
+
+// gitLabEvent is a Merge Request Hook or a Note Hook. A push is an update with
+// the commit before it.
+func (f *Forge) gitLabEvent(what string, p *Pull) (name string, body object) {
+	request := f.gitLabPull(p)
+	request["last_commit"] = object{"id": p.Head}
+	body = object{"user": gitLabUser(p.Author), "project": object{"id": ProjectID, "path_with_namespace": Project}}
+	if what == "comment" {
+		note := f.lastComment(p)
+		note["note"], note["noteable_type"], note["action"] = note["body"], "MergeRequest", "create"
+		body["object_kind"], body["event_type"] = "note", "note"
+		body["object_attributes"], body["merge_request"] = note, request
+		return "Note Hook", body
+	}
+	request["action"] = map[string]string{"opened": "open", "synchronize": "update", "closed": "close", "review": "approved"}[what]
+	switch {
+	case what == "synchronize":
+		request["oldrev"] = strings.Repeat("0", 40)
+	case p.Merged != "":
+		request["action"] = "merge"
+	}
+	body["object_kind"], body["event_type"], body["object_attributes"] = "merge_request", "merge_request", request
+	return "Merge Request Hook", body
+}
+
+func (*Forge) lastComment(p *Pull) object {
+	if len(p.Comments) == 0 {
+		return object{}
+	}
+	c := p.Comments[len(p.Comments)-1]
+	return object{"id": c.ID, "body": c.Text, "created_at": c.Created, "updated_at": c.Updated}
 }
