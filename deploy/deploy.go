@@ -151,6 +151,7 @@ type Assessment struct {
 	Message string
 	Next    string
 	Err     error
+	Beyond  error // of a plan that waits for an approval: what it would be Blocked by then; nil for nothing
 
 	seen   apply.Reading
 	waives func(plan.PreCheck) bool
@@ -233,17 +234,16 @@ func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a A
 	if len(asking) > 0 {
 		refused = withFindings(refused, a.Plan, asking)
 	}
-	if err := r.approved(ctx, refused); err != nil {
-		return a.failed(err)
-	}
-	if issues := plan.Refusals(a.Plan.SeedIssues); issues != nil && a.Plan.SeedMode != apply.SeedSkip {
-		return a.failed(&apply.SeedError{Issues: issues})
-	}
-	if len(others) > 0 {
-		return a.failed(&apply.BlockedError{Findings: others})
-	}
-	if err := a.way(ctx, conn, r); err != nil {
-		return a.failed(err)
+	waiting, beyond := r.approved(ctx, refused), a.beyond(ctx, conn, r, others)
+	switch {
+	case awaits(waiting):
+		a = a.failed(waiting)
+		a.Beyond = beyond
+		return a
+	case waiting != nil:
+		return a.failed(waiting)
+	case beyond != nil:
+		return a.failed(beyond)
 	}
 	a.waives = func(c plan.PreCheck) bool {
 		rule := r.rule(c)
@@ -254,6 +254,18 @@ func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a A
 		a.Action = Create
 	}
 	return a
+}
+
+// beyond is what stands in the way of a plan that may run: its seed data, rows,
+// or how long it would take.
+func (a *Assessment) beyond(ctx context.Context, conn database.Conn, r Request, rows []apply.Finding) error {
+	if issues := plan.Refusals(a.Plan.SeedIssues); issues != nil && a.Plan.SeedMode != apply.SeedSkip {
+		return &apply.SeedError{Issues: issues}
+	}
+	if len(rows) > 0 {
+		return &apply.BlockedError{Findings: rows}
+	}
+	return a.way(ctx, conn, r)
 }
 
 // settled tells that nothing is to do: the newest journal row has the desired
