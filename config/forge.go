@@ -15,6 +15,8 @@ type Forge struct {
 	Token       Secret    `json:"token,omitempty" doc:"Access token: a reference to a secret."`
 	App         ForgeApp  `json:"app" default:"{}" doc:"GitHub App to act as, in place of a token."`
 	Environment string    `json:"environment" default:"prod" shape:"minlen=1,maxlen=40,format=identifier" doc:"Name of this fleet in comments and commit statuses: another one for each daemon that looks at the same pull requests."`
+	Rehearse    int       `json:"rehearse" default:"0" shape:"min=0,max=20" doc:"On how many copies of tenants' databases each plan of a pull request is tried."`
+	Link        string    `json:"link,omitempty" doc:"Address of this daemon's HTTP API for people, to which comments link for the whole report."`
 	Poll        Span      `json:"poll" default:"60s" doc:"Time between two looks at the pull requests."`
 }
 
@@ -66,6 +68,9 @@ func (m *merge) forge(f Forge) {
 	}
 	if f.URL == "" && f.Kind == Gitea {
 		m.fault(at("url"), CodeForge, "Gitea has no address of its own", "write https://host")
+	}
+	if f.Link != "" && !HTTPURL(f.Link) {
+		m.fault(at("link"), CodeForge, "this is no http address", "write https://host, where GET /api/v1/previews/NUMBER is answered")
 	}
 	if names := strings.Split(f.Project, "/"); len(names) < 2 || len(names) > 2 && f.Kind != GitLab || strings.ContainsAny(f.Project, "%?# ") || hasEmpty(names) {
 		m.fault(at("project"), CodeForge, "this names no repository of the forge", "write owner/name")

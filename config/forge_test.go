@@ -14,6 +14,8 @@ func TestForge(t *testing.T) {
 		"{kind: github, project: company/fleet, app: {id: 1, installation: 2, key: $file:app.pem}}": "",
 		"{kind: gitlab, project: a/b/fleet, token: $file:forge, url: https://git.example/lab}":      "",
 		"{kind: gitea, project: company/fleet, token: $file:forge, url: http://127.0.0.1:3000}":     "",
+		"{kind: gitea, project: a/b, token: $file:f, url: https://g, rehearse: 21}":                 "forge.rehearse",
+		"{kind: github, project: a/b, token: $file:f, link: 'javascript:x'}":                        "no http address",
 		"{kind: bitbucket}": "forge.kind",
 		"{kind: github, project: fleet, token: $file:forge}":                                "names no repository",
 		"{kind: github, project: a/../fleet, token: $file:forge}":                           "names no repository",

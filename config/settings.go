@@ -151,6 +151,8 @@ var settingsKeys = []struct {
 	{path: []any{"forge", "app", "installation"}, number: true},
 	{path: []any{"forge", "app", "key"}},
 	{path: []any{"forge", "environment"}},
+	{path: []any{"forge", "rehearse"}, number: true},
+	{path: []any{"forge", "link"}},
 	{path: []any{"forge", "poll"}},
 	{path: []any{"router", "strategies"}},
 	{path: []any{"router", "optional"}},

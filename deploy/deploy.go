@@ -45,6 +45,7 @@ type Deployer struct {
 	keeper  keeper
 	backlog backlog
 	ends    apply.Ends
+	alike   alike
 }
 
 // New returns a Deployer.
@@ -76,6 +77,9 @@ type Request struct {
 	// LastDeployment is the tenant's newest deployment that state is known to
 	// have as ready; empty makes the Deployer ask.
 	LastDeployment string
+	// Known is what state says of the database. Where that is enough it is not
+	// looked at before its plan is sent, see Deployer.guess.
+	Known Known
 	// Snapshots says whether the database is copied before a plan that puts its
 	// rows at stake.
 	Snapshots SnapshotPolicy
@@ -147,10 +151,12 @@ type Assessment struct {
 	Message string
 	Next    string
 	Err     error
+	Beyond  error // of a plan that waits for an approval: what it would be Blocked by then; nil for nothing
 
 	seen   apply.Reading
 	waives func(plan.PreCheck) bool
 	whole  *plan.Plan // of which Plan is the swap; nil when it is not one
+	guess  bool       // seen was not read from the database
 }
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
@@ -228,17 +234,16 @@ func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a A
 	if len(asking) > 0 {
 		refused = withFindings(refused, a.Plan, asking)
 	}
-	if err := r.approved(ctx, refused); err != nil {
-		return a.failed(err)
-	}
-	if issues := plan.Refusals(a.Plan.SeedIssues); issues != nil && a.Plan.SeedMode != apply.SeedSkip {
-		return a.failed(&apply.SeedError{Issues: issues})
-	}
-	if len(others) > 0 {
-		return a.failed(&apply.BlockedError{Findings: others})
-	}
-	if err := a.way(ctx, conn, r); err != nil {
-		return a.failed(err)
+	waiting, beyond := r.approved(ctx, refused), a.beyond(ctx, conn, r, others)
+	switch {
+	case awaits(waiting):
+		a = a.failed(waiting)
+		a.Beyond = beyond
+		return a
+	case waiting != nil:
+		return a.failed(waiting)
+	case beyond != nil:
+		return a.failed(beyond)
 	}
 	a.waives = func(c plan.PreCheck) bool {
 		rule := r.rule(c)
@@ -249,6 +254,18 @@ func (d *Deployer) judge(ctx context.Context, conn database.Conn, r Request, a A
 		a.Action = Create
 	}
 	return a
+}
+
+// beyond is what stands in the way of a plan that may run: its seed data, rows,
+// or how long it would take.
+func (a *Assessment) beyond(ctx context.Context, conn database.Conn, r Request, rows []apply.Finding) error {
+	if issues := plan.Refusals(a.Plan.SeedIssues); issues != nil && a.Plan.SeedMode != apply.SeedSkip {
+		return &apply.SeedError{Issues: issues}
+	}
+	if len(rows) > 0 {
+		return &apply.BlockedError{Findings: rows}
+	}
+	return a.way(ctx, conn, r)
 }
 
 // settled tells that nothing is to do: the newest journal row has the desired
@@ -348,6 +365,12 @@ func (r Result) Alone(ctx context.Context, conn database.Conn, stamp func() erro
 // runs the plan. A plan that went stale between the two is made once more.
 // Result.Err says why nothing was committed.
 func (d *Deployer) Deploy(ctx context.Context, conn database.Conn, r Request) Result {
+	start := d.now()
+	if a, ok := d.guess(conn, r); ok {
+		if result := d.carryOut(ctx, conn, r, a, start); !errors.Is(result.Err, apply.ErrStale) {
+			return result
+		}
+	}
 	result := d.attempt(ctx, conn, r)
 	if errors.Is(result.Err, apply.ErrStale) || errors.Is(result.Err, apply.ErrUnfilled) {
 		result = d.attempt(ctx, conn, r)
@@ -357,7 +380,9 @@ func (d *Deployer) Deploy(ctx context.Context, conn database.Conn, r Request) Re
 
 func (d *Deployer) attempt(ctx context.Context, conn database.Conn, r Request) Result {
 	start := d.now()
-	return d.carryOut(ctx, conn, r, d.Assess(ctx, conn, r), start)
+	a := d.Assess(ctx, conn, r)
+	d.remember(conn, r, a)
+	return d.carryOut(ctx, conn, r, a, start)
 }
 
 // carryOut does what an assessment found: its plan runs, or no other.
@@ -383,6 +408,9 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	result.DeploymentID = record.ID
 	if result.Err == nil {
 		result = d.run(ctx, conn, r, result, &record)
+	}
+	if result.guess && errors.Is(result.Err, apply.ErrStale) {
+		return result // nothing was tried yet
 	}
 	result = d.verifyNew(ctx, conn, r, result)
 	result.PurgeAt = d.purgeAt(r, result)
@@ -429,7 +457,7 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: copied,
+		Guessed: result.guess, Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: copied,
 		Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0, Watch: r.watch(result.Assessment), Ends: &d.ends,
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -181,5 +182,21 @@ func TestDescends(t *testing.T) {
 		if got, err := r.Descends(t.Context(), c.hash, c.ancestor); got != c.want || err != nil {
 			t.Errorf("%s from %s: got %v, %v, want %v", c.hash, c.ancestor, got, err, c.want)
 		}
+	}
+	for _, c := range []struct {
+		base, head string
+		want       []string
+	}{{main, side, []string{side}}, {main, merged, []string{merged, side}}, {merged, side, nil}, {side, main, []string{main}}} {
+		between, err := r.Between(t.Context(), c.base, c.head)
+		var got []string
+		for _, one := range between {
+			got = append(got, one.Hash)
+		}
+		if !slices.Equal(got, c.want) || err != nil {
+			t.Errorf("between %s and %s: got %v, %v, want %v", c.base, c.head, got, err, c.want)
+		}
+	}
+	if _, err := r.Between(t.Context(), main, "7777777777777777777777777777777777777777"); err == nil {
+		t.Error("a head that is not there has commits")
 	}
 }

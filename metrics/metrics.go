@@ -54,6 +54,8 @@ type Metrics struct {
 	webhooks    *prometheus.CounterVec
 	events      *prometheus.CounterVec
 
+	forge forge
+
 	mu     sync.Mutex
 	source state.Source
 }
@@ -68,6 +70,7 @@ func New(c Config) *Metrics {
 	m.registry.MustRegister(m.tenants, m.failing, m.queue, m.reconciled, m.deployments, m.passes, m.passTime, m.lastPass,
 		m.webhooks, m.events, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.defineSource()
+	m.defineForge()
 	if m.health != nil {
 		m.registry.MustRegister(m.health)
 	}

@@ -66,12 +66,12 @@ func countApps(apps map[AppUse]int, was, is *bundle.Tenant) {
 	before, after := versions(was), versions(is)
 	for name, to := range after {
 		if from, had := before[name]; !had || from != to {
-			apps[AppUse{App: name, From: from, To: to}]++
+			apps[AppUse{App: name, From: Optional(from), To: Optional(to)}]++
 		}
 	}
 	for name, from := range before {
 		if _, has := after[name]; !has && is != nil {
-			apps[AppUse{App: name, From: from}]++
+			apps[AppUse{App: name, From: Optional(from)}]++
 		}
 	}
 }

@@ -90,7 +90,7 @@ func compare(t *testing.T, w *world, version string, said *preview.Report, tenan
 		for _, id := range g.Tenants {
 			checked++
 			d := done[string(id)]
-			if d.PlanDigest != g.Digest {
+			if d.PlanDigest != string(g.Digest) {
 				t.Errorf("%s: %s got plan %.12s, previewed was %.12s", version, id, d.PlanDigest, g.Digest)
 			}
 			if got := w.journal(string(id)); !slices.Equal(got, sql) {

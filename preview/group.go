@@ -47,13 +47,13 @@ func (g *groups) add(t reconcile.Tenant, policy deploy.Policy) {
 func (g *groups) plan(t reconcile.Tenant, policy deploy.Policy) {
 	made, doubt := t.Result.Plan, g.run.unsure[t.ID]
 	if doubt == "" {
-		doubt = g.run.report.Unbound
+		doubt = string(g.run.report.Unbound)
 	}
 	key := made.Digest + doubt
 	one := g.byKey[key]
 	if one == nil {
 		one = groupOf(made, policy)
-		if one.Unbound = doubt; doubt != "" {
+		if one.Unbound = Optional(doubt); doubt != "" {
 			one.Digest = ""
 		}
 		g.byKey[key], g.order = one, append(g.order, one)
@@ -71,11 +71,18 @@ func (g *groups) plan(t reconcile.Tenant, policy deploy.Policy) {
 // groupOf is the group of a plan, without tenants.
 func groupOf(made *plan.Plan, policy deploy.Policy) *Group {
 	g := &Group{
-		Digest: made.Digest, Class: made.Class(), Reversible: made.Migration.Reversible, Diff: made.Diff,
+		Digest: Optional(made.Digest), Class: made.Class(), Reversible: made.Migration.Reversible, Diff: made.Diff,
 		Statements: made.Migration.Statements, Metadata: len(made.Registry), Seeds: len(made.Seeds), Warnings: warnings(made), made: made,
 	}
 	for _, c := range made.PreChecks {
 		g.PreChecks = append(g.PreChecks, PreCheck{Message: c.Message, Next: c.Next, Advisory: c.Advisory})
+	}
+	if made.Staged != nil {
+		for _, f := range made.Staged.Fills {
+			if !slices.Contains(g.Fills, f.Table) {
+				g.Fills = append(g.Fills, f.Table)
+			}
+		}
 	}
 	for _, s := range made.Steps {
 		if name, ok := strings.CutPrefix(s.Change, "retire "); ok && !slices.ContainsFunc(g.Retired, func(r Retired) bool { return r.Name == name }) {
@@ -105,9 +112,17 @@ func (g *Group) take(t reconcile.Tenant) {
 	g.Total += Milliseconds(t.Estimate)
 	g.Rows += t.Rows
 	g.weigh(t)
+	if t.Result.Staged {
+		g.Staged = append(g.Staged, t.ID)
+	}
 	if t.Result.Err != nil {
 		g.Blocked = stop(g.Blocked, t)
 		g.NeedsApproval = g.NeedsApproval || t.Result.Reason == reasonApproval
+	}
+	if t.Result.Beyond != nil {
+		then := t
+		then.Result.Assessment = deploy.Fail(t.Result.Beyond)
+		g.Beyond = stop(g.Beyond, then)
 	}
 	if t.Result.Checked {
 		for i := range g.PreChecks {
@@ -221,6 +236,9 @@ func (r *Report) filled() {
 		fill(&g.Retired)
 		fill(&g.Blocked)
 		fill(&g.Rehearsals)
+		fill(&g.Beyond)
+		fill(&g.Staged)
+		fill(&g.Fills)
 		for j := range g.PreChecks {
 			fill(&g.PreChecks[j].Found)
 		}

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// kind are plans that run the same statements for the same changes. They differ
-// in what the tenants have besides: a reviewer reads them as one, and each is
-// approved by itself.
-type kind []Group
+// Kind is plans that run the same statements for the same changes; it has one at
+// least. They differ in what the tenants have besides: a reviewer reads them as
+// one, and each is approved by itself.
+type Kind []Group
 
-// kinds are the plans by what they do, in the order of their first.
-func (r *Report) kinds() []kind {
-	var all []kind
+// Kinds are the plans by what they do, those of most tenants first.
+func (r *Report) Kinds() []Kind {
+	var all []Kind
 	at := map[string]int{}
 	for _, g := range r.Plans {
 		key := g.does()
@@ -23,7 +23,7 @@ func (r *Report) kinds() []kind {
 		}
 		all[at[key]] = append(all[at[key]], g)
 	}
-	slices.SortStableFunc(all, func(a, b kind) int { return b.tenants() - a.tenants() })
+	slices.SortStableFunc(all, func(a, b Kind) int { return b.tenants() - a.tenants() })
 	return all
 }
 
@@ -43,18 +43,19 @@ func (g Group) does() string {
 	return b.String()
 }
 
-func (k kind) tenants() (n int) {
+func (k Kind) tenants() (n int) {
 	for _, g := range k {
 		n += len(g.Tenants)
 	}
 	return n
 }
 
-// merged is one group for all of the kind.
-func (k kind) merged() Group {
+// Merged is one group for all of the kind. Its digest is that of the first.
+func (k Kind) Merged() Group {
 	g := k[0]
 	g.Tenants, g.PreChecks, g.Blocked = slices.Clone(g.Tenants), slices.Clone(g.PreChecks), clones(g.Blocked)
-	g.Quotas, g.Rehearsals = slices.Clone(g.Quotas), slices.Clone(g.Rehearsals)
+	g.Beyond = clones(g.Beyond)
+	g.Quotas, g.Rehearsals, g.Staged = slices.Clone(g.Quotas), slices.Clone(g.Rehearsals), slices.Clone(g.Staged)
 	for _, other := range k[1:] {
 		g.Tenants = append(g.Tenants, other.Tenants...)
 		g.Longest, g.Total, g.Rows = max(g.Longest, other.Longest), g.Total+other.Total, g.Rows+other.Rows
@@ -62,21 +63,28 @@ func (k kind) merged() Group {
 			g.PreChecks[i].Asked += c.Asked
 			g.PreChecks[i].Found = append(slices.Clone(g.PreChecks[i].Found), c.Found...)
 		}
-		for _, s := range other.Blocked {
-			at := slices.IndexFunc(g.Blocked, func(had Stop) bool { return had.Reason == s.Reason })
-			if at < 0 {
-				g.Blocked = append(g.Blocked, s.clone())
-				continue
-			}
-			g.Blocked[at].Tenants = append(slices.Clone(g.Blocked[at].Tenants), s.Tenants...)
-		}
-		g.Quotas, g.Rehearsals = append(g.Quotas, other.Quotas...), append(g.Rehearsals, other.Rehearsals...)
+		g.Blocked, g.Beyond = together(g.Blocked, other.Blocked), together(g.Beyond, other.Beyond)
+		g.Quotas, g.Rehearsals, g.Staged = append(g.Quotas, other.Quotas...), append(g.Rehearsals, other.Rehearsals...), append(g.Staged, other.Staged...)
 	}
 	slices.Sort(g.Tenants)
-	for i := range g.Blocked {
-		slices.Sort(g.Blocked[i].Tenants)
+	slices.Sort(g.Staged)
+	for _, s := range slices.Concat(g.Blocked, g.Beyond) {
+		slices.Sort(s.Tenants)
 	}
 	return g
+}
+
+// together adds stops to those of the same reasons. The first list may change.
+func together(had, more []Stop) []Stop {
+	for _, s := range more {
+		at := slices.IndexFunc(had, func(h Stop) bool { return h.Reason == s.Reason })
+		if at < 0 {
+			had = append(had, s.clone())
+			continue
+		}
+		had[at].Tenants = append(had[at].Tenants, s.Tenants...)
+	}
+	return had
 }
 
 func (s Stop) clone() Stop {
@@ -93,7 +101,7 @@ func clones(stops []Stop) []Stop {
 }
 
 // approval says how the plans that wait for it are approved.
-func (k kind) approval(start string) string {
+func (k Kind) approval(start string) string {
 	var orders []string
 	for _, g := range k {
 		if !g.NeedsApproval || g.Digest == "" {
@@ -126,7 +134,7 @@ func (k kind) approval(start string) string {
 }
 
 // identity is how the plans are called in a table.
-func (k kind) identity() string {
+func (k Kind) identity() string {
 	if len(k) == 1 {
 		return k[0].title()
 	}

@@ -28,11 +28,11 @@ func (r *Report) Markdown(o MarkdownOptions) string {
 	if o.Limit <= 0 || o.Limit > MaxComment-1 {
 		o.Limit = MaxComment - 1
 	}
-	d := &document{options: o}
+	d := &document{options: o, whole: r.whole(o)}
 	r.head(d)
 	r.trouble(d)
 	r.fleet(d)
-	for _, k := range r.kinds() {
+	for _, k := range r.Kinds() {
 		r.plan(d, k)
 	}
 	return d.text(r.foot(o))
@@ -41,6 +41,7 @@ func (r *Report) Markdown(o MarkdownOptions) string {
 // document is Markdown in sections, each of which is well-formed by itself.
 type document struct {
 	options  MarkdownOptions
+	whole    string // where all of it is
 	sections []string
 }
 
@@ -75,14 +76,20 @@ func (d *document) text(foot string) string {
 		b.WriteString(s + "\n")
 		shown++
 	}
-	left := plural(len(d.sections)-shown, "section")
-	if at := link(d.options.Link); at != "" {
-		fmt.Fprintf(&b, "**%s left out here, since a comment is not long enough: [the whole report](%s).**\n\n", left, at)
-	} else {
-		fmt.Fprintf(&b, "**%s left out here, since a comment is not long enough: `reconciler preview` prints the whole report.**\n\n", left)
-	}
+	fmt.Fprintf(&b, "**%s left out here, since a comment is not long enough. All is in %s.**\n\n", plural(len(d.sections)-shown, "section"), d.whole)
 	return b.String() + foot
 }
+
+// whole says where the whole report is: behind a link, or what prints it.
+func (r *Report) whole(o MarkdownOptions) string {
+	if at := link(o.Link); at != "" {
+		return fmt.Sprintf("[the whole report](%s)", at)
+	}
+	return fmt.Sprintf("the whole report, which `reconciler preview --base %s --head %s -o json` prints with the daemon's `--repo` and `--data`", commit(r.Base), commit(r.Head))
+}
+
+// commit is a commit as it may stand within code.
+func commit(hash string) string { return hash[:min(12, len(hash))] }
 
 // link is an address that may stand in a report, or nothing.
 func link(address string) string {
@@ -123,7 +130,7 @@ func (r *Report) counts() string {
 		return "no tenant is affected"
 	}
 	text := fmt.Sprintf("%s, %s", plural(r.Tenants.Affected, "tenant"), plural(len(r.Plans), "distinct plan"))
-	if n := len(r.kinds()); n < len(r.Plans) {
+	if n := len(r.Kinds()); n < len(r.Plans) {
 		text += fmt.Sprintf(" of %s", plural(n, "kind"))
 	}
 	return text

@@ -18,16 +18,19 @@ const (
 )
 
 // plan is the section of the plans that run the same statements.
-func (r *Report) plan(d *document, k kind) {
-	g := k.merged()
+func (r *Report) plan(d *document, k Kind) {
+	g := k.Merged()
 	title := fmt.Sprintf("### Plan %s: %s, %s", g.title(), g.Class, plural(len(g.Tenants), "tenant"))
 	if len(k) > 1 {
 		title = fmt.Sprintf("### %d plans of the same statements: %s, %s", len(k), g.Class, plural(len(g.Tenants), "tenant"))
 	}
 	d.section(title, "", g.overview(), "", strings.Join(g.changes(), "\n"), "", g.kept(), "", k.approval(d.options.Approve))
-	var lines []string
+	lines := g.staged()
 	for _, s := range g.Blocked {
 		lines = append(lines, "- "+s.words())
+	}
+	for _, s := range g.Beyond {
+		lines = append(lines, "- once approved: "+s.words())
 	}
 	for _, c := range g.PreChecks {
 		lines = append(lines, "- "+c.words())
@@ -45,7 +48,7 @@ func (r *Report) plan(d *document, k kind) {
 		lines = append(lines[:2*maxListed], fmt.Sprintf("- and %d more", len(lines)-2*maxListed))
 	}
 	d.section(lines...)
-	d.section(g.sql())
+	d.section(g.sql(d.whole))
 }
 
 // words say what stands in tenants' way. How to approve is told apart.
@@ -81,13 +84,26 @@ func (g Group) overview() string {
 	}
 	text := strings.Join(parts, ", ") + "."
 	if g.Unbound != "" {
-		text += " **Not bound:** " + prose(g.Unbound) + "."
+		text += " **Not bound:** " + prose(string(g.Unbound)) + "."
 	}
 	text = strings.ToUpper(text[:1]) + text[1:]
 	if len(g.Tenants) <= maxListed {
 		text += " " + tenants(g.Tenants) + "."
 	}
 	return text
+}
+
+// staged says how the plan goes where a table is too large for one transaction.
+func (g Group) staged() []string {
+	if len(g.Staged) == 0 {
+		return nil
+	}
+	tables := make([]string, len(g.Fills))
+	for i, table := range g.Fills {
+		tables[i] = name(table)
+	}
+	return []string{fmt.Sprintf("- goes in stages in %s, which have too many rows for one transaction (`maxLock`): %s is filled in batches while applications write, and one short transaction of about %s follows: %s",
+		plural(len(g.Staged), "tenant"), strings.Join(tables, ", "), takes(g.Longest), tenants(g.Staged))}
 }
 
 // changes is the DeployDiff in words.
@@ -178,15 +194,7 @@ func (g Group) kept() string {
 		names = append(names, name(r.Name))
 	}
 	return fmt.Sprintf("Retired, and kept for %s with every value: %s. Reverting the merge within that time brings this back; afterwards it is dropped.",
-		days(g.Retired[0].For), strings.Join(names, ", "))
-}
-
-func days(m Milliseconds) string {
-	d := time.Duration(m)
-	if d%(24*time.Hour) == 0 && d > 0 {
-		return plural(int(d/(24*time.Hour)), "day")
-	}
-	return d.String()
+		g.Retired[0].For.Words(), strings.Join(names, ", "))
 }
 
 // words say what a pre-check found: counts, and never which rows.
@@ -209,7 +217,7 @@ func (c PreCheck) words() string {
 }
 
 // sql is every statement, folded.
-func (g Group) sql() string {
+func (g Group) sql(all string) string {
 	var text []string
 	for _, s := range g.Statements {
 		text = append(text, s.SQL+";")
@@ -220,7 +228,7 @@ func (g Group) sql() string {
 	block, whole := fenced("sql", strings.Join(text, "\n"), maxSQL)
 	cut := ""
 	if !whole {
-		cut = "\nThe rest is in the whole report.\n"
+		cut = "\nThe rest is in " + all + ".\n"
 	}
 	return fmt.Sprintf("<details><summary>%s, %s of metadata, %s</summary>\n\n%s%s\n</details>",
 		plural(len(g.Statements), "statement"), plural(g.Metadata, "row"), plural(g.Seeds, "seed record"), block, cut)
@@ -230,9 +238,9 @@ func (h Rehearsal) words() string {
 	what := fmt.Sprintf("rehearsed on a copy of %s", name(string(h.Tenant)))
 	switch {
 	case h.Skipped != "":
-		return fmt.Sprintf("not rehearsed on a copy of %s: %s", name(string(h.Tenant)), prose(h.Skipped))
+		return fmt.Sprintf("not rehearsed on a copy of %s: %s", name(string(h.Tenant)), prose(string(h.Skipped)))
 	case h.Failure != "":
-		return "❌ " + what + ": " + prose(h.Failure)
+		return "❌ " + what + ": " + prose(string(h.Failure))
 	}
 	checks := ""
 	if h.Queries > 0 {

@@ -77,6 +77,7 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	r.rules()
+	r.report.Approval = &r.before.Config.Approval
 	changed := r.changes()
 	if r.Reconcile.Store == nil {
 		r.unbind("no data directory was given: the plans are made against the schema of base, and not against the live databases")
@@ -91,11 +92,13 @@ func (r *run) over() bool {
 }
 
 // stop ends the preview with what is wrong with the pull request.
-func (r *run) stop(format string, args ...any) { r.report.Problem = fmt.Sprintf(format, args...) }
+func (r *run) stop(format string, args ...any) {
+	r.report.Problem = Optional(fmt.Sprintf(format, args...))
+}
 
 func (r *run) unbind(why string) {
 	if r.report.Unbound == "" {
-		r.report.Unbound = why
+		r.report.Unbound = Optional(why)
 	}
 }
 
@@ -126,7 +129,9 @@ func (r *run) merge(ctx context.Context) (gitrepo.Merged, error) {
 	}
 	r.report.Conflicts = merged.Conflicts
 	if merged.Tree != nil {
-		r.report.Merge, err = merged.Tree.Hash(".")
+		var tree string
+		tree, err = merged.Tree.Hash(".")
+		r.report.Merge = Optional(tree)
 	}
 	return merged, err
 }

@@ -105,7 +105,7 @@ func TestDriftedTenantIsRefusedAndPreviewedAgain(t *testing.T) {
 	w.pull(files{"apps/shop/objects/customer.yaml": vat})
 	first := w.preview(func(q *preview.Request) { q.Reconcile.ReadOnly = false })
 	w.onTenant("acme", "ALTER TABLE customer ADD COLUMN fax text")
-	previewed := w.stored(first.Plans[0].Digest)
+	previewed := w.stored(string(first.Plans[0].Digest))
 	conn, err := libsql.Open(t.Context(), filepath.Join(w.data, "tenants", "acme.db"), libsql.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestDriftedTenantIsRefusedAndPreviewedAgain(t *testing.T) {
 	}
 	w.merge()
 	w.sync()
-	if got := w.plansOf("acme")["acme"].PlanDigest; got != again.Plans[0].Digest {
+	if got := w.plansOf("acme")["acme"].PlanDigest; got != string(again.Plans[0].Digest) {
 		t.Errorf("plan %s was applied, want %s as previewed again", got, again.Plans[0].Digest)
 	}
 }

@@ -130,7 +130,7 @@ func (all *rehearsals) one(ctx context.Context, id tenantID, g *Group) Rehearsal
 		h.Skipped = "it was interrupted"
 		return h
 	case time.Now().After(all.until):
-		h.Skipped = fmt.Sprintf("all rehearsals together have taken %s already", all.Timeout)
+		h.Skipped = Optional(fmt.Sprintf("all rehearsals together have taken %s already", all.Timeout))
 		return h
 	}
 	ctx, cancel := context.WithDeadline(ctx, all.until)
@@ -139,21 +139,21 @@ func (all *rehearsals) one(ctx context.Context, id tenantID, g *Group) Rehearsal
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):
-		h.Skipped = refused.Error()
+		h.Skipped = Optional(refused.Error())
 		return h
 	case err != nil:
-		h.Failure = "the database could not be copied: " + err.Error()
+		h.Failure = Optional("the database could not be copied: " + err.Error())
 		return h
 	}
 	defer func() {
 		if err := c.close(); err != nil && h.Failure == "" {
-			h.Failure = "the copy could not be removed: " + err.Error()
+			h.Failure = Optional("the copy could not be removed: " + err.Error())
 		}
 	}()
 	if err := all.try(ctx, c, id, g, &h); errors.As(err, &refused) {
-		h.Skipped = refused.Error()
+		h.Skipped = Optional(refused.Error())
 	} else if err != nil {
-		h.Failure = err.Error()
+		h.Failure = Optional(err.Error())
 	}
 	return h
 }
@@ -170,7 +170,7 @@ func (all *rehearsals) try(ctx context.Context, c *copied, id tenantID, g *Group
 	alone := *request.Desired
 	alone.Verify = nil // they are asked, and timed, apart
 	request.Desired, request.Policy.Classes, request.Policy.RollBack = &alone, nil, false
-	request.Snapshots, request.LastDeployment, request.Rollout = deploy.SnapshotPolicy{}, "", 0
+	request.Snapshots, request.LastDeployment, request.Known, request.Rollout = deploy.SnapshotPolicy{}, "", deploy.Known{}, 0
 	tables := touched(g)
 	before, err := c.count(ctx, tables)
 	if err != nil {

@@ -47,12 +47,12 @@ func TestRehearsalFindsWhatFails(t *testing.T) {
 	w.onTenant("acme", "INSERT INTO customer (id, name) VALUES ('1', 'nobody')")
 	r := w.previewed(files{"apps/shop/objects/customer.yaml": vat}, rehearse(1))
 	h := r.Plans[0].Rehearsals[0]
-	if !strings.Contains(h.Failure, "gave 1 row") || r.Verdict != preview.Failed {
+	if !strings.Contains(string(h.Failure), "gave 1 row") || r.Verdict != preview.Failed {
 		t.Errorf("got %+v and %s, want that the query gives a row", h, r.Verdict)
 	}
 	w.nothingLeft()
 	r = w.previewed(files{"apps/shop/objects/customer.yaml": vat}, rehearse(1), func(q *preview.Request) { q.Rehearse.MaxBytes = 1 })
-	if h := r.Plans[0].Rehearsals[0]; !strings.Contains(h.Skipped, "copies may have 1") || r.Verdict != preview.Success {
+	if h := r.Plans[0].Rehearsals[0]; !strings.Contains(string(h.Skipped), "copies may have 1") || r.Verdict != preview.Success {
 		t.Errorf("got %+v, want that a database that is too large is left alone", h)
 	}
 }

@@ -1,10 +1,12 @@
 package preview
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/plan"
@@ -21,6 +23,29 @@ func (m Milliseconds) MarshalJSON() ([]byte, error) {
 }
 
 func (m Milliseconds) String() string { return time.Duration(m).String() }
+
+// Words writes a time that people have set, in days where it is some: "30 days".
+func (m Milliseconds) Words() string {
+	d := time.Duration(m)
+	if d%(24*time.Hour) == 0 && d > 0 {
+		return plural(int(d/(24*time.Hour)), "day")
+	}
+	return d.String()
+}
+
+// Optional is a text that JSON has null for where there is none.
+type Optional string
+
+// MarshalJSON implements json.Marshaler.
+func (o Optional) MarshalJSON() ([]byte, error) {
+	if o == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(o))
+}
+
+// UnmarshalJSON implements json.Unmarshaler; null is none.
+func (o *Optional) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, (*string)(o)) }
 
 // Verdict is what a preview comes to, in one word.
 type Verdict string
@@ -41,22 +66,22 @@ const (
 // Report says what merging head into base would do to every tenant. It holds no
 // row of a tenant and no id of one, and no secret: counts alone.
 type Report struct {
-	Base    string  `json:"base"`  // full commits
-	Head    string  `json:"head"`  //
-	Merge   string  `json:"merge"` // object id of the tree that was previewed; empty without one
-	Verdict Verdict `json:"verdict"`
+	Base    string   `json:"base"`  // full commits
+	Head    string   `json:"head"`  //
+	Merge   Optional `json:"merge"` // object id of the tree that was previewed; empty without one
+	Verdict Verdict  `json:"verdict"`
 	// Bound tells that the plans were made for the live databases: their digests
 	// are those of what the merge applies while nothing else changes. Unbound
 	// says why not.
-	Bound   bool   `json:"bound"`
-	Unbound string `json:"unbound,omitempty"`
+	Bound   bool     `json:"bound"`
+	Unbound Optional `json:"unbound"`
 
-	Problem   string         `json:"problem,omitempty"` // why there is no preview at all
-	Conflicts []string       `json:"conflicts"`         // paths that both sides changed
-	Faults    []bundle.Fault `json:"faults"`            // that the merge result has and base has not, at most maxFaults
-	More      int            `json:"moreFaults"`        // beyond that
-	Inherited int            `json:"inheritedErrors"`   // errors that base has already
-	Policy    []string       `json:"policy"`            // what changes about policy and connections, in words; it holds after the merge
+	Problem   Optional       `json:"problem"`         // why there is no preview at all
+	Conflicts []string       `json:"conflicts"`       // paths that both sides changed
+	Faults    []bundle.Fault `json:"faults"`          // that the merge result has and base has not, at most maxFaults
+	More      int            `json:"moreFaults"`      // beyond that
+	Inherited int            `json:"inheritedErrors"` // errors that base has already
+	Policy    []string       `json:"policy"`          // what changes about policy and connections, in words; it holds after the merge
 
 	Tenants Tenants  `json:"tenants"`
 	Plans   []Group  `json:"plans"`   // those of most tenants first
@@ -65,7 +90,8 @@ type Report struct {
 	Guard   *Notice  `json:"guard"`   // removals that would wait for somebody
 	Apps    []AppUse `json:"apps"`    // installed, upgraded and uninstalled
 
-	Took time.Duration `json:"-"`
+	Took     time.Duration    `json:"-"`
+	Approval *config.Approval `json:"-"` // whose approvals count, by the base; nil when its files could not be read
 }
 
 // Tenants counts the tenants of the merge result by what becomes of them. The
@@ -85,8 +111,8 @@ type Tenants struct {
 type Group struct {
 	// Digest is the plan's, empty where the plan is not bound; Unbound says why
 	// it is not.
-	Digest     string                        `json:"digest"`
-	Unbound    string                        `json:"unbound,omitempty"`
+	Digest     Optional                      `json:"digest"`
+	Unbound    Optional                      `json:"unbound"`
 	Class      diff.Class                    `json:"class"`
 	Action     deploy.Action                 `json:"action"` // create, update or blocked
 	Reversible bool                          `json:"reversible"`
@@ -101,12 +127,18 @@ type Group struct {
 	Retired    []Retired                     `json:"retired"`
 	// NeedsApproval tells that tenants wait until somebody approves the digest;
 	// Next says how, and Blocked which of the tenants do not get the plan.
-	NeedsApproval bool         `json:"needsApproval"`
-	Blocked       []Stop       `json:"blocked"`
-	Longest       Milliseconds `json:"longestMs"` // estimate for the slowest tenant
-	Total         Milliseconds `json:"totalMs"`   // of all tenants, one after the other
-	Rows          int64        `json:"rows"`      // that are read or written, of all tenants
-	Rehearsals    []Rehearsal  `json:"rehearsals"`
+	NeedsApproval bool   `json:"needsApproval"`
+	Blocked       []Stop `json:"blocked"`
+	// Beyond is what would stand in tenants' way once the plan is approved.
+	Beyond []Stop `json:"afterApproval"`
+	// Staged are the tenants whose tables are too large for one transaction: they
+	// are filled in batches first, as Fills says, and Longest is of what follows.
+	Staged     []protocol.TenantID `json:"staged"`
+	Fills      []string            `json:"fills"`     // tables that are filled in batches then; empty where none can be
+	Longest    Milliseconds        `json:"longestMs"` // estimate for the slowest tenant
+	Total      Milliseconds        `json:"totalMs"`   // of all tenants, one after the other
+	Rows       int64               `json:"rows"`      // that are read or written, of all tenants
+	Rehearsals []Rehearsal         `json:"rehearsals"`
 
 	made  *plan.Plan
 	heavy []weight // the tenants that it takes longest in, longest first
@@ -164,10 +196,10 @@ type Notice struct {
 
 // AppUse is a change of the apps that tenants use.
 type AppUse struct {
-	App     string `json:"app"`
-	From    string `json:"from"` // version; empty where it was not there
-	To      string `json:"to"`   // version; empty where it goes
-	Tenants int    `json:"tenants"`
+	App     string   `json:"app"`
+	From    Optional `json:"from"` // version; empty where it was not there
+	To      Optional `json:"to"`   // version; empty where it goes
+	Tenants int      `json:"tenants"`
 }
 
 // Rehearsal is what a plan did to a copy of a real database.
@@ -180,6 +212,6 @@ type Rehearsal struct {
 	Queries  int               `json:"queries"` // verification queries asked
 	Back     Milliseconds      `json:"backMs"`  // how long going back took
 	Rows     int64             `json:"rows"`    // in the tables that the plan touches
-	Failure  string            `json:"failure"` // empty for none
-	Skipped  string            `json:"skipped"` // why it was not rehearsed; empty when it was
+	Failure  Optional          `json:"failure"` // empty for none
+	Skipped  Optional          `json:"skipped"` // why it was not rehearsed; empty when it was
 }

@@ -32,13 +32,13 @@ func (r *Report) head(d *document) {
 		return
 	}
 	rows := []string{"| plan | tenants | class | takes | way back | in the way |", "|---|--:|---|--:|---|---|"}
-	kinds := r.kinds()
+	kinds := r.Kinds()
 	for i, k := range kinds {
 		if i == maxTable {
 			rows = append(rows, fmt.Sprintf("| and %d more | | | | | |", len(kinds)-i))
 			break
 		}
-		g := k.merged()
+		g := k.Merged()
 		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %s |",
 			k.identity(), grouped(int64(len(g.Tenants))), classed(g), takes(g.Longest), wayBack(g), inTheWay(g.Blocked)))
 	}
@@ -78,7 +78,7 @@ func (g Group) title() string {
 	if g.Digest == "" {
 		return "not bound"
 	}
-	return name(g.Digest[:12])
+	return name(string(g.Digest[:12]))
 }
 
 func classed(g Group) string {
@@ -123,7 +123,7 @@ func inTheWay(stops []Stop) string {
 // trouble is what keeps the merge from being deployed.
 func (r *Report) trouble(d *document) {
 	if r.Problem != "" {
-		d.section(prose(r.Problem))
+		d.section(prose(string(r.Problem)))
 	}
 	if len(r.Conflicts) > 0 {
 		d.section(append([]string{"The two sides changed the same files in ways that do not go together. Merge or rebase, and push again."},
@@ -225,11 +225,11 @@ func (r *Report) fleet(d *document) {
 func (a AppUse) words() string {
 	switch {
 	case a.From == "":
-		return fmt.Sprintf("%s %s is installed in %s", name(a.App), prose(a.To), plural(a.Tenants, "tenant"))
+		return fmt.Sprintf("%s %s is installed in %s", name(a.App), prose(string(a.To)), plural(a.Tenants, "tenant"))
 	case a.To == "":
-		return fmt.Sprintf("%s %s is uninstalled from %s", name(a.App), prose(a.From), plural(a.Tenants, "tenant"))
+		return fmt.Sprintf("%s %s is uninstalled from %s", name(a.App), prose(string(a.From)), plural(a.Tenants, "tenant"))
 	}
-	return fmt.Sprintf("%s goes from %s to %s in %s", name(a.App), prose(a.From), prose(a.To), plural(a.Tenants, "tenant"))
+	return fmt.Sprintf("%s goes from %s to %s in %s", name(a.App), prose(string(a.From)), prose(string(a.To)), plural(a.Tenants, "tenant"))
 }
 
 // foot says what was compared, and what the digests are worth.
@@ -240,7 +240,7 @@ func (r *Report) foot(o MarkdownOptions) string {
 	case r.Bound:
 		text += " The plans are bound to the live databases: one that changes before the merge is deployed is planned anew, and never given a plan that was made for something else."
 	case r.Unbound != "":
-		text += " **Not bound to live databases:** " + prose(r.Unbound) + "."
+		text += " **Not bound to live databases:** " + prose(string(r.Unbound)) + "."
 	default:
 		text += " The plans that say so are not bound: what is applied after the merge may differ from them."
 	}

@@ -31,6 +31,7 @@ var sentinels = []struct {
 	{errReplayed, http.StatusConflict, "replayed"},
 	{errNotReady, http.StatusServiceUnavailable, "unavailable"},
 	{errNoRoute, http.StatusNotFound, "not_found"},
+	{errNoPreview, http.StatusNotFound, "not_found"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed"},
 	{errMediaType, http.StatusUnsupportedMediaType, "unsupported_media_type"},
 	{errTooLarge, http.StatusRequestEntityTooLarge, "too_large"},

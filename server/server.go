@@ -25,6 +25,8 @@ type Config struct {
 	Router Router
 	// SignUps answers POST /api/v1/tenants.
 	SignUps SignUps
+	// Previews answers GET /api/v1/previews/{number}.
+	Previews Previews
 	// Webhook answers /webhook.
 	Webhook *Webhook
 	// Health answers /healthz and /readyz.
@@ -67,6 +69,9 @@ func (s *server) routes() []route {
 	}
 	if s.config.SignUps != nil {
 		all = append(all, route{pattern: "POST /api/v1/tenants", handler: s.signUp})
+	}
+	if s.config.Previews != nil {
+		all = append(all, route{pattern: "GET /api/v1/previews/{number}", handler: s.preview})
 	}
 	return append(all, s.operations()...)
 }

@@ -57,7 +57,7 @@ are blocked, 64 wrong usage.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	flags := root.PersistentFlags()
-	flags.VarP(&c.output, "output", "o", "print a table, JSON or YAML")
+	flags.VarP(&c.output, "output", "o", "print a table, JSON or YAML; preview has markdown and audit jsonl besides")
 	flags.StringVar(&c.configFile, "config", "", "settings `file` (default reconciler.yaml, if there is one)")
 	flags.TextVar(&c.logLevel, "log-level", &c.logLevel, "log this `level` and above: debug, info, warn, error")
 	root.AddCommand(

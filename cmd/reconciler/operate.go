@@ -145,6 +145,9 @@ func (c *cli) serveOperations(api *server.Config) error {
 		return nil
 	}
 	api.Health = &server.Health{Ready: func() bool { return o.passed.Load() && !o.ending() }}
+	if o.pulls != nil {
+		api.Previews = o.pulls.reports
+	}
 	api.Metrics, api.OpenMetrics = o.metrics.Handler(), settings.Metrics.Access == config.MetricsOpen
 	if settings.Webhook.Secret == "" {
 		return nil

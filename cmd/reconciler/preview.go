@@ -159,8 +159,8 @@ func (p *page) report(r *preview.Report) {
 	for _, text := range r.Policy {
 		p.line("after the merge: %s", text)
 	}
-	for _, g := range r.Plans {
-		p.group(g)
+	for _, k := range r.Kinds() {
+		p.kind(k)
 	}
 	for _, s := range r.Stopped {
 		p.stopped(s)
@@ -190,46 +190,88 @@ func (p *page) report(r *preview.Report) {
 	}
 }
 
-func (p *page) group(g preview.Group) {
+// kind shows the plans that run the same statements as one, and who gets which.
+func (p *page) kind(k preview.Kind) {
+	g := k.Merged()
 	way := "it cannot be taken back by a plan alone"
 	if g.Reversible {
 		way = "reversible"
 	}
-	digest := short(g.Digest)
-	if digest == "" {
-		digest = "not bound"
+	if len(k) == 1 {
+		p.line("\nplan %s, %s, %s, takes %s: %s", planName(g), g.Class, way, elapsed(time.Duration(g.Longest)), strings.Join(texts(g.Tenants), ", "))
+	} else {
+		p.line("\n%d plans of the same statements, %s, %s, takes %s", len(k), g.Class, way, elapsed(time.Duration(g.Longest)))
+		for _, one := range k {
+			p.line("  plan %s: %s", planName(one), strings.Join(texts(one.Tenants), ", "))
+		}
 	}
-	p.line("\nplan %s, %s, %s: %s", digest, g.Class, way, strings.Join(texts(g.Tenants), ", "))
 	if g.Unbound != "" {
 		p.line("  %s", g.Unbound)
 	}
 	p.diff(g.Diff)
 	p.statements(g.Statements, nil)
+	p.aside(g)
+	for _, s := range g.Blocked {
+		p.stopped(s)
+	}
+	for _, s := range g.Beyond {
+		p.line("once approved:")
+		p.stopped(s)
+	}
+	for _, h := range g.Rehearsals {
+		p.rehearsal(h)
+	}
+}
+
+func planName(g preview.Group) string {
+	if g.Digest == "" {
+		return "not bound"
+	}
+	return short(string(g.Digest))
+}
+
+// aside is what a reader of the statements has to know besides.
+func (p *page) aside(g preview.Group) {
 	for _, r := range g.Retired {
-		p.line("retired %s, kept for %s", r.Name, elapsed(time.Duration(r.For)))
+		p.line("retired %s, kept for %s", r.Name, r.For.Words())
+	}
+	if len(g.Staged) > 0 {
+		p.line("in stages in %s: %s is filled in batches first", strings.Join(texts(g.Staged), ", "), strings.Join(g.Fills, ", "))
 	}
 	for _, check := range g.PreChecks {
-		var in []string
-		for _, f := range check.Found {
-			in = append(in, fmt.Sprintf("%s (%s)", f.Tenant, plural(int(f.Rows), "row")))
-		}
-		p.line("pre-check in %s, rows in %s: %s", plural(check.Asked, "tenant"), orDash(strings.Join(in, ", ")), check.Message)
+		p.line("pre-check in %s, %s: %s", plural(check.Asked, "tenant"), foundIn(check), check.Message)
+	}
+	for _, q := range g.Quotas {
+		p.line("quota %s, of %s", q.String(), q.Tenant)
 	}
 	for _, w := range g.Warnings {
 		p.line("%s %s: %s", p.word("warning"), w.Code, w.Message)
 	}
-	for _, s := range g.Blocked {
-		p.stopped(s)
+}
+
+// foundIn says which tenants have rows that a pre-check looked for, and how many.
+func foundIn(check preview.PreCheck) string {
+	var in []string
+	for _, f := range check.Found {
+		in = append(in, fmt.Sprintf("%s (%s)", f.Tenant, plural(int(f.Rows), "row")))
 	}
-	for _, h := range g.Rehearsals {
-		switch {
-		case h.Failure != "":
-			p.line("rehearsal in %s %s: %s", h.Tenant, p.word("failed"), h.Failure)
-		case h.Skipped != "":
-			p.line("no rehearsal in %s: %s", h.Tenant, h.Skipped)
-		default:
-			p.line("rehearsed in %s: applied in %s, taken back in %s", h.Tenant, elapsed(time.Duration(h.Applied)), elapsed(time.Duration(h.Back)))
-		}
+	switch {
+	case check.Asked == 0:
+		return "not asked"
+	case len(in) == 0:
+		return "no rows"
+	}
+	return "rows in " + strings.Join(in, ", ")
+}
+
+func (p *page) rehearsal(h preview.Rehearsal) {
+	switch {
+	case h.Failure != "":
+		p.line("rehearsal in %s %s: %s", h.Tenant, p.word("failed"), h.Failure)
+	case h.Skipped != "":
+		p.line("no rehearsal in %s: %s", h.Tenant, h.Skipped)
+	default:
+		p.line("rehearsed in %s: applied in %s, taken back in %s", h.Tenant, elapsed(time.Duration(h.Applied)), elapsed(time.Duration(h.Back)))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/preview"
 	"github.com/tenantops/reconciler/preview/forge"
@@ -19,6 +20,7 @@ import (
 // pulls is the watcher of pull requests, and what the passes tell it.
 type pulls struct {
 	watcher *pull.Watcher
+	reports *reports
 	seed    maphash.Seed
 	seen    uint64 // of the fleet after the last pass
 	rollout int    // version of the rollout at that time
@@ -72,21 +74,30 @@ func (c *cli) watchPulls(ctx context.Context, loop reconcile.Config, r *reconcil
 	if err != nil {
 		return nil, fmt.Errorf("forge: %w", err)
 	}
+	counts := c.operations.metrics
+	access.Told = func(o forge.Outcome, remaining int) { counts.Forge(string(o), remaining) }
 	client, err := forge.Open(access)
 	if err != nil {
 		return nil, err
 	}
-	previews := previews{loop: previewing(loop), refs: access.Refs(), rules: r.Approval}
+	if err := preview.Sweep(c.settings.Data); err != nil { // the next rehearsal tries again
+		loop.Log.Warn("copies of previews not removed", attrErr, err)
+	}
+	previews := previews{
+		loop: previewing(loop), refs: access.Refs(), rules: r.Approval, copies: c.settings.Forge.Rehearse,
+		link: strings.TrimRight(c.settings.Forge.Link, "/"), cache: bundle.NewCache(), reports: &reports{},
+	}
 	watcher := pull.New(pull.Config{
 		Forge: client, Refs: access.Refs(), Project: c.settings.Forge.Project,
 		Branch: strings.TrimPrefix(c.settings.Ref, "refs/heads/"), Environment: c.settings.Forge.Environment,
 		Repo: loop.Repo, Store: loop.Store, Preview: previews.make, Poll: c.settings.Forge.Poll.Duration(), Log: loop.Log,
+		Made: counts.Preview, Ended: previews.reports.drop,
 		Approve: func(ctx context.Context, a pull.Approval) error {
 			_, err := k.approveVia(ctx, approveRequest{Plan: a.Plan, Actor: a.Actor, Reason: a.URL}, viaPull)
 			return err
 		},
 	})
-	c.operations.pulls = &pulls{watcher: watcher, seed: maphash.MakeSeed()}
+	c.operations.pulls = &pulls{watcher: watcher, reports: previews.reports, seed: maphash.MakeSeed()}
 	ctx, cancel := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() {
@@ -126,24 +137,36 @@ func previewing(loop reconcile.Config) reconcile.Config {
 
 // previews makes the previews of pull requests.
 type previews struct {
-	loop  reconcile.Config
-	refs  string
-	rules func() config.Approval
+	loop    reconcile.Config
+	refs    string
+	rules   func() config.Approval // until the base could be read
+	copies  int                    // that each plan is tried on
+	link    string                 // address of the HTTP API for people; empty for none
+	cache   *bundle.Cache
+	reports *reports
 }
 
 func (p previews) make(ctx context.Context, r pull.Request) (*pull.Result, error) {
 	if err := p.bring(ctx, r); err != nil {
 		return nil, err
 	}
-	report, err := preview.Run(ctx, preview.Request{Base: r.Base, Head: r.Head, Reconcile: p.loop})
+	report, err := preview.Run(ctx, preview.Request{
+		Base: r.Base, Head: r.Head, Reconcile: p.loop, Cache: p.cache, Rehearse: preview.Rehearse{Copies: p.copies},
+	})
 	if err != nil {
 		return nil, err
 	}
+	if err := p.reports.keep(r.Number, report); err != nil {
+		return nil, err
+	}
 	rules := p.rules()
+	if report.Approval != nil {
+		rules = *report.Approval
+	}
 	result := &pull.Result{
 		State: forge.Failure, Summary: report.Summary(), ByReview: rules.ByReview, NotByAuthor: rules.NotByAuthor,
 		Markdown: func(mark string, limit int) string {
-			return report.Markdown(preview.MarkdownOptions{Marker: mark, Limit: limit, Approve: "/reconciler approve"})
+			return report.Markdown(preview.MarkdownOptions{Marker: mark, Limit: limit, Approve: "/reconciler approve", Link: p.address(r.Number)})
 		},
 	}
 	if report.Verdict == preview.Success {
@@ -151,10 +174,18 @@ func (p previews) make(ctx context.Context, r pull.Request) (*pull.Result, error
 	}
 	for _, group := range report.Plans {
 		if group.NeedsApproval && group.Digest != "" {
-			result.Plans = append(result.Plans, group.Digest)
+			result.Plans = append(result.Plans, string(group.Digest))
 		}
 	}
 	return result, nil
+}
+
+// address is where the HTTP API has the report of a pull request.
+func (p previews) address(number int) string {
+	if p.link == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s/api/v1/previews/%d", p.link, number)
 }
 
 // bring fetches the head of a pull request. Its ref may have moved on, and then

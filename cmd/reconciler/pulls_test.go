@@ -60,7 +60,7 @@ func review(t *testing.T, kind string) *reviewed {
 	settings := filepath.Join(t.TempDir(), "reconciler.yaml")
 	text := fmt.Sprintf("repo: %s/.git\ndata: %s\nsecretsDir: %s\npoll: 1h\nlogFormat: json\n"+
 		"server: {listen: 127.0.0.1:0, token: $file:api, webhook: {secret: $file:hook}}\n"+
-		"forge: {kind: %s, url: %s, project: %s, token: $file:forge, poll: 1h}\n",
+		"forge: {kind: %s, url: %s, project: %s, token: $file:forge, poll: 1h, rehearse: 1, link: \"https://reconciler.example\"}\n",
 		host.URL, r.data, secrets, kind, r.forge.URL, forgetest.Project)
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -136,7 +136,10 @@ func TestPullRequests(t *testing.T) {
 			first := r.topic(map[string]string{"apps/shop/objects/customer.yaml": "name: customer\nfields:\n  name: {type: text}\n  phone: {type: phone}\n"})
 			r.forge.Open(1, eve, first)
 			r.status(first, "success")
-			r.comment("phone")
+			if text := r.comment("phone"); !strings.Contains(text, "rehearsed on a copy of") || !strings.Contains(text, "(https://reconciler.example/api/v1/previews/1)") {
+				t.Errorf("neither rehearsed nor with a link:\n%s", text)
+			}
+			r.served(first)
 
 			unique := "name: customer\nfields:\n  name: {type: text, unique: true}\n"
 			second := r.topic(map[string]string{"apps/shop/objects/customer.yaml": unique})
@@ -174,6 +177,49 @@ func TestPullRequests(t *testing.T) {
 				t.Error("a secret is in the log")
 			}
 		})
+	}
+}
+
+// get asks the daemon's HTTP API.
+func (r *reviewed) get(path, token string) (status int, body string) {
+	r.Helper()
+	request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, strings.TrimSuffix(r.hook, "/webhook")+path, nil)
+	if err != nil {
+		r.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
+
+// served checks that the whole report is behind the link, for who has the
+// token, and that previews and requests are counted.
+func (r *reviewed) served(head string) {
+	r.Helper()
+	if status, body := r.get("/api/v1/previews/1", "api-token"); status != 200 || !strings.Contains(body, `"head": "`+head+`"`) || !strings.Contains(body, "ADD COLUMN") {
+		r.Errorf("the report was answered %d:\n%s", status, body)
+	}
+	if status, _ := r.get("/api/v1/previews/1", "another"); status != http.StatusUnauthorized {
+		r.Errorf("without the token the report was answered %d", status)
+	}
+	for _, path := range []string{"/api/v1/previews/2", "/api/v1/previews/x"} {
+		if status, _ := r.get(path, "api-token"); status != http.StatusNotFound {
+			r.Errorf("%s was answered %d", path, status)
+		}
+	}
+	_, metrics := r.get("/metrics", "api-token")
+	for _, want := range []string{`reconciler_previews_total{outcome="made"} 1`, `reconciler_forge_requests_total{outcome="answered"}`, "reconciler_forge_age_seconds"} {
+		if !strings.Contains(metrics, want) {
+			r.Errorf("the metrics do not have %s", want)
+		}
 	}
 }
 

@@ -130,9 +130,22 @@ type Config struct {
 	App   *App          // in place of Token, for GitHub
 	Wait  time.Duration // for an answer; default 30s
 	Now   func() time.Time
+	// Told is told of each request, whatever came of it; may be nil.
+	Told func(outcome Outcome, remaining int)
 	// Transport is for tests; default http.DefaultTransport.
 	Transport http.RoundTripper
 }
+
+// Outcome is what came of a request.
+type Outcome string
+
+// The outcomes. Limited is a forge that asks to be left alone.
+const (
+	Answered Outcome = "answered"
+	Refused  Outcome = "refused"
+	Limited  Outcome = "limited"
+	Away     Outcome = "away"
+)
 
 // App is an installed GitHub App.
 type App struct {
@@ -150,6 +163,9 @@ func Open(c Config) (Forge, error) {
 	}
 	if c.Transport == nil {
 		c.Transport = http.DefaultTransport
+	}
+	if c.Told == nil {
+		c.Told = func(Outcome, int) {}
 	}
 	c.URL = strings.TrimRight(c.URL, "/")
 	if c.Token == nil && c.App == nil {

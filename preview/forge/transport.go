@@ -72,6 +72,7 @@ type transport struct {
 	authorize func(context.Context, *http.Request) error
 	now       func() time.Time
 	wait      time.Duration // for an answer and all of it
+	told      func(Outcome, int)
 
 	mu    sync.Mutex
 	until time.Time // the forge is left alone; zero for not
@@ -83,7 +84,7 @@ func (c Config) client(authorize func(context.Context, *http.Request) error) (*h
 	if err != nil || u.Host == "" {
 		return nil, errors.New("open forge: its URL is not one")
 	}
-	t := &transport{next: c.Transport, host: apiHost(c.Kind, u), authorize: authorize, now: c.Now, wait: c.Wait}
+	t := &transport{next: c.Transport, host: apiHost(c.Kind, u), authorize: authorize, now: c.Now, wait: c.Wait, told: c.Told}
 	return &http.Client{Transport: t, CheckRedirect: t.redirect}, nil
 }
 
@@ -116,6 +117,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.exchange(ctx, r)
 	if err != nil {
 		cancel()
+		if isAway(err) {
+			t.told(Away, -1)
+		}
 		return nil, err
 	}
 	response.Body = &bounded{ReadCloser: response.Body, left: maxAnswer, asked: r.Context(), close: cancel}
@@ -147,6 +151,7 @@ func (t *transport) checked(r *http.Response) (*http.Response, error) {
 	if !until.IsZero() {
 		t.leave(until)
 	}
+	t.told(outcome(r.StatusCode, limited), remaining(r.Header))
 	if r.StatusCode < 400 {
 		return r, nil
 	}
@@ -156,6 +161,33 @@ func (t *transport) checked(r *http.Response) (*http.Response, error) {
 		return nil, &AwayError{Until: until, Err: err}
 	}
 	return nil, err
+}
+
+func isAway(err error) bool {
+	_, is := errors.AsType[*AwayError](err)
+	return is
+}
+
+func outcome(status int, limited bool) Outcome {
+	switch {
+	case limited:
+		return Limited
+	case status >= 500 || status == http.StatusRequestTimeout:
+		return Away
+	case status >= 400:
+		return Refused
+	}
+	return Answered
+}
+
+// remaining is how many requests a forge says it lets through until its limit is
+// reset; negative when it does not.
+func remaining(h http.Header) int {
+	n, err := strconv.Atoi(cmp.Or(h.Get("X-RateLimit-Remaining"), h.Get("RateLimit-Remaining")))
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
 }
 
 func (t *transport) left() time.Time {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/preview/forge"
 	"github.com/tenantops/reconciler/state"
 )
@@ -141,8 +142,15 @@ func (w *Watcher) judge(ctx context.Context, p *pull, s said) (text string, appr
 	if !may {
 		return "refused: only who may write to this repository can approve", false, nil
 	}
-	if own, err := w.byAuthor(ctx, p, s.author); err != nil || own {
-		return "refused: fleet.yaml has approval.notByAuthor, and this is by an author of the change", false, err
+	own, err := w.byAuthor(ctx, p, s.author)
+	switch {
+	case err != nil && ctx.Err() == nil:
+		w.Log.Warn("commits of pull request not read", logPull, p.Number, logErr, err)
+		return "refused: fleet.yaml has approval.notByAuthor, and who wrote the commits cannot be read", false, nil
+	case err != nil:
+		return "", false, err
+	case own:
+		return "refused: fleet.yaml has approval.notByAuthor, and this is by an author of the change", false, nil
 	}
 	plans := p.result.Plans
 	if !s.review {
@@ -182,7 +190,7 @@ func (r *Result) plan(prefix string) (plan, problem string) {
 }
 
 // byAuthor tells that somebody is an author of the change where that does not
-// count: who opened the pull request, or who wrote its last commit.
+// count: who opened the pull request, or who wrote one of its commits.
 func (w *Watcher) byAuthor(ctx context.Context, p *pull, u forge.User) (bool, error) {
 	if !p.result.NotByAuthor {
 		return false, nil
@@ -190,12 +198,14 @@ func (w *Watcher) byAuthor(ctx context.Context, p *pull, u forge.User) (bool, er
 	if u.ID == p.Author.ID || strings.EqualFold(u.Login, p.Author.Login) {
 		return true, nil
 	}
-	head, err := w.Repo.Resolve(ctx, p.made.head)
+	commits, err := w.Repo.Between(ctx, p.made.base, p.made.head)
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc([]string{u.Login, u.Name, u.Email}, func(word string) bool {
-		return deploy.IsAuthor(word, head.Author, head.Email)
+	return slices.ContainsFunc(commits, func(c gitrepo.Commit) bool {
+		return slices.ContainsFunc([]string{u.Login, u.Name, u.Email}, func(word string) bool {
+			return deploy.IsAuthor(word, c.Author, c.Email)
+		})
 	}), nil
 }
 

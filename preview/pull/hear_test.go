@@ -110,13 +110,18 @@ func TestReview(t *testing.T) {
 	})
 }
 
-// With notByAuthor neither who opened the pull request nor who wrote its last
-// commit can approve.
+// With notByAuthor neither who opened the pull request nor who wrote one of its
+// commits can approve.
 func TestNotByAuthor(t *testing.T) {
 	b := newBench(t, "github")
 	b.set(blocked)
 	b.set(func(b *bench) { b.result.NotByAuthor = true })
-	head := b.topic(1, "first") // by Ada <ada@example.com>
+	b.topic(1, "first") // by Ada <ada@example.com>
+	b.git("checkout", "-q", "topic")
+	b.git("commit", "-q", "--allow-empty", "-m", "second", "--author", "Dee <dee@example.com>")
+	head := b.git("rev-parse", "HEAD")
+	b.git("checkout", "-q", "main")
+	b.git("update-ref", "refs/pull/1/head", head)
 	b.forge.Open(1, bo, head)
 	b.shows(1, head)
 	for _, author := range []forgetest.User{ada, bo} {

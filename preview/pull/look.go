@@ -113,6 +113,7 @@ func (w *Watcher) missed(ctx context.Context, p *pull) error {
 	}
 	p.stop()
 	delete(w.pulls, p.Number)
+	w.Ended(p.Number)
 	if found.Merged == "" || found.Base != w.Branch {
 		w.forget(ctx, p.Number)
 		return nil

@@ -37,8 +37,10 @@ type Config struct {
 	Preview func(context.Context, Request) (*Result, error)
 	// Approve records an approval.
 	Approve    func(context.Context, Approval) error
-	Poll       time.Duration // between looks at the pull requests; default 60s
-	Concurrent int           // previews at a time; default 2
+	Made       func(outcome string, took time.Duration) // is told of each preview: made, failed or superseded; may be nil
+	Ended      func(number int)                         // is told of each pull request that has; may be nil
+	Poll       time.Duration                            // between looks at the pull requests; default 60s
+	Concurrent int                                      // previews at a time; default 2
 	Now        func() time.Time
 	Log        *slog.Logger
 }
@@ -48,6 +50,7 @@ type repository interface {
 	Resolve(ctx context.Context, revision string) (gitrepo.Commit, error)
 	Refs(ctx context.Context, pattern string) (map[string]string, error)
 	Descends(ctx context.Context, hash, ancestor string) (bool, error)
+	Between(ctx context.Context, base, head string) ([]gitrepo.Commit, error)
 }
 
 // store keeps what was posted, and knows the rollouts: a *state.Store.
@@ -119,6 +122,12 @@ func New(c Config) *Watcher {
 	}
 	if c.Concurrent == 0 {
 		c.Concurrent = 2
+	}
+	if c.Made == nil {
+		c.Made = func(string, time.Duration) {}
+	}
+	if c.Ended == nil {
+		c.Ended = func(int) {}
 	}
 	return &Watcher{
 		Config: c, woken: make(chan struct{}, 1), changed: make(chan struct{}, 1), done: make(chan outcome),

@@ -85,17 +85,21 @@ func (w *Watcher) finish(o outcome) {
 	w.busy--
 	p := w.pulls[o.number]
 	if p == nil {
+		w.Made("superseded", o.took)
+		w.Ended(o.number) // it may have been made after its end was told
 		return
 	}
 	p.cancel = nil
 	switch {
-	case o.of != p.wanted: // superseded
-	case errors.Is(o.err, context.Canceled):
+	case o.of != p.wanted, errors.Is(o.err, context.Canceled):
+		w.Made("superseded", o.took)
 	case o.err != nil:
+		w.Made("failed", o.took)
 		p.again = w.Now().Add(retries[min(p.failures, len(retries)-1)])
 		p.failures++
 		w.Log.Warn("preview failed", logPull, o.number, logRevision, o.of.head, logErr, o.err)
 	default:
+		w.Made("made", o.took)
 		p.result, p.made, p.failures = o.result, o.of, 0
 		w.Log.Info("preview made", logPull, o.number, logRevision, o.of.head, logElapsed, o.took.Milliseconds())
 	}
