@@ -35,6 +35,11 @@ type Deployment struct {
 	// Seen is what the plan was made for, as Read found it on this connection.
 	// While nobody has committed since, it is not read again. May be nil.
 	Seen *Reading
+	// Guessed says that Seen was not read from this database: it is what state
+	// says of it and what others of the same class were found to be. The
+	// transaction checks all of it, and anything else gives ErrStale: look, and
+	// try again. Run takes it for a Guessable plan that is one batch to a server.
+	Guessed bool
 	// Waives tells the pre-checks that are not asked, because the policy or
 	// somebody allows what they ask for. Nil waives none.
 	Waives func(plan.PreCheck) bool
@@ -83,6 +88,9 @@ func Run(ctx context.Context, conn database.Conn, p *plan.Plan, d Deployment) (O
 	}
 	if r.batched() {
 		return r.onServer(ctx)
+	}
+	if d.Guessed {
+		return Outcome{}, errGuess
 	}
 	if err := r.foreignKeys(ctx, false); err != nil {
 		return Outcome{}, err

@@ -202,7 +202,11 @@ func (r *runner) script(ctx context.Context, now Reading) (*script, error) {
 	s.mean(func(err error) error { return fmt.Errorf("begin: %w", err) })
 	s.add(true, "BEGIN IMMEDIATE")
 	s.check(errors.New("foreign keys stay on after switching them off"), "(SELECT foreign_keys FROM pragma_foreign_keys) = 0")
-	s.unchanged(now)
+	if r.deployment.Guessed {
+		s.expected(now, r.plan)
+	} else {
+		s.unchanged(now)
+	}
 	for _, check := range r.asked() {
 		s.check(errRows, "NOT EXISTS (SELECT * FROM ("+check.SQL+"\n))")
 	}

@@ -45,6 +45,7 @@ type Deployer struct {
 	keeper  keeper
 	backlog backlog
 	ends    apply.Ends
+	alike   alike
 }
 
 // New returns a Deployer.
@@ -76,6 +77,9 @@ type Request struct {
 	// LastDeployment is the tenant's newest deployment that state is known to
 	// have as ready; empty makes the Deployer ask.
 	LastDeployment string
+	// Known is what state says of the database. Where that is enough it is not
+	// looked at before its plan is sent, see Deployer.guess.
+	Known Known
 	// Snapshots says whether the database is copied before a plan that puts its
 	// rows at stake.
 	Snapshots SnapshotPolicy
@@ -152,6 +156,7 @@ type Assessment struct {
 	seen   apply.Reading
 	waives func(plan.PreCheck) bool
 	whole  *plan.Plan // of which Plan is the swap; nil when it is not one
+	guess  bool       // seen was not read from the database
 }
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
@@ -360,6 +365,12 @@ func (r Result) Alone(ctx context.Context, conn database.Conn, stamp func() erro
 // runs the plan. A plan that went stale between the two is made once more.
 // Result.Err says why nothing was committed.
 func (d *Deployer) Deploy(ctx context.Context, conn database.Conn, r Request) Result {
+	start := d.now()
+	if a, ok := d.guess(conn, r); ok {
+		if result := d.carryOut(ctx, conn, r, a, start); !errors.Is(result.Err, apply.ErrStale) {
+			return result
+		}
+	}
 	result := d.attempt(ctx, conn, r)
 	if errors.Is(result.Err, apply.ErrStale) || errors.Is(result.Err, apply.ErrUnfilled) {
 		result = d.attempt(ctx, conn, r)
@@ -369,7 +380,9 @@ func (d *Deployer) Deploy(ctx context.Context, conn database.Conn, r Request) Re
 
 func (d *Deployer) attempt(ctx context.Context, conn database.Conn, r Request) Result {
 	start := d.now()
-	return d.carryOut(ctx, conn, r, d.Assess(ctx, conn, r), start)
+	a := d.Assess(ctx, conn, r)
+	d.remember(conn, r, a)
+	return d.carryOut(ctx, conn, r, a, start)
 }
 
 // carryOut does what an assessment found: its plan runs, or no other.
@@ -395,6 +408,9 @@ func (d *Deployer) carryOut(ctx context.Context, conn database.Conn, r Request, 
 	result.DeploymentID = record.ID
 	if result.Err == nil {
 		result = d.run(ctx, conn, r, result, &record)
+	}
+	if result.guess && errors.Is(result.Err, apply.ErrStale) {
+		return result // nothing was tried yet
 	}
 	result = d.verifyNew(ctx, conn, r, result)
 	result.PurgeAt = d.purgeAt(r, result)
@@ -433,14 +449,20 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	defer func() {
 		d.keeper.release(snapshot, r.Snapshots, protocol.TenantID(r.Owner.Tenant), result.Changed)
 	}()
+	copied, err := d.keeper.take(ctx, conn, snapshot)
+	if err != nil {
+		result.Assessment = result.failed(err)
+		return result
+	}
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot,
+		Guessed: result.guess, Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: copied,
 		Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0, Watch: r.watch(result.Assessment), Ends: &d.ends,
 	})
 	if err != nil {
-		result.Assessment = result.failed(d.damaged(ctx, conn, result.whole, err))
+		err = errors.Join(d.damaged(ctx, conn, result.whole, err), d.keeper.discard(ctx, conn, snapshot, err))
+		result.Assessment = result.failed(err)
 		return result
 	}
 	result.Changed, result.Statements, result.Seeded = true, outcome.Statements, outcome.Seeded

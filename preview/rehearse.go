@@ -170,7 +170,7 @@ func (all *rehearsals) try(ctx context.Context, c *copied, id tenantID, g *Group
 	alone := *request.Desired
 	alone.Verify = nil // they are asked, and timed, apart
 	request.Desired, request.Policy.Classes, request.Policy.RollBack = &alone, nil, false
-	request.Snapshots, request.LastDeployment, request.Rollout = deploy.SnapshotPolicy{}, "", 0
+	request.Snapshots, request.LastDeployment, request.Known, request.Rollout = deploy.SnapshotPolicy{}, "", deploy.Known{}, 0
 	tables := touched(g)
 	before, err := c.count(ctx, tables)
 	if err != nil {

@@ -131,9 +131,11 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 	if t.Spec.Environment != "" {
 		environment = string(t.Spec.Environment)
 	}
-	last := ""
-	if seen := f.observed[t.ID]; seen.Sync == state.Synced {
-		last = seen.Deployment // of any other nobody knows whether it was recorded, and as what
+	var known deploy.Known
+	if seen := f.observed[t.ID]; seen.Sync == state.Synced { // of any other nobody knows whether it was recorded, and as what
+		known = deploy.Known{
+			Deployment: seen.Deployment, Bundle: seen.BundleDigest, Fingerprint: seen.Fingerprint, Applied: seen.AppliedDigest,
+		}
 	}
 	return deploy.Request{
 		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
@@ -141,7 +143,8 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 		Policy:         f.policy(t),
 		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
 		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
-		LastDeployment: last,
+		LastDeployment: known.Deployment,
+		Known:          known,
 		Rollout:        f.gate.rolloutOf(t.ID),
 		Snapshots:      SnapshotPolicy(c),
 		MaxLock:        MaxLock(c),

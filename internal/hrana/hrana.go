@@ -197,6 +197,10 @@ const (
 
 // session says what a statement leaves on its connection, by its first words.
 func session(sql string) keeps {
+	switch firstWord(sql) {
+	case "SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP":
+		return keepsNothing // nearly all; a long text is not taken apart for it
+	}
 	tokens, err := database.Tokens(sql)
 	if err != nil {
 		return keepsNothing // the server will refuse it
@@ -221,6 +225,16 @@ func session(sql string) keeps {
 		}
 	}
 	return keepsNothing
+}
+
+// firstWord is the word that a text begins with, in capitals; empty where it
+// begins with anything but letters, such as a comment.
+func firstWord(sql string) string {
+	end := 0
+	for end < len(sql) && end < len("REPLACE ") && ('a' <= sql[end]|0x20 && sql[end]|0x20 <= 'z') {
+		end++
+	}
+	return strings.ToUpper(sql[:end])
 }
 
 func sessionOf(steps []database.Step) keeps {

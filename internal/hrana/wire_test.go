@@ -38,3 +38,18 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	d.ServeHTTP(w, r)
 	return w.Result(), nil
 }
+
+// TestSession holds what each kind of statement leaves on its connection.
+func TestSession(t *testing.T) {
+	for sql, want := range map[string]keeps{
+		"BEGIN IMMEDIATE": keepsOpen, "savepoint a": keepsOpen, " -- it\n/* is */ Begin": keepsOpen, "BEGIN": keepsOpen,
+		"COMMIT": keepsEnded, "end": keepsEnded, "ROLLBACK": keepsEnded,
+		"PRAGMA foreign_keys = OFF": keepsOpen, "pragma user_version(3)": keepsOpen, "PRAGMA data_version": keepsNothing,
+		"SELECT 1": keepsNothing, "select'BEGIN'": keepsNothing, "INSERT INTO a VALUES (1)": keepsNothing, "/* BEGIN */ DELETE FROM a": keepsNothing,
+		"": keepsNothing, "é": keepsNothing, "REPLACE": keepsNothing, "SELECT 'no end": keepsNothing, "WITH a AS (SELECT 1) SELECT 1": keepsNothing,
+	} {
+		if got := session(sql); got != want {
+			t.Errorf("%q leaves %d, want %d", sql, got, want)
+		}
+	}
+}
