@@ -449,14 +449,20 @@ func (d *Deployer) run(ctx context.Context, conn database.Conn, r Request, resul
 	defer func() {
 		d.keeper.release(snapshot, r.Snapshots, protocol.TenantID(r.Owner.Tenant), result.Changed)
 	}()
+	copied, err := d.keeper.take(ctx, conn, snapshot)
+	if err != nil {
+		result.Assessment = result.failed(err)
+		return result
+	}
 	outcome, err := apply.Run(ctx, conn, result.Plan, apply.Deployment{
 		ID: record.ID, Owner: r.Owner, Revision: r.Revision, Author: r.Author, PreviousBundle: previous,
 		At: record.StartedAt, Adopt: result.seen.Record.Last == nil, Seen: &result.seen, OnStatus: record.transition,
-		Guessed: result.guess, Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: snapshot,
+		Guessed: result.guess, Apps: apps, Undo: r.back.entries(), BackTo: r.back.name(), Snapshot: copied,
 		Waives: result.waives, Unverified: r.back == nil && len(r.Desired.Verify) > 0, Watch: r.watch(result.Assessment), Ends: &d.ends,
 	})
 	if err != nil {
-		result.Assessment = result.failed(d.damaged(ctx, conn, result.whole, err))
+		err = errors.Join(d.damaged(ctx, conn, result.whole, err), d.keeper.discard(ctx, conn, snapshot, err))
+		result.Assessment = result.failed(err)
 		return result
 	}
 	result.Changed, result.Statements, result.Seeded = true, outcome.Statements, outcome.Seeded

@@ -2,14 +2,20 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/transfer"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 )
@@ -66,9 +72,6 @@ type keeper struct {
 // prepare returns where the snapshot of a deployment belongs, empty when it
 // gets none. The caller calls release when the deployment has ended.
 func (k *keeper) prepare(ctx context.Context, conn database.Conn, r Request, a Assessment, deployment string) (string, error) {
-	if database.Remote(conn) {
-		return "", nil // no server gives a copy to a statement; what is retired keeps its rows, and the server its backups
-	}
 	if k.Dir == "" || r.Snapshots.Keep == 0 || a.seen.Master.Empty() || !risksRows(a.Plan) {
 		return "", nil
 	}
@@ -103,6 +106,42 @@ func size(ctx context.Context, conn database.Conn) (int64, error) {
 	}
 	n, _ := rows.Values[0][0].(int64)
 	return n, nil
+}
+
+// take makes the snapshot of a database on a server, by reading it in one
+// transaction: no server gives a copy to a statement. Nobody keeps others from
+// writing between it and the deployment, so what they write then is not in it.
+// It returns what apply is left to make: nothing then, and for a file, which is
+// copied at the moment of the lock, all.
+func (k *keeper) take(ctx context.Context, conn database.Conn, path string) (string, error) {
+	if path == "" || !database.Remote(conn) {
+		return path, nil
+	}
+	part := path + apply.PartSuffix
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = transfer.Copy(ctx, conn, part)
+	}
+	if err == nil {
+		err = errors.Join(os.Chmod(part, 0o600), libsql.Place(part, path))
+	}
+	switch {
+	case err == nil:
+		return "", nil
+	case ctx.Err() != nil, errors.Is(err, database.ErrAway), errors.Is(err, database.ErrBusy):
+		return "", err // which is not about the copy
+	}
+	return "", fmt.Errorf("%w: %w", apply.ErrSnapshot, err)
+}
+
+// discard removes what take has made, after a deployment that gave an error,
+// unless that hides whether it has committed. What is kept in doubt goes like
+// any other, when it is beyond the policy.
+func (k *keeper) discard(ctx context.Context, conn database.Conn, path string, err error) error {
+	if path == "" || !database.Remote(conn) || ctx.Err() != nil || errors.Is(err, database.ErrAway) {
+		return nil
+	}
+	return os.Remove(path)
 }
 
 // release ends the hold of a deployment on its snapshot. After one that

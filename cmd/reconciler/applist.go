@@ -10,6 +10,7 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
 )
 
 func appListCommand(c *cli) *cobra.Command {
@@ -36,9 +37,9 @@ Without a data directory it is what git says.`,
 			if t.tenant.Desired == nil {
 				return &bundle.InvalidError{Faults: t.tenant.Faults}
 			}
-			answer := appsAnswerOf(t, c.installed(ctx, t.tenant.ID))
+			answer := appsAnswerOf(t, c.installed(ctx, w.config.Store, t.tenant.ID))
 			if c.settings.Data != "" {
-				answer.Kept = c.keptOf(ctx, t.tenant.ID)
+				answer.Kept = c.keptOf(ctx, w.config.Store, t.tenant.ID)
 			}
 			return c.print(answer, answer.people)
 		}),
@@ -83,12 +84,12 @@ func appsAnswerOf(t committed, there apply.Apps) appsAnswer {
 }
 
 // installed are the apps that the database of a tenant records, none when it
-// is not below the data directory or cannot be read now.
-func (c *cli) installed(ctx context.Context, tenant protocol.TenantID) apply.Apps {
+// cannot be read now.
+func (c *cli) installed(ctx context.Context, store *state.Store, tenant protocol.TenantID) apply.Apps {
 	if c.settings.Data == "" {
 		return nil
 	}
-	conn, err := c.openTenant(ctx, tenant)
+	conn, err := c.openTenant(ctx, store, tenant)
 	if err != nil {
 		return nil
 	}

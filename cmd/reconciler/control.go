@@ -30,7 +30,8 @@ type control struct {
 	secrets   secret.Keeper
 	// placements are those of the daemon's router; nil where there is none.
 	placements *tenantrouter.Placements
-	observe    bool // no tenant's database may be written to
+	router     *tenantrouter.Router // to databases on servers; nil for none
+	observe    bool                 // no tenant's database may be written to
 }
 
 // mayWrite refuses what would write to a tenant's database in a daemon that
@@ -109,5 +110,9 @@ func alone[Q, A any](ctx context.Context, c *cli, q Q, do func(*control, context
 		return answer, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return do(&control{store: store, now: time.Now, snapshots: c.snapshots()}, ctx, q)
+	router, err := c.router(ctx, store)
+	if err != nil {
+		return answer, err
+	}
+	return do(&control{store: store, now: time.Now, snapshots: c.snapshots(), router: router}, ctx, q)
 }

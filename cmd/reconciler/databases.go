@@ -2,101 +2,217 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
 
-// tenantFile is the database file of one tenant.
-type tenantFile struct {
-	tenant protocol.TenantID
-	path   string
+// place is where a tenant's database is, as a command tells it to who has the
+// data directory. The zero value is a place that is not known.
+type place struct {
+	Path string `json:"path,omitempty"` // of a file
+	// Connection is the way to a server. Its token is a reference, as git or
+	// state has it, and no secret.
+	Connection *protocol.TenantConnectionConfig `json:"connection,omitempty"`
 }
 
-// tenantFiles lists the databases below the data directory, each for the tenant
-// that its name says, and those that file: URLs of a fleet lead to, by tenant.
-// The fleet may be nil.
-func (c *cli) tenantFiles(fleet *bundle.Fleet) ([]tenantFile, error) {
-	entries, err := os.ReadDir(filepath.Join(c.settings.Data, "tenants"))
-	if err != nil {
-		return nil, fmt.Errorf("list tenant databases: %w", err)
+func (p place) known() bool { return p.Path != "" || p.Connection != nil }
+
+// placedTenant is the place of the database of one tenant.
+type placedTenant struct {
+	place
+	tenant protocol.TenantID
+	router *tenantrouter.Router // leads to servers; nil with a path
+}
+
+// open opens the database of a tenant. The router may be nil for a file.
+func (p place) open(ctx context.Context, router *tenantrouter.Router, tenant protocol.TenantID, readOnly bool) (database.Conn, error) {
+	if p.Connection == nil {
+		return libsql.Open(ctx, p.Path, libsql.Options{ReadOnly: readOnly})
 	}
-	var files []tenantFile
+	at, err := router.Locate(tenant, p.Connection)
+	switch {
+	case err != nil:
+		return nil, err
+	case at.Remote == "":
+		return nil, fmt.Errorf("%w: its URL leads to no server", database.ErrMissing)
+	case readOnly:
+		return router.OpenReadOnly(ctx, at)
+	}
+	return router.Open(ctx, at, false)
+}
+
+// tenantDatabases lists the databases below the data directory, each for the
+// tenant that its name says; those that file: URLs of a fleet lead to; and those
+// on servers, as the fleet or state tells, which go before a file of the same
+// tenant. They are in the order of the tenants. The fleet may be nil. A state
+// that cannot be read knows of none; nobody in this process has it open.
+func (c *cli) tenantDatabases(ctx context.Context, fleet *bundle.Fleet) ([]placedTenant, error) {
+	store, err := c.readStateIfAny(ctx)
+	if err != nil {
+		store = nil // whoever needs it says so
+	}
+	if store != nil {
+		defer store.Close()
+	}
+	return c.databasesBy(ctx, store, fleet)
+}
+
+// databasesBy is tenantDatabases with a state that is open, or nil.
+func (c *cli) databasesBy(ctx context.Context, store *state.Store, fleet *bundle.Fleet) ([]placedTenant, error) {
+	entries, absent := os.ReadDir(filepath.Join(c.settings.Data, "tenants"))
+	if absent != nil && !errors.Is(absent, os.ErrNotExist) {
+		return nil, fmt.Errorf("list tenant databases: %w", absent)
+	}
+	var list []placedTenant
 	for _, e := range entries {
 		if id, ok := strings.CutSuffix(e.Name(), ".db"); ok {
-			files = append(files, tenantFile{protocol.TenantID(id), filepath.Join(c.settings.Data, "tenants", e.Name())})
+			list = append(list, placedTenant{place: place{Path: filepath.Join(c.settings.Data, "tenants", e.Name())}, tenant: protocol.TenantID(id)})
 		}
+	}
+	connections, router, err := c.connections(ctx, store, fleet)
+	if err != nil {
+		return nil, err
+	}
+	list = withConnections(list, connections, router, fleet)
+	if len(list) == 0 && absent != nil {
+		return nil, fmt.Errorf("list tenant databases: %w", absent)
+	}
+	slices.SortStableFunc(list, func(a, b placedTenant) int { return strings.Compare(string(a.tenant), string(b.tenant)) })
+	return list, nil
+}
+
+// connections returns how the databases are reached that are not below the data
+// directory by their tenants' names: as git says, where a fleet was read; else
+// as it said last, which state has; and where the reconciler has had them made.
+func (c *cli) connections(ctx context.Context, store *state.Store, fleet *bundle.Fleet) (map[protocol.TenantID]*protocol.TenantConnectionConfig, *tenantrouter.Router, error) {
+	router, err := c.router(ctx, store)
+	if err != nil {
+		return nil, nil, err
+	}
+	connections := map[protocol.TenantID]*protocol.TenantConnectionConfig{}
+	if err := recorded(ctx, store, connections); err != nil {
+		return nil, nil, err
 	}
 	if fleet == nil {
-		return files, nil
+		return connections, router, nil
 	}
-	if files, err = c.withURLs(files, fleet); err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(files, func(a, b tenantFile) int { return strings.Compare(string(a.tenant), string(b.tenant)) })
-	return files, nil
-}
-
-// withURLs adds the files that URLs lead to. One of them that was listed for
-// a tenant that there is not is that of the URL alone.
-func (c *cli) withURLs(files []tenantFile, fleet *bundle.Fleet) ([]tenantFile, error) {
-	router, err := tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data, FileRoot: c.settings.FileRoot})
-	if err != nil {
-		return nil, err
-	}
-	known, named := map[protocol.TenantID]bool{}, map[string]bool{}
-	var byURL []tenantFile
 	for _, t := range fleet.Tenants {
-		known[t.ID] = true
-		if t.Spec.ConnectionConfig == nil {
-			continue
-		}
-		if at, err := router.Locate(t.ID, t.Spec.ConnectionConfig); err == nil && at.Path != "" { // others have no file
-			byURL = append(byURL, tenantFile{t.ID, at.Path})
-			named[router.Identity(at)] = true
+		delete(connections, t.ID)
+		if t.Spec.ConnectionConfig != nil {
+			connections[t.ID] = t.Spec.ConnectionConfig
+		} else if placed, ok := router.Placements().Of(t.ID); ok {
+			connections[t.ID] = placed.Connection()
 		}
 	}
-	files = slices.DeleteFunc(files, func(f tenantFile) bool {
-		return !known[f.tenant] && named[router.Identity(tenantrouter.Location{Path: f.path})]
-	})
-	return append(files, byURL...), nil
+	return connections, router, nil
 }
 
-// testimony is what a tenant's database says about itself.
-type testimony struct {
-	apply.Reading
-	journal []apply.Entry // oldest first
-}
-
-// hear reads a database without changing it. One that belongs to another
-// tenant gives an error matching apply.ErrOwnedElsewhere.
-func (f tenantFile) hear(ctx context.Context, check bool) (t testimony, err error) {
-	conn, err := libsql.Open(ctx, f.path, libsql.Options{ReadOnly: true})
+// recorded adds the connections to servers that a store has. The store may be
+// nil.
+func recorded(ctx context.Context, store *state.Store, connections map[protocol.TenantID]*protocol.TenantConnectionConfig) error {
+	if store == nil {
+		return nil
+	}
+	placements, err := store.Placements(ctx)
 	if err != nil {
-		return t, err
+		return err
 	}
-	defer conn.Close()
-	if check {
-		if err := libsql.QuickCheck(ctx, conn); err != nil {
-			return t, err
+	for _, p := range placements {
+		if connection := p.Connection(); connection != nil {
+			connections[p.Tenant] = connection
 		}
 	}
-	if t.Reading, err = apply.Read(ctx, conn); err != nil {
-		return t, err
+	tenants, err := store.Tenants(ctx)
+	for _, t := range tenants {
+		if connection := t.Spec.ConnectionConfig; connection != nil && !strings.HasPrefix(connection.URL, "file:") {
+			connections[t.ID] = connection
+		}
 	}
-	if t.journal, err = apply.Journal(ctx, conn); err != nil {
-		return t, err
+	return err
+}
+
+// withConnections adds the databases that connections lead to. A file that was
+// listed for a tenant that there is not, and to which a URL leads, is that of the
+// URL alone.
+func withConnections(list []placedTenant, connections map[protocol.TenantID]*protocol.TenantConnectionConfig,
+	router *tenantrouter.Router, fleet *bundle.Fleet) []placedTenant {
+	known, named, remote := map[protocol.TenantID]bool{}, map[string]bool{}, map[protocol.TenantID]bool{}
+	if fleet != nil {
+		for _, t := range fleet.Tenants {
+			known[t.ID] = true
+		}
 	}
-	if owner := t.Record.Owner.Tenant; t.Record.Last != nil && owner != string(f.tenant) {
-		return t, fmt.Errorf("%w: it is tenant %q of fleet %q", apply.ErrOwnedElsewhere, owner, t.Record.Owner.Fleet)
+	var found []placedTenant
+	for id, connection := range connections {
+		at, err := router.Locate(id, connection)
+		switch {
+		case err == nil && at.Path != "":
+			found = append(found, placedTenant{place: place{Path: at.Path}, tenant: id})
+			named[router.Identity(at)] = true
+		case err == nil, errors.Is(err, tenantrouter.ErrHost): // whoever opens it says so
+			found = append(found, placedTenant{place: place{Connection: connection}, tenant: id, router: router})
+			remote[id] = true
+		}
 	}
-	return t, nil
+	list = slices.DeleteFunc(list, func(p placedTenant) bool {
+		return remote[p.tenant] || !known[p.tenant] && named[router.Identity(tenantrouter.Location{Path: p.Path})]
+	})
+	return append(list, found...)
+}
+
+// placeOf finds the database of a tenant that has been deployed. The fleet may
+// be nil.
+func (c *cli) placeOf(ctx context.Context, fleet *bundle.Fleet, id protocol.TenantID) (placedTenant, error) {
+	list, err := c.tenantDatabases(ctx, fleet)
+	if err != nil {
+		return placedTenant{}, err
+	}
+	return find(list, id)
+}
+
+func find(list []placedTenant, id protocol.TenantID) (placedTenant, error) {
+	at := slices.IndexFunc(list, func(p placedTenant) bool { return p.tenant == id })
+	if at < 0 {
+		return placedTenant{}, fmt.Errorf("%w: tenant %q has no database below the data directory, nor one on a server that state knows: "+
+			"check the name, or give --repo when its tenant.yaml has a URL", database.ErrMissing, id)
+	}
+	list[at].Path = absolute(list[at].Path)
+	return list[at], nil
+}
+
+// openTenant opens the database of a tenant to look at it: in the data
+// directory, or on a server where state says so, which may be nil.
+func (c *cli) openTenant(ctx context.Context, store *state.Store, tenant protocol.TenantID) (database.Conn, error) {
+	list, err := c.databasesBy(ctx, store, nil)
+	if err != nil {
+		return nil, err
+	}
+	found, err := find(list, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return found.open(ctx, found.router, tenant, true)
+}
+
+// absolute is a path that the daemon understands, whose working directory may
+// be another one. Of none it is none.
+func absolute(path string) string {
+	if path == "" {
+		return ""
+	}
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
 }

@@ -108,7 +108,7 @@ func (c *cli) examineState(ctx context.Context) (map[protocol.TenantID]state.Obs
 // examineDatabases looks at every database that is there, and for those that
 // should be.
 func (c *cli) examineDatabases(ctx context.Context, fleet *bundle.Fleet, observed map[protocol.TenantID]state.Observed) []finding {
-	files, err := c.tenantFiles(fleet)
+	files, err := c.tenantDatabases(ctx, fleet)
 	if errors.Is(err, os.ErrNotExist) && len(observed) == 0 {
 		return nil
 	}
@@ -136,12 +136,15 @@ func (c *cli) examineDatabases(ctx context.Context, fleet *bundle.Fleet, observe
 }
 
 // examineTenant reads one database and holds its journal against state.
-func examineTenant(ctx context.Context, f tenantFile, row state.Observed, known bool) finding {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return bad("", fail, err.Error(), "bring the file back")
+func examineTenant(ctx context.Context, f placedTenant, row state.Observed, known bool) finding {
+	whole := true
+	if f.Path != "" {
+		info, err := os.Stat(f.Path)
+		if err != nil {
+			return bad("", fail, err.Error(), "bring the file back")
+		}
+		whole = info.Size() <= mostToCheck
 	}
-	whole := info.Size() <= mostToCheck
 	heard, err := f.hear(ctx, whole)
 	if err != nil {
 		failed := deploy.Fail(err)

@@ -50,7 +50,7 @@ data are no migrations and are left out.`,
 			return c.print(answer, answer.people)
 		}),
 	}
-	setting(command, "data")
+	setting(command, "data", "secrets-dir")
 	command.Flags().StringVar(&kind, "format", "atlas", "kind of migration directory: atlas")
 	command.Flags().StringVar(&out, "out", "", "migration directory to write to")
 	return command

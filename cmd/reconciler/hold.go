@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -104,7 +102,7 @@ fleet is paused, and the holds on labels and on the fleet have to be set again.`
 			if q.Reason == "" {
 				return usagef("--reason is missing: say why, for those who find the tenant held")
 			}
-			q.target, q.Actor, q.Until, q.Path = on, c.actor(), at, c.pathToTell(ctx, on.Tenant)
+			q.target, q.Actor, q.Until, q.place = on, c.actor(), at, c.placeToTell(ctx, on.Tenant)
 			answer, err := change(ctx, c, holdPath, q, (*control).hold)
 			if err != nil {
 				return err
@@ -112,7 +110,7 @@ fleet is paused, and the holds on labels and on the fleet have to be set again.`
 			return c.print(answer, answer.people)
 		}),
 	}
-	setting(command, "data", "repo", "file-root", "actor")
+	setting(command, "data", "repo", "secrets-dir", "file-root", "actor")
 	on.flags(command)
 	command.Flags().StringVar(&q.Reason, "reason", "", "why; needed")
 	command.Flags().StringVar(&end, "until", "", "hold until this `time`, such as 4h, 7d or 2026-01-31T12:00; until released otherwise")
@@ -135,7 +133,7 @@ stays held as long as another hold covers it.`,
 			if err := on.args(args); err != nil {
 				return err
 			}
-			q.target, q.Actor, q.Path = on, c.actor(), c.pathToTell(ctx, on.Tenant)
+			q.target, q.Actor, q.place = on, c.actor(), c.placeToTell(ctx, on.Tenant)
 			answer, err := change(ctx, c, releasePath, q, (*control).release)
 			if err != nil {
 				return err
@@ -143,7 +141,7 @@ stays held as long as another hold covers it.`,
 			return c.print(answer, answer.people)
 		}),
 	}
-	setting(command, "data", "repo", "file-root", "actor")
+	setting(command, "data", "repo", "secrets-dir", "file-root", "actor")
 	on.flags(command)
 	command.Flags().StringVar(&q.Reason, "reason", "", "why, for the record")
 	return command
@@ -155,7 +153,7 @@ type holdRequest struct {
 	Actor  string    `json:"actor"`
 	Reason string    `json:"reason"`
 	Until  time.Time `json:"until,omitzero"`
-	Path   string    `json:"path,omitempty"` // of the tenant's database; empty where none is known
+	place            // of the tenant's database; zero where none is known
 }
 
 // releaseRequest asks for the end of holds.
@@ -163,37 +161,28 @@ type releaseRequest struct {
 	target
 	Actor  string `json:"actor"`
 	Reason string `json:"reason"`
-	Path   string `json:"path,omitempty"` // as of holdRequest
+	place         // as of holdRequest
 }
 
-// pathToTell finds the database that is to know of a hold, empty for none. The
-// repository is asked only for a tenant whose database is somewhere else, and a
+// placeToTell finds the database that is to know of a hold. The repository is
+// asked only for a tenant whose database is not found without it, and a
 // repository that is away is in no hold's way.
-func (c *cli) pathToTell(ctx context.Context, tenant protocol.TenantID) string {
+func (c *cli) placeToTell(ctx context.Context, tenant protocol.TenantID) place {
 	if tenant == "" || c.settings.Data == "" {
-		return ""
+		return place{}
 	}
-	path := filepath.Join(c.settings.Data, "tenants", string(tenant)+".db")
-	if _, err := os.Stat(path); err == nil {
-		return absolute(path)
+	if found, err := c.placeOf(ctx, nil, tenant); err == nil {
+		return found.place
 	}
 	fleet, err := c.fleetIfAny(ctx)
 	if err != nil || fleet == nil {
-		return ""
+		return place{}
 	}
-	if path, err = c.tenantPath(fleet, tenant); err != nil {
-		return ""
+	found, err := c.placeOf(ctx, fleet, tenant)
+	if err != nil {
+		return place{}
 	}
-	return absolute(path)
-}
-
-// absolute is a path that the daemon understands, whose working directory may
-// be another one.
-func absolute(path string) string {
-	if full, err := filepath.Abs(path); err == nil {
-		return full
-	}
-	return path
+	return found.place
 }
 
 // tellTime is how long a hold waits for a deployment that has the tenant's
@@ -203,16 +192,16 @@ const tellTime = 10 * time.Second
 // tell records in the tenant's database who holds it; nil for nobody. It is
 // what a lost state is rebuilt from: where it cannot be, the hold counts all
 // the same, and the answer says so.
-func tell(ctx context.Context, path string, tenant protocol.TenantID, h *apply.Hold) *string {
+func (k *control) tell(ctx context.Context, at place, tenant protocol.TenantID, h *apply.Hold) *string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
 	defer cancel()
 	err := errors.New("the database is not known here; give --repo")
-	if path != "" {
+	if at.known() {
 		var saved error
-		saved, err = onTenant(ctx, path, func(conn database.Conn) error { return apply.SaveHold(ctx, conn, string(tenant), h) })
+		saved, err = onTenant(ctx, k, tenant, at, func(conn database.Conn) error { return apply.SaveHold(ctx, conn, string(tenant), h) })
 		err = errors.Join(saved, err)
 	}
-	if err == nil || errors.Is(err, apply.ErrUnknownDatabase) || path == "" && h == nil {
+	if err == nil || errors.Is(err, apply.ErrUnknownDatabase) || !at.known() && h == nil {
 		return nil // nothing was ever deployed to it, or nothing is to be told
 	}
 	return optional(fmt.Sprintf("the database of tenant %q does not know of it, as after \"reconciler state rebuild\": %v", tenant, err))
@@ -310,7 +299,7 @@ func (k *control) hold(ctx context.Context, q holdRequest) (holdAnswer, error) {
 	answer := holdAnswerOf(h)
 	err := k.changed(ctx)
 	if q.Tenant != "" {
-		answer.Warning = tell(ctx, q.Path, q.Tenant,
+		answer.Warning = k.tell(ctx, q.place, q.Tenant,
 			&apply.Hold{Owner: h.Owner, Via: h.Via, Reason: h.Reason, SetAt: h.SetAt, Until: h.Until})
 	}
 	return answer, err
@@ -344,7 +333,7 @@ func (k *control) release(ctx context.Context, q releaseRequest) (releaseAnswer,
 		return answer, notHeld(q.target, holds)
 	}
 	if q.Tenant != "" { // before the next pass may have the database open for long
-		answer.Warning = tell(ctx, q.Path, q.Tenant, nil)
+		answer.Warning = k.tell(ctx, q.place, q.Tenant, nil)
 	}
 	return answer, k.changed(ctx)
 }

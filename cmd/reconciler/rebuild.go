@@ -27,8 +27,8 @@ deployments that committed and what is applied come back, attempts that failed
 are known only to a state.db that can still be read. One that cannot be read is
 renamed and kept. The databases are opened read-only.
 
-Databases are those in DIR/tenants; with --repo also those that file: URLs of
-tenants lead to.`,
+Databases are those in DIR/tenants, and those on servers that a state.db which
+can be read knows; with --repo also those that URLs of tenants lead to.`,
 		Example: `  reconciler state rebuild --data ./data`,
 		Args:    cobra.NoArgs,
 		RunE: c.start(func(ctx context.Context, _ []string) (err error) {
@@ -94,7 +94,7 @@ func (c *cli) rebuild(ctx context.Context) (rebuildAnswer, error) {
 	if err != nil {
 		return answer, err
 	}
-	files, err := c.tenantFiles(fleet)
+	files, err := c.tenantDatabases(ctx, fleet)
 	if err != nil {
 		return answer, err
 	}
@@ -157,7 +157,7 @@ func setAsideBroken(ctx context.Context, path string) (string, error) {
 
 // restore makes state agree with one tenant's journal and returns how many
 // deployments that has.
-func restore(ctx context.Context, store *state.Store, f tenantFile) (int, error) {
+func restore(ctx context.Context, store *state.Store, f placedTenant) (int, error) {
 	heard, err := f.hear(ctx, false)
 	if err != nil || heard.Record.Last == nil {
 		return 0, err

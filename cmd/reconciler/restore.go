@@ -7,16 +7,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
-	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 func restoreCommand(c *cli) *cobra.Command {
@@ -56,15 +57,15 @@ func (c *cli) restore(ctx context.Context, tenant protocol.TenantID, id string, 
 	if err != nil {
 		return err
 	}
-	path, err := c.databaseOf(ctx, tenant)
-	if err != nil {
-		return err
-	}
 	store, err := state.Open(ctx, c.statePath(), state.Options{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	path, err := c.databaseOf(ctx, store, tenant, snapshot)
+	if err != nil {
+		return err
+	}
 	deployer := deploy.New(deploy.Config{
 		Store: store, Snapshots: c.snapshots(), By: deploy.Doer{Actor: c.actor(), Via: viaCLI},
 	})
@@ -89,30 +90,27 @@ func (c *cli) restore(ctx context.Context, tenant protocol.TenantID, id string, 
 // databaseOf returns where a tenant's database is: where git says, when a
 // repository is given and has the tenant. Else it is the one that is in the
 // data directory: a tenant with a URL has none there.
-func (c *cli) databaseOf(ctx context.Context, tenant protocol.TenantID) (string, error) {
+func (c *cli) databaseOf(ctx context.Context, store *state.Store, tenant protocol.TenantID, snapshot deploy.Snapshot) (string, error) {
 	c.patient = true // a remote that is away must not keep rows away
 	fleet, err := c.fleetIfAny(ctx)
 	if err != nil {
 		return "", err
 	}
-	if fleet != nil {
-		for _, t := range fleet.Tenants {
-			if t.ID != tenant {
-				continue
-			}
-			router, err := tenantrouter.New(tenantrouter.Config{DataDir: c.settings.Data, FileRoot: c.settings.FileRoot})
-			if err != nil {
-				return "", err
-			}
-			at, err := router.Locate(t.ID, t.Spec.ConnectionConfig)
-			if err == nil && at.Path == "" {
-				err = fmt.Errorf("the database of tenant %q is on a server: restore it there; snapshots here are of files", tenant)
-			}
-			return at.Path, err
+	connections, router, err := c.connections(ctx, store, fleet)
+	if err != nil {
+		return "", err
+	}
+	if connection := connections[tenant]; connection != nil {
+		at, err := router.Locate(tenant, connection)
+		if err == nil && at.Path == "" {
+			err = fmt.Errorf("the database of tenant %q is on a server, where no file can take its place: "+
+				"read the rows from %s, which is a SQLite file, or go back to a backup of the server's", tenant, snapshot.Path)
 		}
+		return at.Path, err
 	}
 	path := filepath.Join(c.settings.Data, "tenants", string(tenant)+".db")
-	if _, err := os.Stat(path); err != nil {
+	inFleet := fleet != nil && slices.ContainsFunc(fleet.Tenants, func(t *bundle.Tenant) bool { return t.ID == tenant })
+	if _, err := os.Stat(path); err != nil && !inFleet {
 		return "", fmt.Errorf("%w: tenant %q has none in %s; give --repo, which says where it belongs",
 			database.ErrMissing, tenant, filepath.Dir(path))
 	}

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
-	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/state"
 )
 
 // retiredAnswer is a column or table that no definition has any more.
@@ -31,9 +29,9 @@ type keptAnswer struct {
 }
 
 // keptOf lists the tables in the database of one tenant that apps left, nil
-// when that is not below the data directory or cannot be read now.
-func (c *cli) keptOf(ctx context.Context, tenant protocol.TenantID) []keptAnswer {
-	conn, err := c.openTenant(ctx, tenant)
+// when that cannot be read now.
+func (c *cli) keptOf(ctx context.Context, store *state.Store, tenant protocol.TenantID) []keptAnswer {
+	conn, err := c.openTenant(ctx, store, tenant)
 	if err != nil {
 		return nil
 	}
@@ -58,17 +56,11 @@ func (p *page) kept(list []keptAnswer) {
 	p.table([]string{"KEPT", "OF APP", "ROWS"}, rows)
 }
 
-// openTenant opens the database that a tenant has in the data directory, to
-// look at it.
-func (c *cli) openTenant(ctx context.Context, tenant protocol.TenantID) (database.Conn, error) {
-	return libsql.Open(ctx, filepath.Join(c.settings.Data, "tenants", string(tenant)+".db"), libsql.Options{ReadOnly: true})
-}
-
 // retiredOf lists what is retired in the database of one tenant, nil when that
-// is not below the data directory or cannot be read now. first is when the
+// cannot be read now. first is when the
 // first of it is due, as the last pass knew.
-func (c *cli) retiredOf(ctx context.Context, tenant protocol.TenantID, first time.Time) []retiredAnswer {
-	conn, err := c.openTenant(ctx, tenant)
+func (c *cli) retiredOf(ctx context.Context, store *state.Store, tenant protocol.TenantID, first time.Time) []retiredAnswer {
+	conn, err := c.openTenant(ctx, store, tenant)
 	if err != nil {
 		return nil
 	}

@@ -10,10 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/apply"
-	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
@@ -33,8 +31,8 @@ with theirs, and seeded rows go where nobody has touched them.
 What git asks for now is held back for this tenant until git asks for something
 else, or until "reconciler release". The usual way to go back is git revert; this
 is for when that takes too long. It needs neither git nor the reconciler's
-history, only the tenant's database; --repo is for a tenant whose database is
-not below the data directory.
+history, only the tenant's database; --repo is for a tenant with a file: URL, or
+whose server state does not know.
 
 With --rollout every tenant that the rollout has reached goes back to what it was
 before, each in a transaction of its own, and the rollout is ended first if it is
@@ -63,10 +61,11 @@ under way. A tenant that got something else since is left as it is, and named.`,
 			if err != nil {
 				return err
 			}
-			if q.Path, err = c.tenantPath(fleet, q.Tenant); err != nil {
+			found, err := c.placeOf(ctx, fleet, q.Tenant)
+			if err != nil {
 				return err
 			}
-			q.Path = absolute(q.Path)
+			q.place = found.place
 			if fleet != nil {
 				policy := reconcile.SnapshotPolicy(fleet.Config)
 				q.Snapshots, q.MaxLock = &policy, reconcile.MaxLock(fleet.Config)
@@ -84,35 +83,21 @@ under way. A tenant that got something else since is left as it is, and named.`,
 			return nil
 		}),
 	}
-	setting(command, "data", "repo", "file-root", "actor")
+	setting(command, "data", "repo", "secrets-dir", "file-root", "actor")
 	command.Flags().StringVar(&q.Reason, "reason", "", "why; needed")
 	command.Flags().IntVar(&rollout, "rollout", 0, "every tenant that this `rollout` has reached")
 	command.Flags().BoolVar(&q.NoSnapshot, "no-snapshot", false, "do not copy the database first, when there is no time or no room for that")
 	return command
 }
 
-// tenantPath finds the database file of a tenant that has been deployed. The
-// fleet may be nil.
-func (c *cli) tenantPath(fleet *bundle.Fleet, id protocol.TenantID) (string, error) {
-	files, err := c.tenantFiles(fleet)
-	if err != nil {
-		return "", err
-	}
-	at := slices.IndexFunc(files, func(f tenantFile) bool { return f.tenant == id })
-	if at < 0 {
-		return "", fmt.Errorf("tenant %q has no database below the data directory: check the name, or give --repo when its tenant.yaml has a URL", id)
-	}
-	return files[at].path, nil
-}
-
 // rollbackRequest asks for a tenant to be what it was.
 type rollbackRequest struct {
 	Tenant protocol.TenantID `json:"tenant"`
-	To     string            `json:"to,omitempty"`     // a deployment, or the beginning of its id
-	Path   string            `json:"path"`             // of its database
-	Before string            `json:"before,omitempty"` // the deployment to go back to is the one before this
-	Actor  string            `json:"actor"`
-	Reason string            `json:"reason"`
+	To     string            `json:"to,omitempty"` // a deployment, or the beginning of its id
+	place
+	Before string `json:"before,omitempty"` // the deployment to go back to is the one before this
+	Actor  string `json:"actor"`
+	Reason string `json:"reason"`
 	// Snapshots is what fleet.yaml says, where who asks has seen it.
 	Snapshots  *deploy.SnapshotPolicy `json:"snapshots,omitempty"`
 	NoSnapshot bool                   `json:"noSnapshot,omitempty"`
@@ -174,7 +159,7 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 	}
 	var holds []state.Hold
 	d := deploy.New(deploy.Config{Store: k.store, Now: k.now, Snapshots: k.snapshots, By: deploy.Doer{Actor: q.Actor, Via: viaCLI}})
-	result, err := onTenant(ctx, q.Path, func(conn database.Conn) deploy.Result {
+	result, err := onTenant(ctx, k, q.Tenant, q.place, func(conn database.Conn) deploy.Result {
 		return d.Rollback(ctx, conn, deploy.RollbackRequest{
 			Tenant: q.Tenant, To: q.To, BeforeOf: q.Before, Author: q.Actor,
 			Reason: q.reason(), Snapshots: k.snapshotPolicy(q), MaxLock: q.MaxLock,
@@ -218,8 +203,8 @@ func (q rollbackRequest) reason() string {
 }
 
 // onTenant gives f a tenant's database.
-func onTenant[T any](ctx context.Context, path string, f func(database.Conn) T) (result T, err error) {
-	conn, err := libsql.Open(ctx, path, libsql.Options{})
+func onTenant[T any](ctx context.Context, k *control, tenant protocol.TenantID, at place, f func(database.Conn) T) (result T, err error) {
+	conn, err := at.open(ctx, k.router, tenant, false)
 	if err != nil {
 		return result, err
 	}
@@ -235,7 +220,7 @@ func (k *control) letGo(ctx context.Context, q rollbackRequest, holds []state.Ho
 		journal []apply.Entry
 		err     error
 	}
-	told, err := onTenant(ctx, q.Path, func(conn database.Conn) (a answer) {
+	told, err := onTenant(ctx, k, q.Tenant, q.place, func(conn database.Conn) (a answer) {
 		a.journal, a.err = apply.Journal(ctx, conn)
 		return a
 	})

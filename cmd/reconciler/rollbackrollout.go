@@ -92,13 +92,14 @@ func (c *cli) undoTenants(ctx context.Context, q *rollbackRequest, reached []sta
 	if err != nil {
 		return nil, err
 	}
-	files, err := c.tenantFiles(fleet)
+	list, err := c.tenantDatabases(ctx, fleet)
 	if err != nil {
 		return nil, err
 	}
-	paths := map[protocol.TenantID]string{}
-	for _, f := range files {
-		paths[f.tenant] = absolute(f.path)
+	places := map[protocol.TenantID]place{}
+	for _, p := range list {
+		p.Path = absolute(p.Path)
+		places[p.tenant] = p.place
 	}
 	if fleet != nil {
 		policy := reconcile.SnapshotPolicy(fleet.Config)
@@ -106,7 +107,7 @@ func (c *cli) undoTenants(ctx context.Context, q *rollbackRequest, reached []sta
 	}
 	var tenants []undoTenant
 	for _, d := range reached {
-		tenants = append(tenants, undoTenant{d.Tenant, paths[d.Tenant], d.ID})
+		tenants = append(tenants, undoTenant{d.Tenant, places[d.Tenant], d.ID})
 	}
 	return tenants, nil
 }
@@ -120,8 +121,8 @@ type undoRequest struct {
 // undoTenant is a tenant that is to be what it was before a deployment.
 type undoTenant struct {
 	Tenant protocol.TenantID `json:"tenant"`
-	Path   string            `json:"path"` // of its database
-	Before string            `json:"before"`
+	place
+	Before string `json:"before"`
 }
 
 // undo rolls several tenants back. One that cannot go back does not stop the
@@ -132,7 +133,7 @@ func (k *control) undo(ctx context.Context, q undoRequest) (undoAnswer, error) {
 	group.SetLimit(undoingAtATime)
 	for i, t := range q.Tenants {
 		one := q.rollbackRequest
-		one.Tenant, one.Path, one.Before = t.Tenant, t.Path, t.Before
+		one.Tenant, one.place, one.Before = t.Tenant, t.place, t.Before
 		group.Go(func() error {
 			done, err := k.undoOne(ctx, one)
 			if err != nil {
@@ -148,7 +149,7 @@ func (k *control) undo(ctx context.Context, q undoRequest) (undoAnswer, error) {
 
 func (k *control) undoOne(ctx context.Context, q rollbackRequest) (rollbackAnswer, error) {
 	switch {
-	case q.Path == "":
+	case !q.known():
 		return rollbackAnswer{}, errors.New("it has no database below the data directory: give --repo when its tenant.yaml has a URL")
 	case ctx.Err() != nil:
 		return rollbackAnswer{}, ctx.Err()

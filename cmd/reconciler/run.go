@@ -95,7 +95,7 @@ func (c *cli) run(ctx context.Context) (err error) {
 	defer stopCommitting()
 	control := &control{
 		store: w.config.Store, now: time.Now, snapshots: c.snapshots(), notice: loop.Notice, policy: loop.SnapshotPolicy, life: loop.Life(),
-		observe: c.observe, secrets: c.secrets(), placements: w.config.Router.Placements(),
+		observe: c.observe, secrets: c.secrets(), placements: w.config.Router.Placements(), router: w.config.Router,
 	}
 	commands, err := serve(c.settings.Data, control, log)
 	if err != nil {

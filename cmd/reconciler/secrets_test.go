@@ -185,7 +185,7 @@ func TestSecretsStayHidden(t *testing.T) {
 		h.call(0, args...)
 	}
 	h.call(3, "drift", "-o", "json")
-	h.call(2, "doctor", "-o", "json")
+	h.call(3, "doctor", "-o", "json")
 	h.answers()
 	h.grep()
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/apply"
-	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
@@ -42,7 +40,7 @@ command works while the daemon runs.`,
 			return c.print(answer, answer.people)
 		}),
 	}
-	setting(command, "data")
+	setting(command, "data", "secrets-dir")
 	return command
 }
 
@@ -60,8 +58,7 @@ func (c *cli) planOf(ctx context.Context, store *state.Store, d state.Deployment
 	if d.Status != protocol.DeployReady {
 		return nil, nil
 	}
-	path := filepath.Join(c.settings.Data, "tenants", string(d.Tenant)+".db")
-	conn, err := libsql.Open(ctx, path, libsql.Options{ReadOnly: true})
+	conn, err := c.openTenant(ctx, store, d.Tenant)
 	if err != nil {
 		return nil, fmt.Errorf("state has no plan %.12s; look into the tenant's journal: %w", d.PlanDigest, err)
 	}

@@ -64,7 +64,7 @@ type snapshotAnswer struct {
 
 func snapshotAnswerOf(ctx context.Context, s deploy.Snapshot) snapshotAnswer {
 	answer := snapshotAnswer{Tenant: s.Tenant, ID: s.ID, TakenAt: stampOf(s.TakenAt), SizeBytes: s.Size}
-	heard, err := tenantFile{tenant: s.Tenant, path: s.Path}.hear(ctx, false)
+	heard, err := placedTenant{place: place{Path: s.Path}, tenant: s.Tenant}.hear(ctx, false)
 	if err != nil {
 		failed := deploy.Fail(err)
 		answer.Error = problemOf(failed.Reason, failed.Message, "delete the file: it cannot be restored")

@@ -34,10 +34,10 @@ they are. It works while the daemon runs.`,
 			}
 			if len(args) > 0 {
 				one := &answer.Tenants[0]
-				one.Retired = c.retiredOf(ctx, one.Tenant, one.purgeAt)
-				one.Kept = c.keptOf(ctx, one.Tenant)
+				one.Retired = c.retiredOf(ctx, store, one.Tenant, one.purgeAt)
+				one.Kept = c.keptOf(ctx, store, one.Tenant)
 				one.Quotas = quotasOf(ctx, store, one.Tenant)
-				one.Usage = c.usageOf(ctx, one.Tenant, c.usersOf(ctx))
+				one.Usage = c.usageOf(ctx, store, one.Tenant, c.usersOf(ctx))
 			}
 			return c.print(answer, answer.people)
 		}),

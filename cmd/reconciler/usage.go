@@ -25,10 +25,10 @@ func quotaAnswerOf(c tenantrouter.Check) quotaAnswer {
 	}
 }
 
-// usageOf measures what one tenant uses, nil when its database is not below
-// the data directory or cannot be read now.
-func (c *cli) usageOf(ctx context.Context, tenant protocol.TenantID, users string) *protocol.TenantUsage {
-	conn, err := c.openTenant(ctx, tenant)
+// usageOf measures what one tenant uses, nil when its database cannot
+// be read now.
+func (c *cli) usageOf(ctx context.Context, store *state.Store, tenant protocol.TenantID, users string) *protocol.TenantUsage {
+	conn, err := c.openTenant(ctx, store, tenant)
 	if err != nil {
 		return nil
 	}
