@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"strings"
@@ -32,17 +33,18 @@ func (s Sighting) Connection() *protocol.TenantConnectionConfig {
 
 // Sightings returns what is known of every tenant that a pass has come to, as
 // one moment had it. It reads less than Observed and Tenants do, and is as fast
-// as a look at every file.
+// as a look at every file. JSON is taken apart where there is a connection in it.
 func (s *Store) Sightings(ctx context.Context) (map[protocol.TenantID]Sighting, error) {
 	const doing = "read what was seen of tenants"
 	rows, err := s.query(ctx, doing, `SELECT CAST(group_concat(o.tenant || char(31) || sync || char(31) || input_digest || char(31) || bundle_digest
- || char(31) || desired_digest || char(31) || coalesce(json_extract(t.spec, '$.connectionConfig'), ''), char(30)) AS BLOB)
+ || char(31) || desired_digest || char(31) || coalesce(iif(instr(t.spec, '"connectionConfig"'), json_extract(t.spec, '$.connectionConfig'), ''), ''),
+ char(30)) AS BLOB)
  FROM observed o LEFT JOIN tenants t ON t.tenant = o.tenant`)
 	if err != nil {
 		return nil, err
 	}
 	blob, _ := rows.Values[0][0].([]byte)
-	sightings := map[protocol.TenantID]Sighting{}
+	sightings := make(map[protocol.TenantID]Sighting, bytes.Count(blob, []byte(endRow))+1)
 	if len(blob) == 0 {
 		return sightings, nil
 	}
