@@ -185,6 +185,15 @@ func TestSecretsStayHidden(t *testing.T) {
 		h.call(0, args...)
 	}
 	h.call(3, "drift", "-o", "json")
+	git(t, h.path("repo"), "checkout", "--quiet", "-b", "pull")
+	h.write("repo/apps/shop/objects/customer.yaml", "name: customer\nfields:\n  name: {type: text}\n  phone: {type: text}")
+	git(t, h.path("repo"), "commit", "--quiet", "--all", "--message", "phone")
+	git(t, h.path("repo"), "checkout", "--quiet", "main")
+	for _, output := range []string{"table", "json", "markdown"} {
+		if text := h.call(0, "preview", "--base", "main", "--head", "pull", "-o", output); !strings.Contains(text, "phone") {
+			t.Errorf("the preview says %q, want the change", text)
+		}
+	}
 	h.call(3, "doctor", "-o", "json")
 	h.answers()
 	h.grep()
