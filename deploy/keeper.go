@@ -137,8 +137,9 @@ func (k *keeper) take(ctx context.Context, conn database.Conn, path string) (str
 // discard removes what take has made, after a deployment that gave an error,
 // unless that hides whether it has committed. What is kept in doubt goes like
 // any other, when it is beyond the policy.
-func (k *keeper) discard(ctx context.Context, conn database.Conn, path string, err error) error {
-	if path == "" || !database.Remote(conn) || ctx.Err() != nil || errors.Is(err, database.ErrAway) {
+func (k *keeper) discard(ctx context.Context, conn database.Conn, path string, failed error) error {
+	doubtful := ctx.Err() != nil || errors.Is(failed, database.ErrAway)
+	if path == "" || !database.Remote(conn) || doubtful {
 		return nil
 	}
 	return os.Remove(path)

@@ -146,7 +146,8 @@ func recorded(ctx context.Context, store *state.Store, connections map[protocol.
 // listed for a tenant that there is not, and to which a URL leads, is that of the
 // URL alone.
 func withConnections(list []placedTenant, connections map[protocol.TenantID]*protocol.TenantConnectionConfig,
-	router *tenantrouter.Router, fleet *bundle.Fleet) []placedTenant {
+	router *tenantrouter.Router, fleet *bundle.Fleet,
+) []placedTenant {
 	known, named, remote := map[protocol.TenantID]bool{}, map[string]bool{}, map[protocol.TenantID]bool{}
 	if fleet != nil {
 		for _, t := range fleet.Tenants {
