@@ -11,7 +11,7 @@ import (
 	"github.com/tenantops/reconciler/preview"
 )
 
-const evil = `<script>alert(1)</script><img src=x onerror=alert(1)> @everyone [x](javascript:alert(1)) ghp_0123456789abcdefghijklmnopqrstuvwx ` + "`code` |cell| ![i](http://evil.example/i.png) /close #1 \u202e"
+const evil = `<script>document.title='alive'</script><img src=x onerror=document.title='alive'> @everyone [x](javascript:alert(1)) ghp_0123456789abcdefghijklmnopqrstuvwx ` + "`code` |cell| ![i](http://evil.example/i.png) /close #1 \u202e"
 
 // hostile is what somebody might send who only wants to do harm.
 func hostile() files {
