@@ -31,6 +31,7 @@ var rows = []struct {
 	{name: "protocol/contracttest", testsOnly: true},
 	{name: "internal/database"},
 	{name: "internal/libsql"},
+	{name: "internal/retryafter"},
 	{name: "internal/hrana"},
 	{name: "internal/sqldtest", testsOnly: true},
 	{name: "preview/forge"},

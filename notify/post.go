@@ -12,9 +12,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tenantops/reconciler/internal/retryafter"
 )
 
 // Headers of a webhook. The signature is the HMAC-SHA256 of the body, as
@@ -77,8 +78,7 @@ func (n *Notifier) post(ctx context.Context, target Target, e Event) error {
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // so that the connection serves again
 	if response.StatusCode/100 != 2 {
-		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After")) // a date counts as none
-		return &statusError{status: response.StatusCode, after: time.Duration(max(0, min(seconds, 60))) * time.Second}
+		return &statusError{status: response.StatusCode, after: retryafter.Of(response.Header, time.Now(), time.Minute)}
 	}
 	return nil
 }

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/retryafter"
 )
 
 // serverError is what a server says of one statement.
@@ -175,9 +175,7 @@ func malformed(format string, args ...any) error {
 func (c *Conn) refusal(r *http.Response, body []byte) error {
 	said := strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), 200)]), ""))
 	e := &AwayError{Host: c.host, Status: r.StatusCode, Err: fmt.Errorf("HTTP %d %s", r.StatusCode, said)}
-	if seconds, err := strconv.Atoi(r.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		e.RetryAfter = min(time.Duration(seconds), 3600) * time.Second
-	}
+	e.RetryAfter = retryafter.Of(r.Header, time.Now(), time.Hour)
 	switch {
 	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
 		return &DeniedError{Host: c.host, Status: r.StatusCode, Said: said}

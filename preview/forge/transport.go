@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tenantops/reconciler/internal/retryafter"
 )
 
 // AwayError says that a forge does not answer, or asks to be left alone. Until
@@ -214,12 +216,8 @@ func (t *transport) leave(until time.Time) {
 func pause(r *http.Response, now time.Time) time.Time {
 	h := r.Header
 	until := time.Time{}
-	if after := h.Get("Retry-After"); after != "" && r.StatusCode >= 400 {
-		if seconds, err := strconv.Atoi(after); err == nil && seconds >= 0 {
-			until = now.Add(time.Duration(min(seconds, int(maxLeave/time.Second))) * time.Second)
-		} else if date, err := http.ParseTime(after); err == nil {
-			until = date
-		}
+	if after := retryafter.Of(h, now, maxLeave); after > 0 && r.StatusCode >= 400 {
+		until = now.Add(after)
 	}
 	if cmp.Or(h.Get("X-RateLimit-Remaining"), h.Get("RateLimit-Remaining")) == "0" {
 		if reset, err := strconv.ParseInt(cmp.Or(h.Get("X-RateLimit-Reset"), h.Get("RateLimit-Reset")), 10, 64); err == nil && until.IsZero() {

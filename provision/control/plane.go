@@ -13,10 +13,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tenantops/reconciler/internal/retryafter"
 )
 
 const (
@@ -120,7 +121,7 @@ func (p *Plane) once(ctx context.Context, c Call) (time.Duration, error) {
 	case err != nil:
 		return 0, p.failed(c, statusAway, "", fmt.Errorf("read the answer: %w", err))
 	case response.StatusCode < 200 || response.StatusCode > 299:
-		return retryAfter(response.Header), p.failed(c, response.StatusCode, messageOf(body, secret), nil)
+		return retryafter.Of(response.Header, time.Now(), time.Hour), p.failed(c, response.StatusCode, messageOf(body, secret), nil)
 	case len(body) > maxAnswer:
 		return 0, p.failed(c, 0, "", fmt.Errorf("the answer has more than %d bytes", maxAnswer))
 	case c.Out == nil:
@@ -164,18 +165,6 @@ func (p *Plane) request(ctx context.Context, c Call) (*http.Request, string, err
 	}
 	_, secret, _ := strings.Cut(header, " ")
 	return request, secret, err
-}
-
-// retryAfter reads the header in its form of seconds and in that of a date.
-func retryAfter(h http.Header) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, time.Until(at))
-	}
-	return 0
 }
 
 // messageOf is what a server says is wrong, as far as it can be shown.
