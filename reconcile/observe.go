@@ -165,6 +165,13 @@ func remembered(f reading, t *bundle.Tenant) Tenant {
 	return seen
 }
 
+// postponed is a tenant whose turn, if it has come, goes to the next pass.
+func postponed(f reading, t *bundle.Tenant) Tenant {
+	seen := remembered(f, t)
+	seen.postponed, seen.bundle = true, digestOf(t)
+	return seen
+}
+
 // removed is a tenant that git does not have, and of which nothing says that an
 // earlier revision had it. Nothing is done to it.
 func (r *Reconciler) removed(f reading, id protocol.TenantID) Tenant {

@@ -80,7 +80,7 @@ func (r *Reconciler) crew(ctx context.Context, q queue, tenants []*bundle.Tenant
 		group.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(tenants)) && ctx.Err() == nil; i = next.Add(1) - 1 {
 				if postpone() {
-					done[i] = remembered(q.reading, tenants[i])
+					done[i] = postponed(q.reading, tenants[i])
 					continue
 				}
 				done[i] = q.work(ctx, q.reading, tenants[i])

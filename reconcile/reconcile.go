@@ -177,6 +177,7 @@ type Tenant struct {
 	gone       bool   // there is nothing left of it to observe
 	unchanged  bool   // nothing was looked at but git and the file's stamp
 	remembered bool   // not even that: it is as it was seen last
+	postponed  bool   // remembered, because the pass had something better to do
 	saved      bool   // its row is written
 	input      string // input digest after this pass
 	bundle     string // digest of the desired bundle; empty for one that is not valid

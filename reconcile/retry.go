@@ -18,8 +18,8 @@ type retries struct {
 
 type retry struct {
 	failures int
-	at       time.Time
-	bundle   string // digest of what it should have had
+	at       time.Time // zero for at once
+	bundle   string    // digest of what it should have had
 }
 
 // due tells whether a tenant may be tried now at a revision. What may be the
@@ -46,6 +46,9 @@ func (r *retries) update(report Report) {
 		if !t.Problem() {
 			delete(r.waiting, t.ID)
 		}
+		if t.postponed {
+			r.postpone(t)
+		}
 		if !t.Problem() || t.unchanged {
 			continue
 		}
@@ -53,6 +56,16 @@ func (r *retries) update(report Report) {
 		wait := fleet.Delay(fleet.DispositionOf(t.Result.Reason), w.failures+1, rand.Float64())
 		r.waiting[t.ID] = retry{failures: w.failures + 1, at: r.now().Add(wait), bundle: t.bundle}
 	}
+}
+
+// postpone leaves a tenant that may be tried now to the next pass, however
+// little else that has to do. One whose turn has not come waits on.
+func (r *retries) postpone(t Tenant) {
+	w, failing := r.waiting[t.ID]
+	if !t.Problem() || failing && w.bundle == t.bundle {
+		return
+	}
+	r.waiting[t.ID] = retry{failures: w.failures, bundle: t.bundle}
 }
 
 // hurry makes every tenant due now: somebody has done something about one, and
@@ -64,12 +77,11 @@ func (r *retries) hurry() {
 	}
 }
 
-func (r *retries) next() (time.Time, bool) {
-	var first time.Time
+func (r *retries) next() (first time.Time, any bool) {
 	for _, w := range r.waiting {
-		if first.IsZero() || w.at.Before(first) {
-			first = w.at
+		if !any || w.at.Before(first) {
+			first, any = w.at, true
 		}
 	}
-	return first, !first.IsZero()
+	return first, any
 }
