@@ -118,6 +118,7 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	if done.Result.Changed {
 		done.input = r.inputAfter(ctx, conn, request, policy, at, done.Result, input)
 	}
+	done.Result.Forget()
 	if err := conn.Close(); err != nil && done.Result.Err == nil {
 		return done.failed(fmt.Errorf("close tenant %q: %w", t.ID, err))
 	}
