@@ -83,7 +83,7 @@ func (r *reviewed) resume() {
 
 func (r *reviewed) until(what string, is func() bool) {
 	r.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.Fatalf("%s: not within the time; comments: %q", what, r.forge.Written(1))
 		}

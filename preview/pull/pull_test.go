@@ -171,7 +171,7 @@ func (b *bench) topic(number int, subject string) string {
 // until waits for a condition.
 func (b *bench) until(what string, is func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.Fatalf("%s: not within the time\ncomments: %q\nlog:\n%s", what, b.forge.Written(1), b.log)
 		}
