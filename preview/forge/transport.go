@@ -116,7 +116,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &AwayError{Until: until, Err: errors.New("it said so before")}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), t.wait)
-	response, err := t.exchange(ctx, r)
+	sent := r.Clone(ctx)
+	response, err := t.exchange(ctx, r, sent)
 	if err != nil {
 		cancel()
 		if isAway(err) {
@@ -125,11 +126,10 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response.Body = &bounded{ReadCloser: response.Body, left: maxAnswer, asked: r.Context(), close: cancel}
-	return t.checked(response)
+	return t.checked(response, shown(sent.Header))
 }
 
-func (t *transport) exchange(ctx context.Context, r *http.Request) (*http.Response, error) {
-	sent := r.Clone(ctx)
+func (t *transport) exchange(ctx context.Context, r, sent *http.Request) (*http.Response, error) {
 	if r.URL.Host == t.host {
 		if err := t.authorize(ctx, sent); err != nil {
 			return nil, err
@@ -147,7 +147,13 @@ func away(asked context.Context, err error) error {
 	return &AwayError{Err: err}
 }
 
-func (t *transport) checked(r *http.Response) (*http.Response, error) {
+// shown is the secret that a request shows, empty for none.
+func shown(h http.Header) string {
+	_, token, _ := strings.Cut(h.Get("Authorization"), " ")
+	return cmp.Or(token, h.Get("PRIVATE-TOKEN"))
+}
+
+func (t *transport) checked(r *http.Response, secret string) (*http.Response, error) {
 	until := pause(r, t.now())
 	limited := r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusForbidden && !until.IsZero()
 	if !until.IsZero() {
@@ -158,7 +164,7 @@ func (t *transport) checked(r *http.Response) (*http.Response, error) {
 		return r, nil
 	}
 	defer r.Body.Close()
-	err := &RefusedError{Status: r.StatusCode, Message: message(r.Body)}
+	err := &RefusedError{Status: r.StatusCode, Message: message(r.Body, secret)}
 	if limited || r.StatusCode >= 500 || r.StatusCode == http.StatusRequestTimeout {
 		return nil, &AwayError{Until: until, Err: err}
 	}
@@ -240,8 +246,9 @@ func minTime(a, b time.Time) time.Time {
 	return b
 }
 
-// message is what a refusal says, short. Forges write {"message": ...}.
-func message(body io.Reader) string {
+// message is what a refusal says, short. Forges write {"message": ...}. One
+// that repeats the secret that it was shown must not have it logged.
+func message(body io.Reader, secret string) string {
 	text, err := io.ReadAll(io.LimitReader(body, 4096))
 	if err != nil {
 		return ""
@@ -256,7 +263,11 @@ func message(body io.Reader) string {
 	if said.Message == nil {
 		return ""
 	}
-	return oneLine(fmt.Sprint(said.Message))
+	plain := fmt.Sprint(said.Message)
+	if secret != "" {
+		plain = strings.ReplaceAll(plain, secret, "***")
+	}
+	return oneLine(plain)
 }
 
 func oneLine(text string) string {
