@@ -154,7 +154,12 @@ func shown(h http.Header) string {
 }
 
 func (t *transport) checked(r *http.Response, secret string) (*http.Response, error) {
-	until := pause(r, t.now())
+	said := ""
+	if r.StatusCode >= 400 {
+		defer r.Body.Close()
+		said = message(r.Body, secret)
+	}
+	until := pause(r, said, t.now())
 	limited := r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusForbidden && !until.IsZero()
 	if !until.IsZero() {
 		t.leave(until)
@@ -163,8 +168,7 @@ func (t *transport) checked(r *http.Response, secret string) (*http.Response, er
 	if r.StatusCode < 400 {
 		return r, nil
 	}
-	defer r.Body.Close()
-	err := &RefusedError{Status: r.StatusCode, Message: message(r.Body, secret)}
+	err := &RefusedError{Status: r.StatusCode, Message: said}
 	if limited || r.StatusCode >= 500 || r.StatusCode == http.StatusRequestTimeout {
 		return nil, &AwayError{Until: until, Err: err}
 	}
@@ -218,8 +222,9 @@ func (t *transport) leave(until time.Time) {
 // pause reads until when a forge wants to be left alone. Retry-After has
 // seconds or a date (RFC 9110); GitHub and Gitea say X-RateLimit-Reset and
 // GitLab RateLimit-Reset, in seconds since 1970, and mean it when nothing
-// remains. A forge cannot ask for more than maxLeave.
-func pause(r *http.Response, now time.Time) time.Time {
+// remains. Of GitHub's secondary limits nothing but the text may tell. A forge
+// cannot ask for more than maxLeave.
+func pause(r *http.Response, said string, now time.Time) time.Time {
 	h := r.Header
 	until := time.Time{}
 	if after := retryafter.Of(h, now, maxLeave); after > 0 && r.StatusCode >= 400 {
@@ -230,7 +235,8 @@ func pause(r *http.Response, now time.Time) time.Time {
 			until = time.Unix(reset, 0)
 		}
 	}
-	if until.IsZero() && r.StatusCode == http.StatusTooManyRequests {
+	secondary := r.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(said), "secondary rate limit")
+	if until.IsZero() && (secondary || r.StatusCode == http.StatusTooManyRequests) {
 		until = now.Add(time.Minute) // GitHub's advice where it says nothing
 	}
 	if !until.After(now) {
