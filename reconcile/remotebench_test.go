@@ -24,6 +24,13 @@ import (
 // each the same statements, the same rows of metadata and a row of a journal
 // as one conditional batch, eight at once.
 func BenchmarkAddedColumnOnServer(b *testing.B) {
+	b.Run("1", func(b *testing.B) { columnsOnServer(b, oneApp(), "apps/big/objects/thing.yaml") })
+	b.Run("20", func(b *testing.B) { columnsOnServer(b, bigApp(), "apps/big/objects/object_00.yaml") })
+}
+
+// columnsOnServer is the benchmark with tables of an app, the first of which is
+// defined in file.
+func columnsOnServer(b *testing.B, app files, file string) {
 	n := tenantsOf(b)
 	server, err := sqldtest.Run(io.Discard, "--max-active-namespaces", fmt.Sprint(2*n+10))
 	if err != nil && os.Getenv("REQUIRE_SQLD") == "" {
@@ -31,7 +38,7 @@ func BenchmarkAddedColumnOnServer(b *testing.B) {
 	}
 	must(b, err)
 	defer server.Stop()
-	f := newRemoteFleet(b, server, oneApp(), n)
+	f := newRemoteFleet(b, server, app, n)
 	loop := serverLoop{b: b, server: server, client: hrana.NewClient(hrana.ClientOptions{})}
 	for range n {
 		loop.namespaces = append(loop.namespaces, server.Namespace(b))
@@ -48,12 +55,12 @@ func BenchmarkAddedColumnOnServer(b *testing.B) {
 	}
 	first := pass()
 	loop.send(slices.Concat(migration(first), first.Registry, rows[1:2]))
-	object := oneObject
+	object := app[file]
 	var p pair
 	peak := 0
 	for i := range b.N {
 		object += fmt.Sprintf("  added_%d: {type: text}\n", i)
-		f.commit("add a column", files{"apps/big/objects/thing.yaml": object})
+		f.commit("add a column", files{file: object})
 		must(b, os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o200)) // the peak begins anew
 		var column *plan.Plan
 		p.ours = append(p.ours, timed(func() { column = pass() }))
