@@ -26,6 +26,7 @@ var rows = []struct {
 	testsOnly bool
 }{
 	{name: "internal/golden", testsOnly: true},
+	{name: "internal/gittest", testsOnly: true},
 	{name: "protocol/shape"},
 	{name: "protocol"},
 	{name: "protocol/contracttest", testsOnly: true},

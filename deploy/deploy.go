@@ -142,9 +142,10 @@ func (r Result) Alone(ctx context.Context, conn database.Conn, stamp func() erro
 	return r.seen.Alone(ctx, conn, stamp)
 }
 
-// Forget drops what the deployment saw of the database, which only Alone needs
-// and which is tens of kilobytes: a pass keeps the results of a whole fleet.
-func (r *Result) Forget() { r.seen = apply.Reading{} }
+// Forget drops what the deployment saw of the database but for Newest: only
+// Alone needs it, it is tens of kilobytes, and a pass keeps the results of a
+// whole fleet.
+func (r *Result) Forget() { r.seen = apply.Reading{Record: apply.Record{Last: r.seen.Record.Last}} }
 
 // Deploy assesses and, where there is something to do and nothing in the way,
 // runs the plan. A plan that went stale between the two is made once more.

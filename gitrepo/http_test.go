@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/cgi"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,23 +12,13 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/internal/gittest"
 )
 
-// serve publishes a repository with git's own HTTP server. The handler wraps
-// it: to ask for a password, to hang, to cut an answer off.
+// serve publishes a repository as gittest.Serve does.
 func serve(t *testing.T, dir string, wrap func(http.Handler) http.Handler) (url string) {
 	t.Helper()
-	backend := &cgi.Handler{
-		Path:   filepath.Join(git(t, dir, "--exec-path"), "git-http-backend"),
-		Stderr: io.Discard, // what it says of a refused request
-		Env:    []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null"},
-	}
-	if wrap == nil {
-		wrap = func(h http.Handler) http.Handler { return h }
-	}
-	server := httptest.NewServer(wrap(backend))
-	t.Cleanup(server.Close)
-	return server.URL + "/.git"
+	return gittest.Serve(t, dir, wrap) + "/.git"
 }
 
 // remote opens an empty clone of url.

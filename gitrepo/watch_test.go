@@ -11,7 +11,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen before it fails.
-const patience = 10 * time.Second
+const patience = 2 * time.Minute
 
 func watch(t *testing.T, r *gitrepo.Repo) <-chan struct{} {
 	t.Helper()

@@ -2,14 +2,12 @@ package preview_test
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/internal/gittest"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/preview"
 	"github.com/tenantops/reconciler/reconcile"
@@ -28,47 +26,19 @@ type world struct {
 
 func newWorld(t testing.TB, content files) *world {
 	t.Helper()
-	w := &world{t: t, repo: t.TempDir(), data: t.TempDir()}
-	w.git("init", "--quiet", "--initial-branch=main")
+	w := &world{t: t, repo: gittest.Init(t), data: t.TempDir()}
 	w.commit("first", content)
 	return w
 }
 
 func (w *world) git(args ...string) string {
 	w.t.Helper()
-	command := exec.Command("git", args...)
-	command.Dir = w.repo
-	command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
-		"GIT_AUTHOR_NAME=Ada", "GIT_AUTHOR_EMAIL=ada@example.com", "GIT_AUTHOR_DATE=2026-01-02T03:04:05Z",
-		"GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.com", "GIT_COMMITTER_DATE=2026-01-02T03:04:05Z")
-	out, err := command.CombinedOutput()
-	if err != nil {
-		w.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return gittest.Run(w.t, w.repo, args...)
 }
 
-// commit writes files and returns the commit.
 func (w *world) commit(message string, content files) string {
 	w.t.Helper()
-	for name, text := range content {
-		path := filepath.Join(w.repo, name)
-		if text == "" {
-			if err := os.RemoveAll(path); err != nil {
-				w.t.Fatal(err)
-			}
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			w.t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	w.git("add", "--all")
-	w.git("commit", "--quiet", "--allow-empty", "--message", message)
-	return w.git("rev-parse", "HEAD")
+	return gittest.Commit(w.t, w.repo, message, content)
 }
 
 // pull makes a branch that changes files of main, and leaves main checked out.

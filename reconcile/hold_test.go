@@ -252,7 +252,7 @@ func TestRunActsOnHolds(t *testing.T) {
 	go func() { ended <- r.Run(ctx) }()
 	until := func(want deploy.Action) {
 		t.Helper()
-		for limit := time.After(20 * time.Second); ; {
+		for limit := time.After(2 * time.Minute); ; {
 			select {
 			case report := <-passes:
 				if actions(report)["acme"] == want {

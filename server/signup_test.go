@@ -5,13 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cgi"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -22,6 +18,7 @@ import (
 
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/internal/gittest"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
@@ -94,43 +91,20 @@ type host struct {
 
 func newHost(t *testing.T, content map[string]string) *host {
 	t.Helper()
-	h, work := &host{dir: t.TempDir()}, t.TempDir()
-	for name, text := range content {
-		must(t, os.MkdirAll(filepath.Dir(filepath.Join(work, name)), 0o700))
-		must(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o600))
-	}
-	h.git(t, work, "init", "-q", "-b", "main")
-	h.git(t, work, "add", "-A")
-	h.git(t, work, "commit", "-q", "-m", "first")
-	h.git(t, h.dir, "clone", "-q", "--bare", work, "repo")
-	h.git(t, h.dir+"/repo", "config", "http.receivepack", "true")
-	backend := &cgi.Handler{
-		Path: filepath.Join(h.git(t, h.dir, "--exec-path"), "git-http-backend"), Stderr: io.Discard,
-		Env: []string{"GIT_PROJECT_ROOT=" + h.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null"},
-	}
-	served := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.away.Load() {
-			http.Error(w, "away", http.StatusServiceUnavailable)
-			return
-		}
-		backend.ServeHTTP(w, r)
-	}))
-	t.Cleanup(served.Close)
-	h.url = served.URL + "/repo"
+	h, work := &host{dir: t.TempDir()}, gittest.Init(t)
+	gittest.Commit(t, work, "first", content)
+	gittest.Run(t, h.dir, "clone", "-q", "--bare", work, "repo")
+	gittest.Run(t, h.dir+"/repo", "config", "http.receivepack", "true")
+	h.url = gittest.Serve(t, h.dir, func(backend http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if h.away.Load() {
+				http.Error(w, "away", http.StatusServiceUnavailable)
+				return
+			}
+			backend.ServeHTTP(w, r)
+		})
+	}) + "/repo"
 	return h
-}
-
-func (h *host) git(t *testing.T, dir string, args ...string) string {
-	t.Helper()
-	command := exec.Command("git", args...)
-	command.Dir = dir
-	command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_AUTHOR_NAME=Ada",
-		"GIT_AUTHOR_EMAIL=ada@example.com", "GIT_COMMITTER_NAME=Ada", "GIT_COMMITTER_EMAIL=ada@example.com")
-	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return strings.TrimSpace(string(out))
 }
 
 func must(t *testing.T, err error) {
@@ -237,7 +211,7 @@ func TestManySignUps(t *testing.T) {
 	}
 	stopAll()
 	running.Wait()
-	files := h.git(t, h.dir+"/repo", "ls-tree", "-r", "--name-only", "main", "tenants/")
+	files := gittest.Run(t, h.dir+"/repo", "ls-tree", "-r", "--name-only", "main", "tenants/")
 	if got := len(strings.Fields(files)); got != int(total)+1 {
 		t.Errorf("got %d files in git, want %d", got, total+1)
 	}
@@ -248,7 +222,7 @@ func TestManySignUps(t *testing.T) {
 	}
 	orphans, err := loop.Life().Orphans(t.Context())
 	must(t, err)
-	commits, err := strconv.Atoi(h.git(t, h.dir+"/repo", "rev-list", "--count", "main"))
+	commits, err := strconv.Atoi(gittest.Run(t, h.dir+"/repo", "rev-list", "--count", "main"))
 	must(t, err)
 	if len(orphans) > 0 || commits < 2 || commits > int(total)/2 {
 		t.Errorf("got orphans %+v and %d commits, want none and batches", orphans, commits)

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantops/reconciler/internal/gittest"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/notify"
 )
@@ -29,8 +30,7 @@ import (
 // company is a repository with one tenant, in a directory of its own.
 func company(t *testing.T) (dir string) {
 	t.Helper()
-	dir = t.TempDir()
-	git(t, dir, "init", "--quiet", "--initial-branch=main")
+	dir = gittest.Init(t)
 	push(t, dir, map[string]string{
 		"apps/shop/app.yaml":              "name: shop\nlabel: Shop\nversion: 1.0.0\n",
 		"apps/shop/objects/customer.yaml": "name: customer\nfields:\n  name: {type: text}\n",
@@ -41,28 +41,12 @@ func company(t *testing.T) (dir string) {
 
 func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	command := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.com"}, args...)...)
-	command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
-	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return gittest.Run(t, dir, args...)
 }
 
 func push(t *testing.T, dir string, content map[string]string) {
 	t.Helper()
-	for name, text := range content {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	git(t, dir, "add", "--all")
-	git(t, dir, "commit", "--quiet", "--message", "change")
+	gittest.Commit(t, dir, "change", content)
 }
 
 // runs is a daemon in a process of its own.
@@ -333,7 +317,7 @@ func TestShutdown(t *testing.T) {
 
 func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	for giveUp := time.Now().Add(30 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+	for giveUp := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(giveUp) {
 			t.Fatal("waited in vain")
 		}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/cgi"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantops/reconciler/internal/gittest"
 	"github.com/tenantops/reconciler/preview/forge/forgetest"
 	"github.com/tenantops/reconciler/state"
 )
@@ -44,12 +43,7 @@ func review(t *testing.T, kind, poll string) *reviewed {
 		"tenants/globex/tenant.yaml": "id: globex\nname: Globex\napps: [{name: shop}]\n",
 	})
 	git(t, r.dir, "config", "http.receivepack", "false")
-	backend := &cgi.Handler{
-		Path: filepath.Join(git(t, r.dir, "--exec-path"), "git-http-backend"), Stderr: io.Discard,
-		Env: []string{"GIT_PROJECT_ROOT=" + r.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null"},
-	}
-	host := httptest.NewServer(backend)
-	t.Cleanup(host.Close)
+	host := gittest.Serve(t, r.dir, nil)
 
 	secrets := t.TempDir()
 	for name, text := range map[string]string{"api": "api-token", "hook": hookSecret, "forge": forgetest.Token} {
@@ -61,7 +55,7 @@ func review(t *testing.T, kind, poll string) *reviewed {
 	text := fmt.Sprintf("repo: %s/.git\ndata: %s\nsecretsDir: %s\npoll: 1h\nlogFormat: json\n"+
 		"server: {listen: 127.0.0.1:0, token: $file:api, webhook: {secret: $file:hook}}\n"+
 		"forge: {kind: %s, url: %s, project: %s, token: $file:forge, poll: %s, rehearse: 1, link: \"https://reconciler.example\"}\n",
-		host.URL, r.data, secrets, kind, r.forge.URL, forgetest.Project, poll)
+		host, r.data, secrets, kind, r.forge.URL, forgetest.Project, poll)
 	if err := os.WriteFile(settings, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +77,7 @@ func (r *reviewed) resume() {
 
 func (r *reviewed) until(what string, is func() bool) {
 	r.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			r.Fatalf("%s: not within the time; comments: %q", what, r.forge.Written(1))
 		}

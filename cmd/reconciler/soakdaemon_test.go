@@ -147,7 +147,7 @@ func (d *soakDaemon) read(log io.Reader) {
 // awaitLog waits until the log has so many more lines with a message, a minute
 // at most.
 func (d *soakDaemon) awaitLog(message string, n int) {
-	deadline := time.After(time.Minute)
+	deadline := time.After(2 * time.Minute)
 	d.mu.Lock()
 	from := d.seen[message]
 	if message == "daemon started" {

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tenantops/reconciler/internal/gittest"
 )
 
 // The objects of the soak's apps, and the fields that each may have. A name has
@@ -150,16 +151,7 @@ func newSoakRepo(x *soak) *soakRepo {
 
 func (r *soakRepo) git(args ...string) string {
 	r.x.Helper()
-	command := exec.Command("git", args...)
-	command.Dir = r.dir
-	command.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_CONFIG_NOSYSTEM=1",
-		"GIT_AUTHOR_NAME=Mira Sand", "GIT_AUTHOR_EMAIL=mira@example.com",
-		"GIT_COMMITTER_NAME=Mira Sand", "GIT_COMMITTER_EMAIL=mira@example.com")
-	out, err := command.CombinedOutput()
-	if err != nil {
-		r.x.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return gittest.Run(r.x, r.dir, args...)
 }
 
 // commit makes one of the design as it is now.

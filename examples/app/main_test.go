@@ -141,7 +141,7 @@ func TestApp(t *testing.T) {
 	}
 	c.want(c.ask(t.Context(), url, "nobody", ""), `404 {"error":{"code":"unknown_tenant"`)
 	c.deploy(tenant("harbor-legal", "provisioningStatus: suspended\n"))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for strings.HasPrefix(c.ask(ctx, url+"/accounts", "harbor-legal", ""), "200") {
 	}

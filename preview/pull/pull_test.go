@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/internal/gittest"
 	"github.com/tenantops/reconciler/preview/forge"
 	"github.com/tenantops/reconciler/preview/forge/forgetest"
 	"github.com/tenantops/reconciler/preview/pull"
@@ -135,23 +134,12 @@ func (b *bench) set(change func(b *bench)) {
 
 func (b *bench) git(args ...string) string {
 	b.Helper()
-	command := exec.Command("git", append([]string{"-c", "user.name=Ada", "-c", "user.email=ada@example.com"}, args...)...)
-	command.Dir = b.dir
-	out, err := command.CombinedOutput()
-	if err != nil {
-		b.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
+	return gittest.Run(b, b.dir, args...)
 }
 
 func (b *bench) commit(subject string) string {
 	b.Helper()
-	if err := os.WriteFile(filepath.Join(b.dir, "file"), []byte(subject), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	b.git("add", ".")
-	b.git("commit", "-q", "-m", subject)
-	return b.git("rev-parse", "HEAD")
+	return gittest.Commit(b, b.dir, subject, map[string]string{"file": subject})
 }
 
 // topic is a commit on a branch, with the ref of a pull request.
@@ -171,7 +159,7 @@ func (b *bench) topic(number int, subject string) string {
 // until waits for a condition.
 func (b *bench) until(what string, is func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.Fatalf("%s: not within the time\ncomments: %q\nlog:\n%s", what, b.forge.Written(1), b.log)
 		}
