@@ -84,6 +84,7 @@ soak: soak-fleet ## run a fleet for an hour, kill 50 syncs, strike deployments a
 	FAULT_ALL=1 go test ./apply ./deploy ./applifecycle ./provision -run '^TestFaults|^TestKilledAtEveryStep$$|^TestEveryCallMayFail$$' -count=1 -v -timeout 60m
 	ROUTER_TENANTS=1000 go test ./tenantrouter -run '^TestLoad$$' -count=1 -v -timeout 60m
 	PROPERTY_PAIRS=50000 PROPERTY_SERVER_PAIRS=1000 go test ./apply -run '^TestProperty' -count=1 -v -timeout 60m
+	CORPUS_ON_SERVER=all go test ./reconcile -run '^TestCorpusOnServer$$' -count=1 -v -timeout 60m
 	REMOTE_TENANTS=1000 go test ./reconcile -run '^TestFleetOnServer$$' -count=1 -v -timeout 60m
 	BACKFILL_ROWS=2000000 go test ./apply ./deploy -run '^TestBackfillKilled$$|^TestFillOnAServer$$' -count=1 -v -timeout 60m
 
