@@ -333,6 +333,13 @@ func TestTooLarge(t *testing.T) {
 	if x.schemaText(t).Filling {
 		t.Error("something was begun")
 	}
+	if result := x.finish(t, field{"title": text, "code": number}); result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	timed := compiled(t, withTask(field{"title": text, "code": stamped}))
+	if result := x.sliceOf(t, timed, 3*time.Millisecond); result.Reason != "TooLarge" || !strings.Contains(result.Message, "code") {
+		t.Errorf("another type, and a default that is an expression: got %+v", result.Assessment)
+	}
 }
 
 // backfillChild, when set, makes this test binary deploy to a directory until

@@ -99,6 +99,12 @@ func In(t testing.TB, dir string) *Place {
 	return p
 }
 
+// Around is the place of a database file that is there, and the file's name in it.
+func Around(path string) (*Place, string) {
+	p := &Place{Dir: filepath.Dir(path), File: libsql.Options{WAL: true}}
+	return p, strings.TrimSuffix(filepath.Base(path), ".db")
+}
+
 // point gives the place namespaces of its own.
 func (p *Place) point(t testing.TB) {
 	t.Helper()
