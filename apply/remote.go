@@ -15,40 +15,48 @@ import (
 	"github.com/tenantops/reconciler/schema"
 )
 
-// Ends remembers the schema that plans lead to, as text, so that a plan which
-// many tenants run is tried out once. The zero value is empty. It may be
-// shared.
+// Ends remembers what plans lead to, so that a plan which many tenants run is
+// tried out once. The zero value is empty. It may be shared.
 type Ends struct {
 	mu    sync.Mutex
-	texts map[string]string // by from-fingerprint and plan digest
+	known map[string]end // by from-fingerprint and plan digest
+}
+
+// end is what is known of a plan and the schema that it starts from.
+type end struct {
+	text string // the schema afterwards
+	keys bool   // there may be foreign keys: before, afterwards or meanwhile
+	adds bool   // see onlyAdds
 }
 
 const maxEnds = 64 // plans that are run at the same time are few, and each text is that of a schema
 
 // of runs the plan in a private copy of the schema and returns what that is
 // afterwards.
-func (e *Ends) of(ctx context.Context, from schema.Master, p *plan.Plan) (string, error) {
+func (e *Ends) of(ctx context.Context, from schema.Master, p *plan.Plan) (end, error) {
 	key := from.Fingerprint() + " " + p.Digest
 	e.mu.Lock()
-	text, known := e.texts[key]
+	found, known := e.known[key]
 	e.mu.Unlock()
 	if known {
-		return text, nil
+		return found, nil
 	}
 	after, err := rehearse(ctx, from, p)
 	if err != nil {
-		return "", err
+		return end{}, err
 	}
 	if after.Fingerprint() != p.To {
-		return "", fmt.Errorf("%w: the schema would be %.12s, the proof ended with %.12s", ErrGuard, after.Fingerprint(), p.To)
+		return end{}, fmt.Errorf("%w: the schema would be %.12s, the proof ended with %.12s", ErrGuard, after.Fingerprint(), p.To)
 	}
+	found = end{text: after.Text(), adds: onlyAdds(p)}
+	found.keys = refers(from.Text(), found.text) || slices.ContainsFunc(p.Migration.Statements, func(m protocol.MigrationStatement) bool { return refers(m.SQL) })
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.texts == nil || len(e.texts) >= maxEnds {
-		e.texts = map[string]string{}
+	if e.known == nil || len(e.known) >= maxEnds {
+		e.known = map[string]end{}
 	}
-	e.texts[key] = after.Text()
-	return after.Text(), nil
+	e.known[key] = found
+	return found, nil
 }
 
 func rehearse(ctx context.Context, from schema.Master, p *plan.Plan) (schema.Master, error) {
@@ -105,7 +113,7 @@ func (r *runner) runBatch(ctx context.Context) error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	if failed := s.failure(results); failed != nil {
-		return r.explain(ctx, failed)
+		return r.explain(ctx, s, failed)
 	}
 	r.outcome.Statements = len(r.plan.Migration.Statements)
 	if n := r.outcome.Statements; n > 0 { // the server does not say what each took
@@ -114,189 +122,26 @@ func (r *runner) runBatch(ctx context.Context) error {
 	return nil
 }
 
-// script is a transaction as one batch. It is a Conn to the runner's writing
-// parts: what they run is added to it.
-type script struct {
-	database.Conn // nil: nothing is asked
-	steps         []database.Step
-	wrong         []func(error) error // what the failure of a step means, by step
-	last          int                 // the step that has to succeed before the next
-	meaning       func(error) error   // of what is added now
-}
-
-func (s *script) Exec(_ context.Context, sql string, args ...any) (int64, error) {
-	s.add(true, sql, args...)
-	return 0, nil
-}
-
-// add adds a step that runs when the one before has succeeded. The failure of
-// one that is not needed changes nothing.
-func (s *script) add(needed bool, sql string, args ...any) int {
-	step := database.Step{Statement: database.Statement{SQL: sql, Args: args}}
-	if len(s.steps) > 0 {
-		step.When = &database.Condition{OK: pointer(s.last)}
-	}
-	s.steps, s.wrong = append(s.steps, step), append(s.wrong, s.meaning)
-	if needed {
-		s.last = len(s.steps) - 1
-	}
-	return len(s.steps) - 1
-}
-
-func pointer(i int) *int { return &i }
-
-// check adds a step that fails unless the condition holds, and what that means.
-func (s *script) check(meaning error, condition string, args ...any) {
-	s.mean(func(error) error { return meaning })
-	s.add(true, "SELECT CASE WHEN "+condition+" THEN 1 ELSE json('no') END", args...) // json() of no JSON is an error
-	s.mean(nil)
-}
-
-func (s *script) mean(meaning func(error) error) { s.meaning = meaning }
-
-// failed is a step that failed, and what it means.
-type failed struct {
-	err     error
-	meaning error
-}
-
-// failure returns the first step that was needed and failed, nil when the
-// batch has committed.
-func (s *script) failure(results []database.StepResult) *failed {
-	commit := len(s.steps) - 2
-	if result := results[commit]; result.Err == nil && !result.Skipped {
-		return nil
-	}
-	for i, result := range results {
-		if result.Err == nil || i < commit && s.steps[i+1].When.OK != nil && *s.steps[i+1].When.OK != i {
-			continue // it succeeded, or was not needed
-		}
-		f := &failed{err: result.Err, meaning: result.Err}
-		if s.wrong[i] != nil {
-			f.meaning = s.wrong[i](result.Err)
-		}
-		return f
-	}
-	return &failed{err: database.ErrAway, meaning: fmt.Errorf("%w: the batch ended without a result", database.ErrAway)}
-}
-
-const (
-	countGuard  = "guard "     // and the place of a guard: rows of a table before the plan
-	violations  = "guard keys" // foreign keys that point nowhere, before the plan
-	countedKeys = "SELECT count(*) FROM pragma_foreign_key_check"
-)
-
-// script writes the transaction down.
-func (r *runner) script(ctx context.Context, now Reading) (*script, error) {
-	if err := r.judgeStart(now); err != nil {
-		return nil, err
-	}
-	end, err := r.deployment.Ends.of(ctx, now.Master, r.plan)
-	if err != nil {
-		return nil, err
-	}
-	s := &script{}
-	onServer := *r
-	onServer.conn = s
-	s.add(true, "PRAGMA foreign_keys = OFF")
-	s.mean(func(err error) error { return fmt.Errorf("begin: %w", err) })
-	s.add(true, "BEGIN IMMEDIATE")
-	s.check(errors.New("foreign keys stay on after switching them off"), "(SELECT foreign_keys FROM pragma_foreign_keys) = 0")
-	if r.deployment.Guessed {
-		s.expected(now, r.plan)
-	} else {
-		s.unchanged(now)
-	}
-	for _, check := range r.asked() {
-		s.check(errRows, "NOT EXISTS (SELECT * FROM ("+check.SQL+"\n))")
-	}
-	if err := onServer.writes(ctx, s, now); err != nil {
-		return nil, err
-	}
-	s.check(fmt.Errorf("%w: the schema would not be the one that the proof ended with, %.12s", ErrGuard, r.plan.To),
-		"("+schema.TextQuery+") = ?", end)
-	s.add(true, "DELETE FROM _reconciler_meta WHERE substr(key, 1, 6) = ?", countGuard)
-	if err := onServer.journal(ctx); err != nil {
-		return nil, err
-	}
-	s.mean(func(err error) error { return fmt.Errorf("commit: %w", err) })
-	s.add(true, "COMMIT")
-	s.steps = append(s.steps, database.Step{
-		Statement: database.Statement{SQL: "ROLLBACK"}, When: &database.Condition{Not: &database.Condition{IsAutocommit: true}},
-	})
-	s.wrong = append(s.wrong, nil)
-	return s, nil
-}
-
-// errRows is a pre-check that found rows; which ones is asked afterwards.
-var errRows = errors.New("rows are in the way")
-
-// unchanged checks that the database is as it was read.
-func (s *script) unchanged(now Reading) {
-	s.check(fmt.Errorf("%w: its schema is not %.12s any more, which the plan starts from", ErrStale, now.Master.Fingerprint()),
-		"("+schema.TextQuery+") = ?", now.Master.Text())
-	other := fmt.Errorf("%w: another deployment came first", ErrStale)
-	if now.Record.Last == nil {
-		s.check(other, "NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '_reconciler_journal')")
-		return
-	}
-	value := func(key string) string { return "(SELECT value FROM _reconciler_meta WHERE key = '" + key + "')" }
-	owner := now.Record.Owner
-	s.check(other, value("applied")+" IS ? AND (SELECT deployment FROM _reconciler_journal ORDER BY seq DESC LIMIT 1) IS ?",
-		now.Record.Applied, now.Record.Last.Deployment)
-	s.check(fmt.Errorf("%w: somebody has taken it over", ErrOwnedElsewhere),
-		value("fleet")+" IS ? AND "+value("environment")+" IS ? AND "+value("tenant")+" IS ?", owner.Fleet, owner.Environment, owner.Tenant)
-	s.check(ErrSuspended, "coalesce("+value(suspendedKey)+", '') = ''")
-}
-
-// writes adds what the plan writes, with the guards around it. A count before
-// is kept in a row of our own until it is compared.
-func (r *runner) writes(ctx context.Context, s *script, now Reading) error {
-	if !now.Master.Reconciled {
-		if err := createTables(ctx, r.conn); err != nil {
+// explain says why a batch did not commit. What exactly is in the way is asked
+// now, as a deployment to a file does under its lock.
+func (r *runner) explain(ctx context.Context, s *script, f *failed) error {
+	switch {
+	case errors.Is(f.err, database.ErrBusy), errors.Is(f.err, database.ErrAway):
+		return f.err // of any step: the lock was taken away, or the server has trouble
+	case errors.Is(f.meaning, errRows):
+		return r.rowsInTheWay(ctx)
+	case errors.Is(f.meaning, errStart), s.byEnd:
+		if err := r.startedElsewhere(ctx); err != nil {
 			return err
 		}
 	}
-	const keep = "INSERT INTO _reconciler_meta (key, value) "
-	for i, g := range r.plan.Guards {
-		s.add(true, keep+"SELECT ?, count(*) FROM "+schema.Quote(g.Before), fmt.Sprint(countGuard, i))
+	if errors.Is(f.meaning, errStart) {
+		return fmt.Errorf("%w: the database was not what it was seen to be", ErrStale)
 	}
-	statements := r.plan.Migration.Statements
-	counted := -1
-	if len(statements) > 0 {
-		counted = s.add(false, keep+"SELECT ?, ("+countedKeys+")", violations) // fails where a foreign table refers to no key
-	}
-	for i, statement := range statements {
-		s.mean(func(err error) error { return &StatementError{Index: i, SQL: statement.SQL, Err: err} })
-		s.add(true, statement.SQL)
-	}
-	kept := "(SELECT CAST(value AS INTEGER) FROM _reconciler_meta WHERE key = ?)"
-	for i, g := range r.plan.Guards {
-		s.check(fmt.Errorf("%w: table %q would have another number of rows", ErrGuard, g.After),
-			"(SELECT count(*) FROM "+schema.Quote(g.After)+") = "+kept, fmt.Sprint(countGuard, i))
-	}
-	s.mean(func(err error) error { return &StatementError{Index: -1, SQL: "registry", Err: err} })
-	if err := r.register(ctx); err != nil {
-		return err
-	}
-	s.mean(nil)
-	if counted >= 0 {
-		s.check(fmt.Errorf("%w: more foreign keys would point nowhere than before", ErrGuard),
-			"NOT EXISTS (SELECT 1 FROM _reconciler_meta WHERE key = ?1) OR ("+countedKeys+") <= "+
-				"(SELECT CAST(value AS INTEGER) FROM _reconciler_meta WHERE key = ?1)", violations)
-	}
-	return nil
+	return f.meaning
 }
 
-// explain says why a batch did not commit. Which rows are in the way is asked
-// now, as a deployment to a file does under its lock.
-func (r *runner) explain(ctx context.Context, f *failed) error {
-	if errors.Is(f.err, database.ErrBusy) || errors.Is(f.err, database.ErrAway) {
-		return f.err // of any step: the lock was taken away, or the server has trouble
-	}
-	if !errors.Is(f.meaning, errRows) {
-		return f.meaning
-	}
+func (r *runner) rowsInTheWay(ctx context.Context) error {
 	findings, err := ask(ctx, r.conn, r.asked())
 	if err != nil {
 		return err
@@ -305,6 +150,19 @@ func (r *runner) explain(ctx context.Context, f *failed) error {
 		return fmt.Errorf("%w: rows were in the way, and are gone", ErrStale)
 	}
 	return &BlockedError{Findings: findings}
+}
+
+// startedElsewhere looks whether the database is what the plan starts from. A
+// guess is only said to be wrong: whoever guessed looks himself.
+func (r *runner) startedElsewhere(ctx context.Context) error {
+	now, err := Read(ctx, r.conn)
+	if err == nil {
+		err = r.judgeStart(now)
+	}
+	if err != nil && r.deployment.Guessed && !errors.Is(err, database.ErrAway) {
+		return fmt.Errorf("%w: the database is not what state says of it: %w", ErrStale, err)
+	}
+	return err
 }
 
 // onServer runs the plan as one batch and resolves a lost answer.

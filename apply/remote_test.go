@@ -159,32 +159,59 @@ func TestChangedMeanwhile(t *testing.T) {
 		"suspended":       {"INSERT INTO _reconciler_meta VALUES ('suspended', '2026-01-01T00:00:00Z')", apply.ErrSuspended},
 		"rows in the way": {"INSERT INTO account (id, name, code) VALUES ('a1', 'A', NULL)", nil},
 	}
+	adding := map[string]struct { // by a plan that is held against the schema at its end alone
+		sql  string
+		want error
+	}{
+		"the schema, added to":          {"CREATE TABLE more (a)", apply.ErrStale},
+		"the schema, the same column":   {"ALTER TABLE account ADD COLUMN fax text", apply.ErrStale},
+		"the schema, another column":    {"ALTER TABLE account ADD COLUMN telex text", apply.ErrStale},
+		"the schema, no table any more": {"DROP TABLE account", apply.ErrStale},
+		"the owner, adding":             {"UPDATE _reconciler_meta SET value = 'other' WHERE key = 'fleet'", apply.ErrOwnedElsewhere},
+		"nobody's":                      {"DELETE FROM _reconciler_meta WHERE key = 'tenant'", apply.ErrOwnedElsewhere},
+		"no journal":                    {"DELETE FROM _reconciler_journal", nil},
+	}
 	required := strings.Replace(account, `"code": {"type": "text", "unique": true}`, `"code": {"type": "text", "unique": true, "required": true}`, 1)
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			x := newRemote(t)
-			x.mustDeploy(account)
-			p, err := x.plan(required)
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn := x.open()
-			seen, err := apply.Read(t.Context(), conn)
-			if err != nil {
-				t.Fatal(err)
-			}
-			x.exec(test.sql)
-			before := x.dump()
-			_, err = apply.Run(t.Context(), conn, p, apply.Deployment{ID: "late", Owner: owner, Seen: &seen})
+			err := meanwhile(t, required, test.sql)
 			var blocked *apply.BlockedError
 			if test.want == nil && (!errors.As(err, &blocked) || blocked.Findings[0].IDs[0] != "a1") || test.want != nil && !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
-			if x.dump() != before {
-				t.Error("the database was changed")
+		})
+	}
+	for name, test := range adding {
+		t.Run(name, func(t *testing.T) {
+			if err := meanwhile(t, accountMore, test.sql); err == nil || !errors.Is(err, test.want) && test.want != nil {
+				t.Errorf("got %v, want %v", err, test.want)
 			}
 		})
 	}
+}
+
+// meanwhile runs the plan for a definition on a database that somebody changes
+// after the look, and makes sure that the plan changes nothing.
+func meanwhile(t *testing.T, definition, sql string) error {
+	t.Helper()
+	x := newRemote(t)
+	x.mustDeploy(account)
+	p, err := x.plan(definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := x.open()
+	seen, err := apply.Read(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.exec(sql)
+	before := x.dump()
+	_, err = apply.Run(t.Context(), conn, p, apply.Deployment{ID: "late", Owner: owner, Seen: &seen})
+	if x.dump() != before {
+		t.Error("the database was changed")
+	}
+	return err
 }
 
 // TestStolenLock lets another writer take the lock of a deployment that stands

@@ -133,6 +133,7 @@ func (l *loader) readTenant(dir string) *tenantEntry {
 		id, _ := e.document.At("id").Value.(string)
 		e.spec = TenantSpec{ID: id}
 	}
+	e.document = e.document.Folded(data)
 	if m := e.part.compiled.Manifest; m != nil {
 		e.manifest = protocol.DeployManifest{Version: m.Version, CreatedAt: m.CreatedAt}
 	}

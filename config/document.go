@@ -41,6 +41,33 @@ type Document struct {
 	File  string
 	Value any // of JSON's types; numbers are json.Number
 	root  *yaml.Node
+	text  string // of one that is folded
+}
+
+// maxFolded is the size in bytes up to which a document is folded. One with many
+// faults is read for each of them: that of a larger one would take its time.
+const maxFolded = 4 << 10
+
+// Folded is the document without its value, for one that is kept only because
+// a fault may turn up in it later: in place of a tree, which takes thirty times
+// as much memory, it has the text of its file, of which it is the first document,
+// and reads that again where a fault is to be placed.
+func (d Document) Folded(text []byte) Document {
+	if d.root == nil || len(text) > maxFolded {
+		return d
+	}
+	return Document{File: d.File, text: string(text)}
+}
+
+func (d Document) unfolded() Document {
+	if d.text == "" {
+		return d
+	}
+	documents, _ := Documents(d.File, []byte(d.text)) // it had no fault the first time
+	if len(documents) == 0 {
+		return Document{File: d.File}
+	}
+	return documents[0]
 }
 
 // Documents reads the documents of a file: JSON when its name ends in .json,
@@ -64,6 +91,7 @@ func Documents(file string, data []byte) ([]Document, []Fault) {
 // At returns the part of the document at a path of keys and indexes. What is
 // not there has a nil Value and the place of what would hold it.
 func (d Document) At(path ...any) Document {
+	d = d.unfolded()
 	_, d.root = locate(d.root, path)
 	for _, step := range path {
 		d.Value = element(d.Value, step)
@@ -87,6 +115,7 @@ func element(value, step any) any {
 // Error returns a fault at the value that a path leads to: at its key for a
 // mapping or list, and at what would hold it when it is not there.
 func (d Document) Error(path []any, code, message, next string) Fault {
+	d = d.unfolded()
 	return at(d.File, place(d.root, path), code, message, next)
 }
 
@@ -99,6 +128,7 @@ func (d Document) Warning(path []any, code, message, next string) Fault {
 
 // Issues turns issues of a parse of the document's value into faults.
 func (d Document) Issues(severity protocol.Severity, issues shape.Issues) []Fault {
+	d = d.unfolded()
 	var faults []Fault
 	for _, issue := range issues {
 		f := at(d.File, place(d.root, issue.Path), issue.Code, d.message(issue), d.advice(issue))
@@ -146,6 +176,7 @@ func (d Document) advice(issue shape.Issue) string {
 // Written returns the text of an unquoted YAML number at a path, and whether it
 // differs from the number that was read: 1.10 is read as 1.1.
 func (d Document) Written(path ...any) (string, bool) {
+	d = d.unfolded()
 	_, value := locate(d.root, path)
 	written, ok := plain(value)
 	return written, ok && fmt.Sprint(d.At(path...).Value) != written

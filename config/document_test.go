@@ -99,6 +99,10 @@ object:
 			if part := documents[0].At("object").Error(c.path[min(1, len(c.path)):], "x", "y", "z"); len(c.path) > 1 && part != f {
 				t.Errorf("%s: in its part, %s is at %v", file, config.Path(c.path), part)
 			}
+			folded := documents[0].Folded([]byte(content))
+			if again := folded.Error(c.path, "x", "y", "z"); folded.Value != nil || again != f {
+				t.Errorf("%s: folded, with %v, %s is at %v", file, folded.Value, config.Path(c.path), again)
+			}
 		}
 	}
 }

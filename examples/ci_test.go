@@ -3,14 +3,15 @@ package examples_test
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rhysd/actionlint"
-	"sigs.k8s.io/yaml"
+
+	"github.com/tenantops/reconciler/internal/gittest"
 )
 
 // The workflows for GitHub, and for Gitea, which reads the same language, have
@@ -35,32 +36,43 @@ func TestWorkflows(t *testing.T) {
 	}
 }
 
-// jobKeys are the keys of a job that docs.gitlab.com/ci/yaml documents and that
-// the template may use.
-var jobKeys = []string{
-	"after_script", "artifacts", "before_script", "cache", "image", "interruptible", "needs", "retry", "rules", "script", "stage", "tags",
-	"timeout", "variables",
-}
-
+// The template for GitLab has no fault by the schema that GitLab publishes,
+// which gitlab-ci-local carries; make ci-lint installs that.
 func TestGitLabTemplate(t *testing.T) {
+	linter, err := filepath.Abs("../.tools/ci-lint/node_modules/.bin/gitlab-ci-local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(linter); err != nil {
+		t.Skipf("no linter for GitLab CI, which make ci-lint installs: %v", err)
+	}
 	text, err := os.ReadFile("ci/gitlab.yml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var jobs map[string]map[string]any
-	if err := yaml.UnmarshalStrict(text, &jobs); err != nil {
-		t.Fatal(err)
+	if out, err := lintGitLab(t, linter, string(text)); err != nil || !strings.Contains(out, "json schema validated") {
+		t.Errorf("the template has faults: %v\n%s", err, out)
 	}
-	for name, job := range jobs {
-		for key := range job {
-			if !slices.Contains(jobKeys, key) {
-				t.Errorf("job %s has the key %s, which GitLab does not document", name, key)
-			}
-		}
-		if _, ok := job["script"].([]any); !ok {
-			t.Errorf("job %s has no script", name)
-		}
+	wrong := strings.Replace(string(text), "interruptible:", "interuptible:", 1)
+	if out, err := lintGitLab(t, linter, wrong); err == nil || !strings.Contains(out, "'interuptible' property is not expected") {
+		t.Errorf("the linter overlooks a key that there is not: %v\n%s", err, out)
 	}
+}
+
+// lintGitLab reads a text as the .gitlab-ci.yml of a repository. No job is run,
+// and nothing is fetched.
+func lintGitLab(t *testing.T, linter, text string) (string, error) {
+	t.Helper()
+	dir := gittest.Init(t)
+	gittest.Run(t, dir, "remote", "add", "origin", "git@gitlab.example:company/fleet.git")
+	gittest.Commit(t, dir, "template", map[string]string{".gitlab-ci.yml": text})
+	gittest.Run(t, dir, "update-ref", "refs/remotes/origin/main", "HEAD") // or it asks the remote
+	gittest.Run(t, dir, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+	command := exec.Command(linter, "--list", "--color=false")
+	command.Dir = dir
+	command.Env = append(os.Environ(), "HOME="+t.TempDir())
+	out, err := command.CombinedOutput()
+	return string(out), err
 }
 
 // secretOf finds what would hand a secret to what a pull request runs.
@@ -81,6 +93,10 @@ func TestTemplatesAreSafe(t *testing.T) {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("%s has no %q", name, want)
 			}
+		}
+		piped := strings.Contains(string(text), "| tee") && !strings.Contains(string(text), "shell: bash")
+		if piped {
+			t.Errorf("%s goes on when the preview has failed: a pipe of the default shell has the code of its last command", name)
 		}
 		if strings.Contains(string(text), "--data") {
 			t.Errorf("%s has a data directory", name)

@@ -70,7 +70,7 @@ func (r *Reconciler) readAhead(ctx context.Context, a Ahead) (reading, error) {
 	f := reading{commit: a.Commit, loaded: a.Fleet, shared: r.shared(a.Fleet.Tenants), now: r.Now()}
 	if r.Store != nil {
 		var err error
-		if f.observed, err = r.Store.Observed(ctx); err == nil {
+		if f.observed, err = r.known(ctx); err == nil {
 			err = r.readHolds(ctx)
 		}
 		if err != nil {
@@ -176,7 +176,7 @@ func (l *lookahead) key(f reading, t *bundle.Tenant) string {
 // it is as the last deployment left it, by the rule that lets a pass leave it
 // alone.
 func (l *lookahead) standing(t *bundle.Tenant, at tenantrouter.Location) (string, bool) {
-	row, known := l.base.observed[t.ID]
+	row, known := l.base.observed.of(t.ID)
 	stamp, err := l.Router.Stamp(at)
 	if err != nil {
 		return "", false

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -50,25 +49,15 @@ type Drifted struct {
 // A database that nobody has touched since a pass found it in order is not
 // opened.
 func (r *Reconciler) Drift(ctx context.Context, tenants []protocol.TenantID) ([]Drifted, error) {
-	seen, err := r.Store.Sightings(ctx)
+	c, err := r.comparison(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(tenants) == 0 {
-		tenants = slices.Sorted(maps.Keys(seen))
-	}
-	desired := map[protocol.TenantID]*bundle.Desired{}
-	if r.Repo != nil {
-		f, err := r.read(ctx, Selection{})
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range f.tenants {
-			desired[t.ID] = t.Desired
-		}
+		tenants = slices.Sorted(c.seen.Tenants())
 	}
 	for _, id := range tenants {
-		if _, known := seen[id]; !known {
+		if _, known := c.seen.Of(id); !known {
 			return nil, fmt.Errorf("%w: %q", ErrUnseenTenant, id)
 		}
 	}
@@ -78,8 +67,7 @@ func (r *Reconciler) Drift(ctx context.Context, tenants []protocol.TenantID) ([]
 	for range r.workers(config.Rollout{MaxConcurrent: 8}) { // each takes the next one: most take microseconds
 		group.Go(func() error {
 			for i := next.Add(1) - 1; i < int64(len(tenants)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				id := tenants[i]
-				found[i] = r.driftOf(ctx, id, seen[id], desired[id])
+				found[i] = r.driftOf(ctx, c, tenants[i])
 			}
 			return nil
 		})
@@ -91,25 +79,48 @@ func (r *Reconciler) Drift(ctx context.Context, tenants []protocol.TenantID) ([]
 // ErrUnseenTenant says that state does not know a tenant.
 var ErrUnseenTenant = errors.New("no pass has come to the tenant")
 
-func (r *Reconciler) driftOf(ctx context.Context, id protocol.TenantID, seen state.Sighting, desired *bundle.Desired) Drifted {
-	d := Drifted{ID: id, Waiting: seen.Desired != "" && seen.Desired != seen.Bundle}
-	if desired != nil {
-		d.Waiting = desired.Digest != seen.Bundle
+// comparison is what databases are compared with.
+type comparison struct {
+	reading     // of nothing where there is no repository
+	seen        state.Seen
+	connections map[protocol.TenantID]*protocol.TenantConnectionConfig // as git said last
+}
+
+func (r *Reconciler) comparison(ctx context.Context) (c comparison, err error) {
+	c.loaded = &bundle.Fleet{}
+	if r.Repo != nil {
+		if c.reading, err = r.revision(ctx, Selection{}); err != nil {
+			return c, err
+		}
 	}
-	at, err := r.Router.Locate(id, seen.Connection())
+	if c.seen, err = r.Store.Seen(ctx); err == nil {
+		c.connections, err = r.Store.Connections(ctx)
+	}
+	return c, err
+}
+
+func (r *Reconciler) driftOf(ctx context.Context, c comparison, id protocol.TenantID) Drifted {
+	row, _ := c.seen.Of(id)
+	d := Drifted{ID: id, Waiting: row.DesiredDigest != "" && row.DesiredDigest != row.BundleDigest}
+	var desired *bundle.Desired
+	if t := c.tenant(id); t != nil && t.Desired != nil {
+		desired = t.Desired
+		d.Waiting = desired.Digest != row.BundleDigest
+	}
+	at, err := r.Router.Locate(id, c.connections[id])
 	if err != nil {
 		d.Err = err
 		return d
 	}
 	stamp, err := r.Router.Stamp(at)
-	if err == nil && stamp == "" && seen.Bundle == "" {
+	if err == nil && stamp == "" && row.BundleDigest == "" {
 		err = deploy.ErrNeverDeployed
 	}
 	if err != nil {
 		d.Err = err
 		return d
 	}
-	if at.Remote == "" && seen.Sync == state.Synced && strings.HasSuffix(seen.Input, " "+lookMark("", at, stamp)) {
+	if at.Remote == "" && row.Sync == state.Synced && strings.HasSuffix(row.InputDigest, " "+lookMark("", at, stamp)) {
 		d.Unchanged = true
 		return d
 	}
@@ -130,7 +141,7 @@ func (r *Reconciler) driftOf(ctx context.Context, id protocol.TenantID, seen sta
 func (r *Reconciler) keep(ctx context.Context, f reading, t *bundle.Tenant, done Tenant,
 	work func(database.Conn, deploy.Request) deploy.Result, open opener,
 ) Tenant {
-	observed, request := f.observed[t.ID], r.request(f, t)
+	observed, request := f.before(t.ID), r.request(f, t)
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
 	if err != nil || observed.BundleDigest == "" || request.Policy.Drift == string(config.DriftIgnore) {
 		return done

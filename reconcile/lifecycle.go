@@ -273,7 +273,7 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 	case r.nextEnd.IsZero() || at.Before(r.nextEnd):
 		r.nextEnd = at
 	}
-	row := f.observed[known.ID]
+	row := f.before(known.ID)
 	done.unchanged = before.Status == known.Status && row.Reason == done.Result.Reason && row.Message == done.Result.Message
 	return done
 }
@@ -300,7 +300,7 @@ func (r *Reconciler) inUse(f reading, known state.Tenant) string {
 // heldHere is a tenant that git no longer has and that a hold keeps as it is.
 func (r *Reconciler) heldHere(f reading, known state.Tenant, h state.Hold) Tenant {
 	r.recorded = recorded{} // it is to be seen when the hold has ended
-	t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan)}.held(h, f.observed[known.ID])
+	t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan)}.held(h, f.before(known.ID))
 	t.Sync = state.OutOfSync
 	return t
 }
@@ -310,7 +310,7 @@ func (r *Reconciler) kept(f reading, known state.Tenant, why fleet.Waiting) Tena
 	t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.OutOfSync, Health: state.Blocked}
 	t.Result.Action, t.Result.Reason = Remove, why.Reason
 	t.Result.Message, t.Result.Next = why.Message, why.Next
-	row := f.observed[known.ID]
+	row := f.before(known.ID)
 	t.unchanged = row.Reason == why.Reason && row.Message == why.Message
 	return t
 }

@@ -34,7 +34,7 @@ func (r *Reconciler) observe(ctx context.Context, f reading, tenants []Tenant, w
 	}
 	for _, row := range rows {
 		row.Follows = row.Follows && whole
-		f.observed[row.Tenant] = row
+		f.observed.save(row)
 	}
 	for i := range tenants {
 		tenants[i].saved = true
@@ -47,7 +47,7 @@ func (r *Reconciler) observe(ctx context.Context, f reading, tenants []Tenant, w
 func (r *Reconciler) left(f reading) []state.Observed {
 	var rows []state.Observed
 	for _, id := range removed(f, Selection{}) {
-		if row := f.observed[id]; row.Follows && !f.gone[id] {
+		if row := f.before(id); row.Follows && !f.gone[id] {
 			row.Follows = false
 			rows = append(rows, row)
 		}
@@ -59,7 +59,7 @@ func (r *Reconciler) left(f reading) []state.Observed {
 func (r *Reconciler) rows(f reading, tenants []Tenant) []state.Observed {
 	var rows []state.Observed
 	for _, t := range tenants {
-		before := f.observed[t.ID]
+		before := f.before(t.ID)
 		asBefore := t.target == "" || before.Target == t.target && before.Tried == t.target
 		switch {
 		case t.saved, t.remembered && !before.Follows:
@@ -106,7 +106,7 @@ func (r *Reconciler) saveTags(ctx context.Context, f reading, report Report) err
 }
 
 func (r *Reconciler) observed(f reading, t Tenant) state.Observed {
-	row := f.observed[t.ID]
+	row := f.before(t.ID)
 	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
 	row.Reason, row.Message, row.Next = t.Result.Reason, t.Result.Message, t.Result.Next
 	var detailed interface{ Detail() string }
@@ -159,7 +159,7 @@ func (r *Reconciler) wentBack(row state.Observed, t Tenant) state.Observed {
 
 // remembered is a tenant that is not looked at now, as it was seen last.
 func remembered(f reading, t *bundle.Tenant) Tenant {
-	row := f.observed[t.ID]
+	row := f.before(t.ID)
 	seen := Tenant{ID: t.ID, Plan: row.Plan, Sync: row.Sync, Health: row.Health, unchanged: true, remembered: true}
 	seen.Result.Reason, seen.Result.Message, seen.Result.Next = row.Reason, row.Message, row.Next
 	return seen
@@ -175,7 +175,7 @@ func postponed(f reading, t *bundle.Tenant) Tenant {
 // removed is a tenant that git does not have, and of which nothing says that an
 // earlier revision had it. Nothing is done to it.
 func (r *Reconciler) removed(f reading, id protocol.TenantID) Tenant {
-	t := Tenant{ID: id, Plan: f.observed[id].Plan, Sync: state.OutOfSync, Health: state.Healthy}
+	t := Tenant{ID: id, Plan: f.before(id).Plan, Sync: state.OutOfSync, Health: state.Healthy}
 	t.Result.Action = Remove
 	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in this revision; its database is left as it is"
 	t.Result.Next = "put the directory back, or remove it from the branch that is followed"

@@ -129,7 +129,7 @@ func (r *Reconciler) again(ctx context.Context, f reading, report Report) ([]*bu
 			continue
 		}
 		if why := after.Waits(t.ID); why != nil {
-			report.Tenants[i] = t.waits(*why, f.observed[t.ID])
+			report.Tenants[i] = t.waits(*why, f.before(t.ID))
 			continue
 		}
 		if one := f.tenant(t.ID); one != nil {

@@ -108,17 +108,18 @@ func (r *Reconciler) workers(rollout config.Rollout) int {
 // ailing tells that a tenant was in trouble when it was looked at last, or takes
 // its time.
 func (f reading) ailing(t *bundle.Tenant) bool {
-	switch f.observed[t.ID].Health {
+	row := f.before(t.ID)
+	switch row.Health {
 	case state.Degraded, state.Missing, state.Blocked:
 		return true
 	}
-	return f.observed[t.ID].Reason == deploy.ReasonBackfilling
+	return row.Reason == deploy.ReasonBackfilling
 }
 
 // settled tells that a tenant follows the fleet, and that this revision wants
 // the same of it as the one that it is at.
 func (r *Reconciler) settled(f reading, t *bundle.Tenant) bool {
-	row := f.observed[t.ID]
+	row := f.before(t.ID)
 	if !row.Follows || t.Desired == nil || f.shared[t.ID] != nil || f.suspended(t) || row.Target != f.gate.target(t.ID) {
 		return false
 	}

@@ -33,7 +33,12 @@ func (r *Reconciler) unchanged(ctx context.Context) bool {
 	if err != nil || r.last.commit == "" || head.Hash != r.last.commit {
 		return false
 	}
-	for tag, before := range r.last.tags {
+	return r.tagsStand(ctx, r.last.tags)
+}
+
+// tagsStand tells that tags are where they were.
+func (r *Reconciler) tagsStand(ctx context.Context, tags map[string]string) bool {
+	for tag, before := range tags {
 		if now, _, err := r.Repo.Tag(ctx, tag); err != nil || now != before {
 			return false
 		}

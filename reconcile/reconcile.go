@@ -88,6 +88,7 @@ type Reconciler struct {
 	recorded    recorded
 	head        string // revision that state has the fleet at
 	last        quiet
+	loaded      loaded
 	source      *state.Source // what is known of the repository; nil before it was read
 	sourceSaved time.Time     // FetchedAt of source, as state has it
 	nextEnd     time.Time     // when the first tenant that is being removed is due
@@ -211,7 +212,7 @@ type reading struct {
 	commit   gitrepo.Commit
 	loaded   *bundle.Fleet
 	common   common
-	observed map[protocol.TenantID]state.Observed // before the pass
+	observed *known                               // nil without state
 	seen     map[protocol.TenantID]state.Observed // of the tenants that the pass has come to
 	gone     map[protocol.TenantID]bool           // those of which nothing is left to observe
 	tags     map[string]string                    // commits that tags were deployed from
@@ -225,22 +226,18 @@ type reading struct {
 	slice    time.Duration                      // see deploy.Request
 }
 
-// read resolves and loads a revision. Whatever goes wrong here concerns the
-// whole fleet, and nothing is done to any tenant.
-func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
+// revision resolves and loads a revision, and reads what state has of it.
+// Whatever goes wrong here concerns the whole fleet, and nothing is done to any
+// tenant.
+func (r *Reconciler) revision(ctx context.Context, s Selection) (reading, error) {
 	f := reading{now: r.Now()}
 	var err error
 	if f.commit, err = r.Repo.Resolve(ctx, s.Revision); err != nil {
 		return f, err
 	}
-	tree, err := r.Repo.Tree(ctx, f.commit.Hash)
-	if err != nil {
-		return f, err
-	}
-	f.observed, f.seen, f.gone = map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]bool{}
-	f.asked = map[string]string{}
+	f.seen, f.gone = map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]bool{}
 	if r.Store != nil {
-		f.observed, err = r.Store.Observed(ctx)
+		f.observed, err = r.known(ctx)
 		if err == nil {
 			f.tags, err = r.Store.Tags(ctx)
 		}
@@ -251,13 +248,16 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 			return f, err
 		}
 	}
-	options := BundleOptions(ctx, r.Repo)
-	options.Revision, options.Versions, options.Cache = f.commit.Hash, f.tags, r.cache
-	options.Version = noting(f.asked, options.Version)
-	f.loaded, err = bundle.Load(tree, options)
-	if errors.Is(err, bundle.ErrNoTenants) && len(f.observed) > 0 {
+	err = r.load(ctx, &f)
+	if errors.Is(err, bundle.ErrNoTenants) && f.observed.len() > 0 {
 		err = r.emptied(ctx, &f, s, err)
 	}
+	return f, err
+}
+
+// read is revision for those who do something with its tenants.
+func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
+	f, err := r.revision(ctx, s)
 	if err != nil {
 		return f, err
 	}
@@ -325,7 +325,7 @@ func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, load
 	f := reading{commit: commit, loaded: loaded, shared: r.shared(loaded.Tenants)}
 	if r.Store != nil {
 		var err error
-		if f.observed, err = r.Store.Observed(ctx); err == nil {
+		if f.observed, err = r.known(ctx); err == nil {
 			err = r.readHolds(ctx)
 		}
 		if err != nil {
@@ -404,14 +404,14 @@ func removed(f reading, s Selection) []protocol.TenantID {
 	var gone []protocol.TenantID
 	there := 0
 	for _, t := range f.loaded.Tenants {
-		if _, ok := f.observed[t.ID]; ok {
+		if _, ok := f.observed.of(t.ID); ok {
 			there++
 		}
 	}
-	if there == len(f.observed) {
+	if there == f.observed.len() {
 		return nil // nearly always, and 10,000 are not searched for
 	}
-	for id := range f.observed {
+	for id := range f.observed.tenants() {
 		if f.tenant(id) == nil {
 			gone = append(gone, id)
 		}
@@ -431,10 +431,17 @@ func (f reading) tenant(id protocol.TenantID) *bundle.Tenant {
 	return f.loaded.Tenants[at]
 }
 
+// before is the row of a tenant as it was before the pass, or as that has written
+// it since; zero for one without.
+func (f reading) before(id protocol.TenantID) state.Observed {
+	row, _ := f.observed.of(id)
+	return row
+}
+
 // row is what is known of a tenant by now.
 func (f reading) row(id protocol.TenantID) state.Observed {
 	if row, ok := f.seen[id]; ok {
 		return row
 	}
-	return f.observed[id]
+	return f.before(id)
 }

@@ -153,7 +153,7 @@ func (f *reading) recordOf(t *bundle.Tenant, known state.Tenant) state.Tenant {
 	}
 	if next.Status == "" {
 		next.Status, next.StatusSince = protocol.TenantProvisioning, f.now
-		if f.observed[t.ID].BundleDigest != "" { // it was deployed to before tenants were recorded
+		if f.before(t.ID).BundleDigest != "" { // it was deployed to before tenants were recorded
 			next.Status = protocol.TenantActive
 		}
 	}

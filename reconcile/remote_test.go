@@ -42,11 +42,17 @@ func newRemoteFleet(t testing.TB, server *sqldtest.Server, content files, n int)
 	return f
 }
 
-// through opens a reconciler whose requests go to an address.
-func (f *remoteFleet) through(address string) (*reconcile.Reconciler, func()) {
+// through opens a reconciler whose requests go to an address, and are counted
+// where somebody wants to know.
+func (f *remoteFleet) through(address string, counted ...*connections) (*reconcile.Reconciler, func()) {
 	f.t.Helper()
+	client := hrana.NewClient(hrana.ClientOptions{})
+	for _, c := range counted {
+		c.RoundTripper = client.Transport
+		client.Transport = c
+	}
 	router, err := tenantrouter.New(tenantrouter.Config{DataDir: f.data, Servers: tenantrouter.Servers{
-		Hosts: []tenantrouter.Host{{Match: "*.sqld.test", Address: address, Client: hrana.NewClient(hrana.ClientOptions{})}},
+		Hosts: []tenantrouter.Host{{Match: "*.sqld.test", Address: address, Client: client}},
 		Now:   func() time.Time { return f.now },
 	}})
 	if err != nil {

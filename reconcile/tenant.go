@@ -82,7 +82,7 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	case f.suspended(t):
 		return done.suspended()
 	}
-	observed, known := f.observed[t.ID]
+	observed, known := f.observed.of(t.ID)
 	if hold, held := r.hold(t); held {
 		return r.keep(ctx, f, t, done.held(hold, observed), work, open)
 	}
@@ -133,7 +133,7 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 		environment = string(t.Spec.Environment)
 	}
 	var known deploy.Known
-	if seen := f.observed[t.ID]; seen.Sync == state.Synced { // of any other nobody knows whether it was recorded, and as what
+	if seen := f.before(t.ID); seen.Sync == state.Synced { // of any other nobody knows whether it was recorded, and as what
 		known = deploy.Known{
 			Deployment: seen.Deployment, Bundle: seen.BundleDigest, Fingerprint: seen.Fingerprint, Applied: seen.AppliedDigest,
 		}

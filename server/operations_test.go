@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tenantops/reconciler/server"
 )
@@ -85,6 +87,52 @@ func TestWebhook(t *testing.T) {
 			status, answer, _ := ask(t, url, test.body, headers(test.headers...))
 			if wakes := woken.Load() != before; status != test.status || wakes != test.wakes {
 				t.Errorf("got %d %v, wakes %v; want %d, %v", status, answer, wakes, test.status, test.wakes)
+			}
+		})
+	}
+}
+
+// GitLab signs with a signing token: what is signed has an id and a time, and
+// the time must be now.
+func TestWebhookSignedByGitLab(t *testing.T) {
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	const old, current = "whsec_b2xk", "whsec_bmV3"
+	var woken atomic.Int32
+	url := start(t, func(c *server.Config) {
+		c.Webhook = &server.Webhook{
+			Secrets: func() ([]string, error) { return []string{current, old}, nil }, Follows: func(string) bool { return true },
+			Wake: func() { woken.Add(1) }, Now: func() time.Time { return now },
+		}
+	}) + "/webhook"
+	sign := func(key, id string, at time.Time) (stamp, signature string) {
+		stamp = fmt.Sprint(at.Unix())
+		mac := hmac.New(sha256.New, []byte(key))
+		fmt.Fprintf(mac, "%s.%s.%s", id, stamp, push)
+		return stamp, "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
+	for _, test := range []struct {
+		name, key, id, sent string
+		at                  time.Time
+		before              string // the signature
+		status              int
+		wakes               bool
+	}{
+		{"signed", "new", "a", "a", now, "", 202, true},
+		{"again", "new", "a", "a", now, "", 202, false},
+		{"recorded, under another id", "new", "a", "b", now, "", 409, false},
+		{"the secret before, and a signature of another version", "old", "c", "c", now.Add(-time.Minute), "v2,x ", 202, true},
+		{"another secret", "x", "d", "d", now, "", 401, false},
+		{"too old", "new", "e", "e", now.Add(-6 * time.Minute), "", 401, false},
+		{"of tomorrow", "new", "f", "f", now.Add(24 * time.Hour), "", 401, false},
+		{"without an id", "new", "", "", now, "", 401, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			stamp, signature := sign(test.key, test.id, test.at)
+			before := woken.Load()
+			status, _, _ := ask(t, url, push, headers("X-Gitlab-Event", "Push Hook", "Idempotency-Key", test.sent, "X-Gitlab-Token", current,
+				"webhook-id", test.id, "webhook-timestamp", stamp, "webhook-signature", test.before+signature))
+			if wakes := woken.Load() != before; status != test.status || wakes != test.wakes {
+				t.Errorf("got %d, wakes %v; want %d, %v", status, wakes, test.status, test.wakes)
 			}
 		})
 	}

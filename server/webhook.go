@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,13 +11,16 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 const (
-	maxWebhook = 5 << 20 // bytes; a host lists the commits of a push, and sends less by itself
-	maxSeen    = 1000    // deliveries that are remembered
+	maxWebhook = 5 << 20         // bytes; a host lists the commits of a push, and sends less by itself
+	maxSeen    = 1000            // deliveries that are remembered
+	maxAge     = 5 * time.Minute // of a signature that has its time; standardwebhooks.com advises it
 )
 
 // Webhook is told by a git host of pushes, and of what happens to pull requests.
@@ -38,6 +42,8 @@ type Webhook struct {
 	// Count is told how each request ended: woken, ignored or refused. May be
 	// nil.
 	Count func(outcome string)
+	// Now tells how old a signature is; default time.Now.
+	Now func() time.Time
 }
 
 var (
@@ -102,6 +108,8 @@ func (h *hook) receive(w http.ResponseWriter, r *http.Request) (answer webhookAn
 	switch {
 	case err != nil || reason != "":
 		return webhookAnswer{Reason: reason}, err
+	case sender.renamed:
+		return answer, errReplayed
 	case h.seen.before(sender.delivery):
 		return webhookAnswer{Reason: "this delivery came before"}, nil
 	case h.bodies.before(sender.content(body)):
@@ -136,17 +144,20 @@ func (h *hook) concerned(from sender, body []byte) (wake func(), reason string, 
 type sender struct {
 	shown     string // the secret itself
 	signature string // of the body, in hex
+	dated     *dated // another signature; nil for none
 	push      bool
 	pull      bool   // it is of a pull request, or may be
 	delivery  string // its id; empty for none
+	renamed   bool   // it has another id than the one that was signed
 	host      string // empty for the generic form
 }
 
 // content is the name of what a host has delivered, under any id: hosts
 // write times and commits into it, so that nothing comes twice but by somebody
-// who has recorded it. The generic form may be the same for each push.
+// who has recorded it. The generic form may be the same for each push, and an
+// id that is signed cannot be replaced.
 func (s sender) content(body []byte) string {
-	if s.host == "" {
+	if s.host == "" || s.dated != nil {
 		return ""
 	}
 	return fmt.Sprintf("%s %s %x", s.host, s.signature, sha256.Sum256(body))
@@ -171,10 +182,15 @@ func senderOf(h http.Header) sender {
 		}
 	}
 	if event := h.Get("X-Gitlab-Event"); event != "" {
-		return sender{
+		s := sender{
 			host: "gitlab", shown: h.Get("X-Gitlab-Token"), delivery: h.Get("Idempotency-Key"),
 			push: event == "Push Hook" || event == "Tag Push Hook", pull: event == "Merge Request Hook" || event == "Note Hook",
 		}
+		if s.dated = datedOf(h); s.dated != nil {
+			s.renamed = s.delivery != "" && s.delivery != s.dated.id
+			s.shown, s.delivery = "", s.dated.id
+		}
+		return s
 	}
 	return sender{signature: hex("X-Reconciler-Signature"), push: true, delivery: h.Get("X-Reconciler-Delivery")}
 }
@@ -195,6 +211,10 @@ func (h *hook) authenticate(from sender, body []byte) error {
 		if secret == "" {
 			continue
 		}
+		if from.dated != nil {
+			known = from.dated.by(secret, body, h.now()) || known
+			continue
+		}
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write(body)
 		signed := hmac.Equal(mac.Sum(nil), signature)
@@ -205,6 +225,47 @@ func (h *hook) authenticate(from sender, body []byte) error {
 		return errUnsigned
 	}
 	return nil
+}
+
+func (h *hook) now() time.Time {
+	if h.Now == nil {
+		return time.Now()
+	}
+	return h.Now()
+}
+
+// dated is a signature of an id, a time and the body, as GitLab makes it with a
+// signing token, after standardwebhooks.com.
+type dated struct {
+	id, at     string
+	signatures []string // each as "v1," and base64
+}
+
+func datedOf(h http.Header) *dated {
+	signatures := strings.Fields(h.Get("webhook-signature"))
+	if len(signatures) == 0 {
+		return nil
+	}
+	return &dated{id: h.Get("webhook-id"), at: h.Get("webhook-timestamp"), signatures: signatures}
+}
+
+// by tells that the signature is of now and by a secret, "whsec_" and the key in
+// base64.
+func (d *dated) by(secret string, body []byte, now time.Time) bool {
+	text, is := strings.CutPrefix(secret, "whsec_")
+	key, err := base64.StdEncoding.DecodeString(text)
+	seconds, malformed := strconv.ParseInt(d.at, 10, 64)
+	if !is || err != nil || len(key) == 0 || malformed != nil || d.id == "" || now.Sub(time.Unix(seconds, 0)).Abs() > maxAge {
+		return false
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(d.id + "." + d.at + "."))
+	mac.Write(body)
+	want, known := []byte("v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil))), false
+	for _, one := range d.signatures {
+		known = hmac.Equal([]byte(one), want) || known
+	}
+	return known
 }
 
 // deliveries remembers the ids of the last deliveries: hosts send one again

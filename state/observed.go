@@ -143,20 +143,33 @@ func (s *Store) saveObserved(ctx context.Context, doing string, observed []Obser
 	return s.use(ctx, doing, func(conn database.Conn) error {
 		err := run(ctx, conn, statements)
 		if err == nil {
-			err = s.seen.save(observed, fleet)
+			err = s.memory.save(observed, fleet)
 		}
 		return err
 	})
 }
 
-// Observed returns every tenant's row, as one moment had them. The map is the
-// caller's.
-func (s *Store) Observed(ctx context.Context) (observed map[protocol.TenantID]Observed, err error) {
+// Seen returns every tenant's row, as one moment had them.
+func (s *Store) Seen(ctx context.Context) (seen Seen, err error) {
 	err = s.use(ctx, "read observed state", func(conn database.Conn) error {
-		observed, err = s.seen.all(ctx, conn)
+		seen, err = s.memory.all(ctx, conn)
 		return err
 	})
-	return observed, err
+	return seen, err
+}
+
+// Observed is Seen as a map, which is the caller's: for those who look at all
+// of it once.
+func (s *Store) Observed(ctx context.Context) (map[protocol.TenantID]Observed, error) {
+	seen, err := s.Seen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	observed := make(map[protocol.TenantID]Observed, seen.Len())
+	for id := range seen.Tenants() {
+		observed[id], _ = seen.Of(id)
+	}
+	return observed, nil
 }
 
 // ObservedOf returns one tenant's row, and whether there is one.

@@ -24,7 +24,7 @@ func (s *Store) Replace(
 		return explain(s.path, doing, err)
 	}
 	return s.use(ctx, doing, func(conn database.Conn) error {
-		s.seen.forget()
+		s.memory.forget()
 		return run(ctx, conn, statements)
 	})
 }

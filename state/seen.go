@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"strings"
 
@@ -9,75 +10,99 @@ import (
 	"github.com/tenantops/reconciler/protocol"
 )
 
-// seen holds the observed rows of all tenants once they were read: every pass
+// Seen is what was observed of every tenant, as one moment had it. It never
+// changes, and costs nothing to hand out, however many tenants there are.
+type Seen struct {
+	rows map[protocol.TenantID]*Observed
+	head string // revision of those that follow, whose rows here have none
+}
+
+// Of returns a tenant's row, and whether there is one.
+func (s Seen) Of(tenant protocol.TenantID) (Observed, bool) {
+	row, ok := s.rows[tenant]
+	if !ok {
+		return Observed{}, false
+	}
+	o := *row
+	if o.Follows {
+		o.Revision, o.AppliedRevision = s.head, s.head
+	}
+	return o, true
+}
+
+// Len is how many tenants have a row.
+func (s Seen) Len() int { return len(s.rows) }
+
+// Tenants are the ids of all that have a row, in no order.
+func (s Seen) Tenants() iter.Seq[protocol.TenantID] { return maps.Keys(s.rows) }
+
+// memory holds the observed rows of all tenants once they were read: every pass
 // asks for them, and 10,000 take 50 ms to read. Whoever has the connection has
 // it too. What this process writes goes through it; when another one has
 // written, which the engine tells, they are read again.
-type seen struct {
-	rows    map[protocol.TenantID]Observed // nil before they were read
-	head    string                         // of those that follow, whose rows here have no revisions
-	version int64                          // of the data, as sqlite.org/pragma.html, data_version, has it
+type memory struct {
+	seen    Seen  // without rows before they were read
+	lent    bool  // somebody has seen, whose rows are to stay as they are
+	version int64 // of the data, as sqlite.org/pragma.html, data_version, has it
 }
 
 // all returns the rows as they are in the file.
-func (c *seen) all(ctx context.Context, conn database.Conn) (map[protocol.TenantID]Observed, error) {
+func (m *memory) all(ctx context.Context, conn database.Conn) (Seen, error) {
 	version, err := number(ctx, conn, "PRAGMA data_version")
 	if err != nil {
-		return nil, err
+		return Seen{}, err
 	}
-	if c.rows == nil || version != c.version {
-		c.rows = nil
+	if m.seen.rows == nil || version != m.version {
+		m.forget()
 		rows, err := conn.Query(ctx, packed("seen", new(Observed).read()))
 		if err != nil {
-			return nil, err
+			return Seen{}, err
 		}
 		list, err := unpack(rows)
 		if err != nil {
-			return nil, err
+			return Seen{}, err
 		}
-		c.keep(list, version)
+		m.keep(list, version)
 	}
-	all := maps.Clone(c.rows)
-	for id, o := range all {
-		if o.Follows {
-			o.Revision, o.AppliedRevision = c.head, c.head
-			all[id] = o
-		}
-	}
-	return all, nil
+	m.lent = true
+	return m.seen, nil
 }
 
-func (c *seen) keep(list []Observed, version int64) {
-	c.rows, c.version = make(map[protocol.TenantID]Observed, len(list)), version
-	for _, o := range list {
+func (m *memory) keep(list []Observed, version int64) {
+	m.seen.rows, m.version = make(map[protocol.TenantID]*Observed, len(list)), version
+	for i := range list {
+		o := &list[i]
 		if o.Follows {
-			c.head = o.Revision
+			m.seen.head = o.Revision
 		}
-		c.rows[o.Tenant] = o
+		m.seen.rows[o.Tenant] = o
 	}
 }
 
 // save takes note of rows that were written, and of the revision of the fleet
 // if that is not nil.
-func (c *seen) save(observed []Observed, fleet *string) error {
-	if c.rows == nil {
+func (m *memory) save(observed []Observed, fleet *string) error {
+	if m.seen.rows == nil {
 		return nil
+	}
+	if m.lent && len(observed) > 0 {
+		m.seen.rows, m.lent = maps.Clone(m.seen.rows), false
 	}
 	for i := range observed {
 		o, err := observed[i].stored()
 		if err != nil {
 			return err
 		}
-		c.rows[o.Tenant] = o
+		m.seen.rows[o.Tenant] = &o
 	}
 	if fleet != nil {
-		c.head = clean(*fleet)
+		m.seen.head = clean(*fleet)
 	}
 	return nil
 }
 
 // forget makes the rows be read again.
-func (c *seen) forget() { c.rows = nil }
+func (m *memory) forget() { m.seen, m.lent = Seen{}, false }
 
 // stored is the row as it is read once it was saved.
 func (o *Observed) stored() (Observed, error) {

@@ -45,6 +45,18 @@ func TestObservedElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("enterprise")
+	before, err := s.Seen(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row.Plan = "free"
+	if err := s.SaveFleet(ctx, "two", row, state.Observed{Tenant: "globex", Sync: state.Synced, Health: state.Healthy}); err != nil {
+		t.Fatal(err)
+	}
+	check("free")
+	if old, _ := before.Of("acme"); old.Plan != "enterprise" || before.Len() != 1 {
+		t.Errorf("what was seen before has changed: %+v of %d", old, before.Len())
+	}
 	if err := s.ForgetTenant(ctx, "acme"); err != nil {
 		t.Fatal(err)
 	}

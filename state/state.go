@@ -42,10 +42,10 @@ type Options struct {
 // newline, times in UTC to the millisecond; what was saved otherwise comes
 // back so.
 type Store struct {
-	path string
-	now  func() time.Time
-	conn chan database.Conn // holds the connection while nobody uses it
-	seen seen
+	path   string
+	now    func() time.Time
+	conn   chan database.Conn // holds the connection while nobody uses it
+	memory memory
 }
 
 // Open opens the store in the file at path, creating the file, but not its

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -164,7 +165,7 @@ func (s *Store) ForgetTenant(ctx context.Context, tenant protocol.TenantID, even
 		{SQL: "DELETE FROM observed WHERE tenant = ?", Args: []any{string(tenant)}},
 	}, told...)
 	return s.use(ctx, doing, func(conn database.Conn) error {
-		s.seen.forget()
+		s.memory.forget()
 		return run(ctx, conn, statements)
 	})
 }
@@ -183,6 +184,32 @@ func (s *Store) UnsettledTenants(ctx context.Context) ([]Tenant, error) {
 		SQL: selection("tenants", new(Tenant).joined()) +
 			"WHERE status <> 'active' OR removed_at <> '' OR revision = '' OR pending <> '' ORDER BY tenant",
 	})
+}
+
+// Connections returns how the databases are reached of the tenants of which git
+// says it. Those whose database the reconciler keeps are not in the result, and
+// not read.
+func (s *Store) Connections(ctx context.Context) (map[protocol.TenantID]*protocol.TenantConnectionConfig, error) {
+	const doing = "read connections of tenants"
+	rows, err := s.query(ctx, doing, `SELECT tenant, json_extract(spec, '$.connectionConfig') FROM tenants
+ WHERE instr(spec, '"connectionConfig"') > 0`) // as the index of them has it
+	if err != nil {
+		return nil, err
+	}
+	connections := make(map[protocol.TenantID]*protocol.TenantConnectionConfig, len(rows.Values))
+	for _, row := range rows.Values {
+		text, ok := row[1].(string)
+		if !ok {
+			continue // the word stands somewhere else in the tenant's file
+		}
+		var c *protocol.TenantConnectionConfig
+		if err := json.Unmarshal([]byte(text), &c); err != nil {
+			return nil, explain(s.path, doing, fmt.Errorf("%w: %w", database.ErrCorrupt, err))
+		}
+		id, _ := row[0].(string)
+		connections[protocol.TenantID(id)] = c
+	}
+	return connections, nil
 }
 
 // Tenant returns one tenant. It gives an error matching ErrNotFound for one

@@ -56,7 +56,10 @@ type Config struct {
 }
 
 // Router finds tenant databases. It holds no state and may be shared.
-type Router struct{ config Config }
+type Router struct {
+	config  Config
+	tenants string // directory of databases without a URL
+}
 
 // New returns a Router. Neither directory has to exist yet.
 func New(c Config) (*Router, error) {
@@ -70,7 +73,7 @@ func New(c Config) (*Router, error) {
 		}
 		*dir = absolute
 	}
-	return &Router{config: c}, nil
+	return &Router{config: c, tenants: filepath.Join(c.DataDir, "tenants")}, nil
 }
 
 // Location is where a tenant's database is: in a file, or on a server.
@@ -106,7 +109,7 @@ func (r *Router) Locate(tenant protocol.TenantID, connection *protocol.TenantCon
 		return at, err
 	}
 	if connection == nil {
-		return Location{Path: filepath.Join(r.tenants(), string(tenant)+".db")}, nil
+		return Location{Path: r.tenants + string(filepath.Separator) + string(tenant) + ".db"}, nil
 	}
 	switch scheme, _, _ := strings.Cut(connection.URL, ":"); scheme {
 	case "file":
@@ -145,8 +148,6 @@ func (r *Router) FileRoot() string { return r.config.FileRoot }
 
 // Placements are the databases that were made on servers; nil for none.
 func (r *Router) Placements() *Placements { return r.config.Placements }
-
-func (r *Router) tenants() string { return filepath.Join(r.config.DataDir, "tenants") }
 
 // inside accepts a path that stays below the data directory or the file root
 // after its links are followed.
@@ -245,15 +246,21 @@ func (r *Router) Identity(at Location) string {
 }
 
 func inode(path string) (string, bool) {
-	info, err := os.Stat(path)
+	stat, err := look(path)
 	if err != nil {
 		return "", false
 	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return "", false
+	return string(strconv.AppendUint(append(strconv.AppendUint(make([]byte, 0, 40), stat.Dev, 10), ':'), stat.Ino, 10)), true
+}
+
+// look is os.Stat for those who look at every file of a fleet: it makes nothing
+// that is thrown away again.
+func look(path string) (stat syscall.Stat_t, err error) {
+	for {
+		if err = syscall.Stat(path, &stat); !errors.Is(err, syscall.EINTR) {
+			return stat, err
+		}
 	}
-	return strconv.FormatUint(stat.Dev, 10) + ":" + strconv.FormatUint(stat.Ino, 10), true
 }
 
 // Open opens a tenant's database for writing. create allows a missing file to
@@ -266,7 +273,7 @@ func (r *Router) Open(ctx context.Context, at Location, create bool) (database.C
 		return r.connect(ctx, at, false)
 	}
 	if create {
-		if err := os.MkdirAll(r.tenants(), 0o700); err != nil {
+		if err := os.MkdirAll(r.tenants, 0o700); err != nil {
 			return nil, fmt.Errorf("make the tenants directory: %w", err)
 		}
 	}
@@ -301,7 +308,7 @@ func (r *Router) Stamp(at Location) (string, error) {
 		return r.config.Servers.look(at), nil
 	}
 	stamp, err := r.StampOfFile(at)
-	if wal, err := os.Stat(at.Path + "-wal"); err == nil && stamp != "" && wal.Size() > 0 {
+	if wal, err := look(at.Path + "-wal"); err == nil && stamp != "" && wal.Size > 0 {
 		stamp += " " + stampOf(wal)
 	}
 	return stamp, err
@@ -310,7 +317,7 @@ func (r *Router) Stamp(at Location) (string, error) {
 // StampOfFile is the Stamp that a database will have when what is in its log is
 // in its file and the log is gone.
 func (r *Router) StampOfFile(at Location) (string, error) {
-	file, err := os.Stat(at.Path)
+	file, err := look(at.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -318,7 +325,7 @@ func (r *Router) StampOfFile(at Location) (string, error) {
 		err = fmt.Errorf("%w: %w", database.ErrPermission, err)
 	}
 	if err != nil {
-		return "", fmt.Errorf("look at the database file: %w", err)
+		return "", fmt.Errorf("look at the database file: %w", &fs.PathError{Op: "stat", Path: at.Path, Err: err})
 	}
 	return stampOf(file), nil
 }
@@ -326,14 +333,13 @@ func (r *Router) StampOfFile(at Location) (string, error) {
 // stampOf tells two states of a file apart. Its inode and the time of its last
 // change of any kind, which nobody can set, are among what it says: a copy that
 // was put in its place with the old times is another file.
-func stampOf(file fs.FileInfo) string {
-	numbers := []int64{file.Size(), file.ModTime().UnixNano()}
-	if stat, ok := file.Sys().(*syscall.Stat_t); ok {
-		numbers = append(numbers, int64(stat.Ino), stat.Ctim.Nano())
+func stampOf(file syscall.Stat_t) string {
+	stamp := make([]byte, 0, 80)
+	for i, n := range [...]int64{file.Size, file.Mtim.Nano(), int64(file.Ino), file.Ctim.Nano()} {
+		if i > 0 {
+			stamp = append(stamp, ' ')
+		}
+		stamp = strconv.AppendInt(stamp, n, 10)
 	}
-	stamp := make([]byte, 0, 64)
-	for _, n := range numbers {
-		stamp = append(strconv.AppendInt(stamp, n, 10), ' ')
-	}
-	return string(stamp[:len(stamp)-1])
+	return string(stamp)
 }

@@ -20,6 +20,9 @@ import (
 // ErrHost says that a database is on a host that the operator does not allow.
 var ErrHost = errors.New("host is not among connections.hosts")
 
+// ErrSettings says that a database is on a host whose settings cannot be used.
+var ErrSettings = errors.New("settings of the host cannot be used")
+
 // Host is a server, or a service, that databases may be on.
 type Host struct {
 	// Match is a host, or *.domain for all below it, with a port where that is
@@ -29,6 +32,9 @@ type Host struct {
 	// the database; empty to send them to the host itself.
 	Address string
 	Client  *http.Client // its limits are those of all databases here; nil for one of no settings
+	// Fault says what is wrong with the settings of the host. Its databases
+	// cannot be reached; nil where nothing is.
+	Fault error
 }
 
 // Servers are how databases on servers are reached.
@@ -54,6 +60,12 @@ func (r *Router) remote(tenant protocol.TenantID, connection *protocol.TenantCon
 		}
 	}
 	host, ok := r.config.Servers.host(base)
+	if ok && r.config.Servers.Hosts[host].Fault != nil {
+		return Location{}, &LocationError{
+			Tenant: tenant, Err: fmt.Errorf("%w: %w", ErrSettings, r.config.Servers.Hosts[host].Fault),
+			reason: "HostSettings", next: "put right what connections.hosts in reconciler.yaml refers to, and start the reconciler again",
+		}
+	}
 	if !ok {
 		return Location{}, &LocationError{
 			Tenant: tenant, Err: fmt.Errorf("%w: %s", ErrHost, base.Host),
@@ -61,6 +73,16 @@ func (r *Router) remote(tenant protocol.TenantID, connection *protocol.TenantCon
 		}
 	}
 	return Location{Remote: base.String(), host: host, token: config.Secret(connection.AuthToken)}, nil
+}
+
+// Client returns what the entry of a URL's host carries requests with, nil where
+// there is no entry or it has no settings.
+func (s Servers) Client(at *url.URL) (*http.Client, error) {
+	i, ok := s.host(at)
+	if !ok {
+		return nil, nil
+	}
+	return s.Hosts[i].Client, s.Hosts[i].Fault
 }
 
 // host returns the place of the entry that a URL matches.

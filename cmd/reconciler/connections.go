@@ -16,18 +16,29 @@ import (
 )
 
 // servers are how databases on servers are reached: the hosts of the settings,
-// and those on which databases are made.
-func (c *cli) servers() (tenantrouter.Servers, error) {
+// and those on which databases are made. Settings that cannot be used concern
+// the databases of their host alone.
+func (c *cli) servers() tenantrouter.Servers {
 	look, _ := c.settings.Connections.Look.Parse() // checked with the settings
 	s := tenantrouter.Servers{Secret: c.secrets().Resolve, Look: look}
 	for _, h := range append(c.settings.Connections.Hosts, c.ownHosts()...) {
 		client, err := clientOf(h)
 		if err != nil {
-			return s, fmt.Errorf("connections.hosts %s: %w", h.Match, err)
+			err = fmt.Errorf("connections.hosts %s: %w", h.Match, err)
 		}
-		s.Hosts = append(s.Hosts, tenantrouter.Host{Match: h.Match, Address: h.Address, Client: client})
+		s.Hosts = append(s.Hosts, tenantrouter.Host{Match: h.Match, Address: h.Address, Client: client, Fault: err})
 	}
-	return s, nil
+	return s
+}
+
+// controlClient carries requests to the control plane at a URL: as the settings
+// of its host say, where there are any.
+func (c *cli) controlClient(at string) (*http.Client, error) {
+	u, err := url.Parse(at)
+	if err != nil {
+		return nil, nil //nolint:nilerr // whoever asks it says what is wrong with its URL
+	}
+	return c.servers().Client(u)
 }
 
 // ownHosts are those of databases that the reconciler has made.

@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"reconciler": main})
+	testscript.Main(m, map[string]func(){"reconciler": main, "measured": measured})
 }
 
 // TestScripts runs the stories in testdata/script with the program as it is

@@ -21,12 +21,8 @@ func (c *cli) router(ctx context.Context, store *state.Store) (*tenantrouter.Rou
 	if err != nil {
 		return nil, err
 	}
-	servers, err := c.servers()
-	if err != nil {
-		return nil, err
-	}
 	return tenantrouter.New(tenantrouter.Config{
-		DataDir: c.settings.Data, FileRoot: c.settings.FileRoot, Placements: placements, Servers: servers,
+		DataDir: c.settings.Data, FileRoot: c.settings.FileRoot, Placements: placements, Servers: c.servers(),
 	})
 }
 
@@ -46,8 +42,13 @@ func (c *cli) databases() provision.Databases {
 
 func (c *cli) sqld(policy config.Databases) (*sqld.Server, error) {
 	s := c.settings.Databases.SQLD
+	client, err := c.controlClient(s.AdminURL)
+	if err != nil {
+		return nil, err
+	}
 	return sqld.New(sqld.Config{
-		Admin: s.AdminURL, Key: c.secretOf(s.AdminKey), Open: s.Tokens == config.TokenNone,
+		Client: client,
+		Admin:  s.AdminURL, Key: c.secretOf(s.AdminKey), Open: s.Tokens == config.TokenNone,
 		URL: cmp.Or(s.URL, strings.ReplaceAll(policy.URLTemplate, "{tenant_id}", "{name}")),
 	})
 }
@@ -55,8 +56,13 @@ func (c *cli) sqld(policy config.Databases) (*sqld.Server, error) {
 // turso is the account that the operator's settings and fleet.yaml describe.
 func (c *cli) turso(policy config.Databases) (*turso.Server, error) {
 	s := c.settings.Databases.Turso
+	client, err := c.controlClient(cmp.Or(s.APIURL, turso.BaseURL))
+	if err != nil {
+		return nil, err
+	}
 	made := turso.Config{
-		Base: s.APIURL, Organization: cmp.Or(s.Organization, policy.OrganizationSlug), Group: "default",
+		Client: client,
+		Base:   s.APIURL, Organization: cmp.Or(s.Organization, policy.OrganizationSlug), Group: "default",
 		Token: c.secretOf(cmp.Or(s.APIToken, config.Secret(policy.GroupAuthToken))),
 	}
 	if g := policy.Group; g != nil {

@@ -173,7 +173,7 @@ func malformed(format string, args ...any) error {
 // never read as "deleted": a server whose namespaces are many says it of some
 // that are there, and to a token of another one.
 func (c *Conn) refusal(r *http.Response, body []byte) error {
-	said := strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), 200)]), ""))
+	said := c.shown(string(body))
 	e := &AwayError{Host: c.host, Status: r.StatusCode, Err: fmt.Errorf("HTTP %d %s", r.StatusCode, said)}
 	e.RetryAfter = retryafter.Of(r.Header, time.Now(), time.Hour)
 	switch {
@@ -187,4 +187,14 @@ func (c *Conn) refusal(r *http.Response, body []byte) error {
 		e.Err = fmt.Errorf("%w (%s)", ErrExpired, said)
 	}
 	return e
+}
+
+// shown is the beginning of what a server says, for errors. Some repeat the
+// token that they were shown.
+func (c *Conn) shown(text string) string {
+	const most = 200 // bytes
+	if c.options.Token != "" {
+		text = strings.ReplaceAll(text, c.options.Token, "***")
+	}
+	return strings.TrimSpace(strings.ToValidUTF8(text[:min(len(text), most)], ""))
 }

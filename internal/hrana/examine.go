@@ -27,15 +27,15 @@ func (c *Conn) Examine(ctx context.Context, sql string, limit int) (int, error) 
 
 // reads asks the server whether a statement only reads.
 func (c *Conn) reads(ctx context.Context, sql string) error {
-	results, err := c.send(ctx, keepsNothing, request{Type: "describe", SQL: &sql})
+	results, err := c.send(ctx, keepsNothing, request{kind: "describe", sql: sql})
 	if err != nil {
 		return err
 	}
 	if failed := results[0].Error; failed != nil {
 		return failed.typed()
 	}
-	var d described
-	if err := results[0].result("describe", &d); err != nil {
+	d, err := results[0].result("describe")
+	if err != nil {
 		return err
 	}
 	if !d.ReadOnly || d.Explain {

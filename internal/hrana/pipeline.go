@@ -29,17 +29,14 @@ func (c *Conn) send(ctx context.Context, left keeps, r request) ([]answer, error
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	p := pipeline{Requests: []request{r}}
+	p := pipeline{baton: c.baton, requests: []request{r}}
 	open := c.baton != ""
-	if open {
-		p.Baton = &c.baton
-	}
 	if !open && left != keepsOpen {
-		p.Requests = append(p.Requests, request{Type: "close"})
+		p.requests = append(p.requests, request{kind: "close"})
 	}
 	got, err := c.exchange(ctx, p)
-	if err == nil && len(got.Results) != len(p.Requests) {
-		err = malformed("it has %d results, not %d", len(got.Results), len(p.Requests))
+	if err == nil && len(got.Results) != len(p.requests) {
+		err = malformed("it has %d results, not %d", len(got.Results), len(p.requests))
 	}
 	if err == nil && got.Results[0].Type == "error" && got.Results[0].Error == nil {
 		err = malformed("it is an error that says nothing")
@@ -73,12 +70,9 @@ var again = []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond}
 
 // exchange sends a pipeline, and sends it again where it was answered 404.
 func (c *Conn) exchange(ctx context.Context, p pipeline) (answers, error) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return answers{}, fmt.Errorf("write a request: %w", err)
-	}
+	body := p.json()
 	for _, wait := range again {
-		got, err := c.post(ctx, body)
+		got, err := c.post(ctx, body, p.terse())
 		var away *AwayError
 		if !errors.As(err, &away) || away.Status != http.StatusNotFound {
 			return got, err
@@ -87,7 +81,7 @@ func (c *Conn) exchange(ctx context.Context, p pipeline) (answers, error) {
 			return answers{}, err
 		}
 	}
-	got, err := c.post(ctx, body)
+	got, err := c.post(ctx, body, p.terse())
 	var away *AwayError
 	if errors.As(err, &away) && away.Status == http.StatusNotFound && c.options.Gone != nil && c.options.Gone(ctx) {
 		err = fmt.Errorf("%w: %s", database.ErrMissing, c.host)
@@ -106,13 +100,16 @@ func sleep(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-func (c *Conn) post(ctx context.Context, body []byte) (answers, error) {
+func (c *Conn) post(ctx context.Context, body []byte, terse bool) (answers, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint, bytes.NewReader(body))
 	if err != nil {
 		return answers{}, c.away(errors.New("its URL makes no request"))
 	}
 	r.Host = c.options.Host
 	r.Header.Set("Content-Type", "application/json")
+	if terse {
+		r.Header.Set("Accept-Encoding", "identity")
+	}
 	if c.options.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.options.Token)
 	}

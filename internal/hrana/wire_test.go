@@ -1,9 +1,14 @@
 package hrana
 
 import (
+	"encoding/json"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenantops/reconciler/internal/database"
 )
@@ -50,6 +55,53 @@ func TestSession(t *testing.T) {
 	} {
 		if got := session(sql); got != want {
 			t.Errorf("%q leaves %d, want %d", sql, got, want)
+		}
+	}
+}
+
+// TestRequest holds the text of requests against what encoding/json reads.
+func TestRequest(t *testing.T) {
+	texts := []string{"", "a", "\"", `\`, "\\\"x\n\r\t\x01\x1f", "é \u2028 </script> 🎉", "'?'"}
+	for _, text := range texts {
+		sent, faults := encodeBatch([]database.Step{
+			{Statement: database.Statement{SQL: "SELECT ?, ?, ?, ?, ?, ? -- " + text, Args: []any{text, int64(math.MinInt64), 1.5, []byte(text), nil, true}}},
+			{Statement: database.Statement{SQL: "SELECT :a"}},
+		})
+		if faults[0] != nil || faults[1] == nil {
+			t.Fatalf("%q: faults are %v", text, faults)
+		}
+		var got struct {
+			Baton    *string
+			Requests []struct {
+				Type  string
+				Batch struct {
+					Steps []struct {
+						Stmt struct {
+							SQL  string
+							Args []value
+						}
+					}
+				}
+			}
+		}
+		if err := json.Unmarshal(pipeline{baton: text, requests: []request{{kind: "batch", steps: sent}, {kind: "close"}}}.json(), &got); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		steps := got.Requests[0].Batch.Steps
+		if (got.Baton == nil) != (text == "") || text != "" && *got.Baton != text || got.Requests[1].Type != "close" || steps[1].Stmt.SQL != never {
+			t.Errorf("%q: got %+v", text, got)
+		}
+		var args []any
+		for _, v := range steps[0].Stmt.Args {
+			arg, err := v.decode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, arg)
+		}
+		want := []any{text, int64(math.MinInt64), 1.5, []byte(text), nil, int64(1)}
+		if diff := cmp.Diff(want, args); diff != "" || !strings.HasSuffix(steps[0].Stmt.SQL, text) {
+			t.Errorf("%q: %s %s", text, diff, steps[0].Stmt.SQL)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
 )
@@ -34,10 +35,13 @@ type claim struct {
 	shared bool // others may have it too, and nothing is given back
 }
 
-// claimFile waits until no other connection of this process has the file. With
+// claimFile waits until no other connection of this process has the file, but no
+// longer than wait: whoever waits may be the one who has to close it. With
 // create it makes a missing one, empty, which is a valid empty database. It
 // looks at the file and never opens an existing one.
-func claimFile(ctx context.Context, path string, create bool) (claim, error) {
+func claimFile(ctx context.Context, path string, create bool, wait time.Duration) (claim, error) {
+	over := time.NewTimer(wait)
+	defer over.Stop()
 	for {
 		c, busy, err := tryClaim(path, create)
 		if err != nil || busy == nil {
@@ -45,6 +49,8 @@ func claimFile(ctx context.Context, path string, create bool) (claim, error) {
 		}
 		select {
 		case <-busy: // the path may lead to another file by now: look again
+		case <-over.C:
+			return claim{}, fmt.Errorf("%w: another connection of this process has had it open for %v; it has to be closed first", database.ErrBusy, wait)
 		case <-ctx.Done():
 			return claim{}, fmt.Errorf("wait for this process's other connection to close: %w", ctx.Err())
 		}

@@ -26,16 +26,23 @@ type Options struct {
 	Shared      bool          // be one of several connections of this process to an existing file, that sees no other file
 	WAL         bool          // use a write-ahead log when the file is empty; one that holds a database keeps its mode
 	BusyTimeout time.Duration // how long a statement waits for another process; default 5s, whole milliseconds
+	Wait        time.Duration // how long Open waits for this process's other connection to the file; default 1m
 	Statements  int           // with parameters, that are kept compiled; default none
 	Synchronous string        // OFF, NORMAL, FULL or EXTRA (sqlite.org/pragma.html); default FULL
 }
 
-const defaultBusyTimeout = 5 * time.Second // longer than the slowest commit of another process seen
+const (
+	defaultBusyTimeout = 5 * time.Second // longer than the slowest commit of another process seen
+	defaultWait        = time.Minute     // longer than a tenant is usually worked on; one that takes longer is tried again
+)
 
 // normal fills in the defaults and refuses what cannot be meant.
 func (o Options) normal() (Options, error) {
 	if o.BusyTimeout == 0 {
 		o.BusyTimeout = defaultBusyTimeout
+	}
+	if o.Wait == 0 {
+		o.Wait = defaultWait
 	}
 	if o.Synchronous == "" {
 		o.Synchronous = "FULL"
@@ -60,13 +67,15 @@ var synchronous = map[string]string{"OFF": "0", "NORMAL": "1", "FULL": "2", "EXT
 // characters it has; a file: URL is not understood.
 //
 // Within this process a file has one connection at a time: while another one
-// is open, by whatever path, Open waits for its Close or for ctx. A shared one
+// is open, by whatever path, Open waits for its Close, for ctx, or until
+// o.Wait is over, which is database.ErrBusy. A shared one
 // neither waits nor is waited for, as if another process had it: it is for
 // applications, whose statements may come from anywhere, and ATTACH and VACUUM
 // fail on it. Foreign keys are enforced on the new connection.
 //
 // Errors match database.ErrMissing, ErrPermission, ErrNotADB, ErrCorrupt,
-// ErrBusy (another process holds the file longer than the busy timeout),
+// ErrBusy (another process holds the file longer than the busy timeout, or this
+// one longer than o.Wait),
 // ErrReadOnly (a file or file system that cannot be written, without
 // o.ReadOnly), and ctx.Err().
 func Open(ctx context.Context, path string, o Options) (*Conn, error) {
@@ -108,7 +117,7 @@ func openFile(ctx context.Context, path string, o Options) (*Conn, error) {
 // take makes sure that the file is there, and claims it unless it is shared.
 func take(ctx context.Context, path string, o Options) (claim, error) {
 	if !o.Shared {
-		return claimFile(ctx, path, o.Create)
+		return claimFile(ctx, path, o.Create, o.Wait)
 	}
 	file, err := identify(path)
 	file.shared = true

@@ -199,6 +199,20 @@ func TestOneConnectionAFile(t *testing.T) {
 	answers(t, open(t, path, libsql.Options{}), "SELECT count(*) FROM t", []any{int64(4)})
 }
 
+// Who opens a file twice learns of it, and has done no harm to the first
+// connection.
+func TestAWaitForOneselfEnds(t *testing.T) {
+	path := file(t)
+	first := open(t, path, created)
+	_, err := libsql.Open(t.Context(), path, libsql.Options{Wait: 20 * time.Millisecond})
+	if !errors.Is(err, database.ErrBusy) || !strings.Contains(err.Error(), "another connection of this process") {
+		t.Errorf("got %v", err)
+	}
+	exec1(t, first, "CREATE TABLE t (a)")
+	closed(t, first)
+	closed(t, open(t, path, libsql.Options{Wait: time.Minute}))
+}
+
 func TestAWaitFindsTheFileThatReplacedTheOne(t *testing.T) {
 	path := file(t)
 	restored := path + ".restored"

@@ -14,7 +14,7 @@ import (
 // there is anything of the database, it can be found by its name. A file that
 // is not there is no error; what it left beside it goes too.
 func Remove(ctx context.Context, path string) error {
-	file, err := claimFile(ctx, path, false)
+	file, err := claimFile(ctx, path, false, defaultWait)
 	if err != nil && !errors.Is(err, database.ErrMissing) {
 		return fmt.Errorf("remove database %q: %w", path, err)
 	}

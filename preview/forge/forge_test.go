@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -195,14 +196,16 @@ func TestAway(t *testing.T) {
 			status int
 			header map[string]string
 			until  time.Duration // 0 for not said
+			said   string
 		}{
-			"seconds":       {429, map[string]string{"Retry-After": "120"}, 2 * time.Minute},
-			"a date":        {503, map[string]string{"Retry-After": now.Add(time.Minute).Format(http.TimeFormat)}, time.Minute},
-			"for ever":      {429, map[string]string{"Retry-After": "99999999999"}, 2 * time.Hour},
-			"rate":          {403, map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": fmt.Sprint(now.Add(time.Hour).Unix())}, time.Hour},
-			"gitlab's rate": {429, map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": fmt.Sprint(now.Add(time.Minute).Unix())}, time.Minute},
-			"says nothing":  {429, nil, time.Minute},
-			"broken":        {502, nil, 0},
+			"seconds":       {429, map[string]string{"Retry-After": "120"}, 2 * time.Minute, ""},
+			"a date":        {503, map[string]string{"Retry-After": now.Add(time.Minute).Format(http.TimeFormat)}, time.Minute, ""},
+			"for ever":      {429, map[string]string{"Retry-After": "99999999999"}, 2 * time.Hour, ""},
+			"rate":          {403, map[string]string{"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": fmt.Sprint(now.Add(time.Hour).Unix())}, time.Hour, ""},
+			"gitlab's rate": {429, map[string]string{"RateLimit-Remaining": "0", "RateLimit-Reset": fmt.Sprint(now.Add(time.Minute).Unix())}, time.Minute, ""},
+			"says nothing":  {429, nil, time.Minute, ""},
+			"broken":        {502, nil, 0, ""},
+			"text alone":    {403, nil, time.Minute, `{"message": "You have exceeded a secondary rate limit. Please wait a few minutes."}`},
 		} {
 			clock := now
 			client := open(t, f, func(c *forge.Config) { c.Now = func() time.Time { return clock } })
@@ -211,6 +214,7 @@ func TestAway(t *testing.T) {
 					w.Header().Set(key, value)
 				}
 				w.WriteHeader(test.status)
+				io.WriteString(w, test.said) //nolint:errcheck // the client has gone away
 				return true
 			})
 			before := len(f.Asked())

@@ -116,7 +116,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &AwayError{Until: until, Err: errors.New("it said so before")}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), t.wait)
-	response, err := t.exchange(ctx, r)
+	sent := r.Clone(ctx)
+	response, err := t.exchange(ctx, r, sent)
 	if err != nil {
 		cancel()
 		if isAway(err) {
@@ -125,11 +126,10 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	response.Body = &bounded{ReadCloser: response.Body, left: maxAnswer, asked: r.Context(), close: cancel}
-	return t.checked(response)
+	return t.checked(response, shown(sent.Header))
 }
 
-func (t *transport) exchange(ctx context.Context, r *http.Request) (*http.Response, error) {
-	sent := r.Clone(ctx)
+func (t *transport) exchange(ctx context.Context, r, sent *http.Request) (*http.Response, error) {
 	if r.URL.Host == t.host {
 		if err := t.authorize(ctx, sent); err != nil {
 			return nil, err
@@ -147,8 +147,19 @@ func away(asked context.Context, err error) error {
 	return &AwayError{Err: err}
 }
 
-func (t *transport) checked(r *http.Response) (*http.Response, error) {
-	until := pause(r, t.now())
+// shown is the secret that a request shows, empty for none.
+func shown(h http.Header) string {
+	_, token, _ := strings.Cut(h.Get("Authorization"), " ")
+	return cmp.Or(token, h.Get("PRIVATE-TOKEN"))
+}
+
+func (t *transport) checked(r *http.Response, secret string) (*http.Response, error) {
+	said := ""
+	if r.StatusCode >= 400 {
+		defer r.Body.Close()
+		said = message(r.Body, secret)
+	}
+	until := pause(r, said, t.now())
 	limited := r.StatusCode == http.StatusTooManyRequests || r.StatusCode == http.StatusForbidden && !until.IsZero()
 	if !until.IsZero() {
 		t.leave(until)
@@ -157,8 +168,7 @@ func (t *transport) checked(r *http.Response) (*http.Response, error) {
 	if r.StatusCode < 400 {
 		return r, nil
 	}
-	defer r.Body.Close()
-	err := &RefusedError{Status: r.StatusCode, Message: message(r.Body)}
+	err := &RefusedError{Status: r.StatusCode, Message: said}
 	if limited || r.StatusCode >= 500 || r.StatusCode == http.StatusRequestTimeout {
 		return nil, &AwayError{Until: until, Err: err}
 	}
@@ -212,8 +222,9 @@ func (t *transport) leave(until time.Time) {
 // pause reads until when a forge wants to be left alone. Retry-After has
 // seconds or a date (RFC 9110); GitHub and Gitea say X-RateLimit-Reset and
 // GitLab RateLimit-Reset, in seconds since 1970, and mean it when nothing
-// remains. A forge cannot ask for more than maxLeave.
-func pause(r *http.Response, now time.Time) time.Time {
+// remains. Of GitHub's secondary limits nothing but the text may tell. A forge
+// cannot ask for more than maxLeave.
+func pause(r *http.Response, said string, now time.Time) time.Time {
 	h := r.Header
 	until := time.Time{}
 	if after := retryafter.Of(h, now, maxLeave); after > 0 && r.StatusCode >= 400 {
@@ -224,7 +235,8 @@ func pause(r *http.Response, now time.Time) time.Time {
 			until = time.Unix(reset, 0)
 		}
 	}
-	if until.IsZero() && r.StatusCode == http.StatusTooManyRequests {
+	secondary := r.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(said), "secondary rate limit")
+	if until.IsZero() && (secondary || r.StatusCode == http.StatusTooManyRequests) {
 		until = now.Add(time.Minute) // GitHub's advice where it says nothing
 	}
 	if !until.After(now) {
@@ -240,8 +252,9 @@ func minTime(a, b time.Time) time.Time {
 	return b
 }
 
-// message is what a refusal says, short. Forges write {"message": ...}.
-func message(body io.Reader) string {
+// message is what a refusal says, short. Forges write {"message": ...}. One
+// that repeats the secret that it was shown must not have it logged.
+func message(body io.Reader, secret string) string {
 	text, err := io.ReadAll(io.LimitReader(body, 4096))
 	if err != nil {
 		return ""
@@ -256,7 +269,11 @@ func message(body io.Reader) string {
 	if said.Message == nil {
 		return ""
 	}
-	return oneLine(fmt.Sprint(said.Message))
+	plain := fmt.Sprint(said.Message)
+	if secret != "" {
+		plain = strings.ReplaceAll(plain, secret, "***")
+	}
+	return oneLine(plain)
 }
 
 func oneLine(text string) string {

@@ -42,8 +42,8 @@ type said struct {
 	author forge.User
 	edited bool
 	url    string
-	prefix string // of the plan; empty for all that wait
-	review bool
+	plans  []string // what the digests of the plans begin with
+	review bool     // of all plans that wait
 }
 
 func (w *Watcher) hearComments(ctx context.Context, p *pull) error {
@@ -56,12 +56,12 @@ func (w *Watcher) hearComments(ctx context.Context, p *pull) error {
 		if c.Updated.After(since) {
 			since = c.Updated
 		}
-		prefix, is := command(c.Text)
-		if !is || w.own(c.Author) {
+		plans := command(c.Text)
+		if plans == nil || w.own(c.Author) {
 			continue
 		}
 		err := w.answer(ctx, p, said{
-			key: fmt.Sprintf("comment %d", c.ID), at: c.Updated, author: c.Author, edited: c.Edited(), url: c.URL, prefix: prefix,
+			key: fmt.Sprintf("comment %d", c.ID), at: c.Updated, author: c.Author, edited: c.Edited(), url: c.URL, plans: plans,
 		})
 		if err != nil {
 			return err
@@ -90,16 +90,27 @@ func (w *Watcher) hearReviews(ctx context.Context, p *pull) error {
 	return nil
 }
 
-// approve is the command, as the first line of a comment.
-var approve = regexp.MustCompile(`\A/reconciler[ \t]+approve(?:[ \t]+(\S{1,100}))?[ \t]*(?:\r?\n|\z)`)
+// approve is the command: a line of a comment, with what plans begin with.
+var approve = regexp.MustCompile(`\A/reconciler[ \t]+approve((?:[ \t]+\S+)*)[ \t]*\z`)
 
-// command is what a comment says to approve, if it is a command at all.
-func command(text string) (prefix string, is bool) {
-	found := approve.FindStringSubmatch(strings.TrimSpace(text))
-	if found == nil {
-		return "", false
+// command is what a comment says to approve, nil where it is no command. It
+// begins with the command, which may be there for one plan a line: what follows
+// another line is talk.
+func command(text string) (plans []string) {
+	for line := range strings.Lines(strings.TrimSpace(text)) {
+		found := approve.FindStringSubmatch(strings.TrimRight(line, "\r\n"))
+		if found == nil {
+			break
+		}
+		named := strings.Fields(found[1])
+		if len(named) == 0 {
+			named = []string{""} // which is said to be none
+		}
+		for _, name := range named {
+			plans = append(plans, strings.ToLower(strings.Trim(name, "`")))
+		}
 	}
-	return strings.ToLower(strings.Trim(found[1], "`")), true
+	return plans
 }
 
 // answer judges what somebody said, once, and keeps the answer.
@@ -154,11 +165,10 @@ func (w *Watcher) judge(ctx context.Context, p *pull, s said) (text string, appr
 	}
 	plans := p.result.Plans
 	if !s.review {
-		plan, problem := p.result.plan(s.prefix)
-		if problem != "" {
+		var problem string
+		if plans, problem = p.result.named(s.plans); problem != "" {
 			return problem, false, nil
 		}
-		plans = []string{plan}
 	}
 	for _, plan := range plans {
 		if err := w.Approve(ctx, Approval{Plan: plan, Actor: s.author.Login, URL: s.url}); err != nil {
@@ -167,6 +177,23 @@ func (w *Watcher) judge(ctx context.Context, p *pull, s said) (text string, appr
 		w.Log.Info("plan approved", logPull, p.Number, logPlan, plan[:min(12, len(plan))], logActor, s.author.Login)
 	}
 	return "approved: " + short(plans), true, nil
+}
+
+// named finds the waiting plans that a command names, or says why not: then
+// none of them is approved.
+func (r *Result) named(prefixes []string) (plans []string, problem string) {
+	for _, prefix := range prefixes {
+		plan, problem := r.plan(prefix)
+		switch {
+		case problem != "" && len(prefixes) > 1 && digits.MatchString(prefix):
+			return nil, problem + ": " + short([]string{prefix})
+		case problem != "":
+			return nil, problem
+		case !slices.Contains(plans, plan):
+			plans = append(plans, plan)
+		}
+	}
+	return plans, ""
 }
 
 // plan finds the waiting plan whose digest begins so, or says why there is none.

@@ -47,6 +47,30 @@ func TestApprove(t *testing.T) {
 	})
 }
 
+// A comment may name several plans, in a line or in a line each, of which all
+// have to be there.
+func TestApproveSeveral(t *testing.T) {
+	b := newBench(t, "github")
+	b.set(blocked)
+	head := b.topic(1, "first")
+	b.forge.Open(1, eve, head)
+	b.shows(1, head)
+	b.forge.Say(1, ada, "/reconciler approve "+plan1+"\n/reconciler approve ffffffffffff")
+	b.shows(1, "`ada` refused: no plan of this preview that waits for an approval begins so: `ffffffffffff`")
+	b.set(func(b *bench) {
+		if len(b.approved) > 0 {
+			t.Errorf("one of two was approved: %+v", b.approved)
+		}
+	})
+	b.forge.Say(1, ada, "/reconciler approve "+plan1+"\r\n/reconciler approve `"+plan2+"` "+plan1+"\nthank you\n/reconciler approve ffffffffffff")
+	b.shows(1, "`ada` approved: `0123456789ab`, `0123456789ab`")
+	b.set(func(b *bench) {
+		if len(b.approved) != 2 || b.approved[0].Plan != plan1 || b.approved[1].Plan != plan2 {
+			t.Errorf("got %+v", b.approved)
+		}
+	})
+}
+
 // What was heard is not heard again after a restart.
 func TestApprovedOnce(t *testing.T) {
 	b := newBench(t, "github")

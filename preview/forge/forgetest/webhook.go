@@ -5,11 +5,14 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Delivery is a webhook as it is sent.
@@ -68,11 +71,35 @@ func (f *Forge) Delivery(event string, body any, secret string) Delivery {
 		h.Set("X-Hub-Signature-256", "sha256="+signature)
 	case "gitlab":
 		h.Set("X-Gitlab-Event", event)
-		h.Set("X-Gitlab-Token", secret)
 		h.Set("Idempotency-Key", id)
 		h.Set("X-Gitlab-Event-UUID", rand.Text())
+		h.Set("X-Gitlab-Webhook-UUID", rand.Text())
+		h.Set("X-Gitlab-Instance", f.URL)
+		f.gitLabSign(h, id, secret, text)
 	}
 	return Delivery{Header: h, Body: text}
+}
+
+// SigningToken is a secret that GitLab signs with; any other one it shows.
+const SigningToken = "whsec_c2lnbmluZy1rZXktb2YtdGhlLXRlc3RzLTMyYnl0ZXM="
+
+func (f *Forge) gitLabSign(h http.Header, id, secret string, body []byte) {
+	text, signs := strings.CutPrefix(secret, "whsec_")
+	if !signs {
+		h.Set("X-Gitlab-Token", secret)
+		return
+	}
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		f.tb.Fatal(err)
+	}
+	at := strconv.FormatInt(time.Now().Unix(), 10)
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(id + "." + at + "."))
+	mac.Write(body)
+	h.Set("webhook-id", id)
+	h.Set("webhook-timestamp", at)
+	h.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 }
 
 // Deliver sends a webhook and returns the status of the answer.

@@ -1,0 +1,230 @@
+package hrana_test
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/hrana"
+	"github.com/tenantops/reconciler/internal/sqldtest"
+)
+
+// front hands requests on to a server as they are.
+func front(t *testing.T, to string) *httputil.ReverseProxy {
+	t.Helper()
+	server, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host = server.Scheme, server.Host
+	}}
+}
+
+// encrypted is a server behind TLS, with a certificate of its own authority.
+func encrypted(t *testing.T, s *sqldtest.Server) (*httptest.Server, *x509.CertPool) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(front(t, s.URL))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that fail are meant to
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(server.Certificate())
+	return server, pool
+}
+
+// A certificate has to come from the authority that the operator names, and
+// from no other.
+func TestCertificates(t *testing.T) {
+	s, o := place(t)
+	server, pool := encrypted(t, s)
+	o.URL = server.URL
+	o.HTTP = hrana.NewClient(hrana.ClientOptions{CA: pool})
+	if _, err := open(t, o).Query(t.Context(), "SELECT 1"); err != nil {
+		t.Errorf("with its authority: %v", err)
+	}
+	for name, ca := range map[string]*x509.CertPool{"the system's": nil, "none": x509.NewCertPool()} {
+		o.HTTP = hrana.NewClient(hrana.ClientOptions{CA: ca})
+		var unknown x509.UnknownAuthorityError
+		if _, err := open(t, o).Query(t.Context(), "SELECT 1"); !errors.Is(err, database.ErrAway) || !errors.As(err, &unknown) {
+			t.Errorf("with %s authorities: %v", name, err)
+		}
+	}
+	o.HTTP = hrana.NewClient(hrana.ClientOptions{CA: pool})
+	o.URL = strings.Replace(server.URL, "127.0.0.1", "localhost", 1) // which the certificate does not name
+	if _, err := open(t, o).Query(t.Context(), "SELECT 1"); !errors.Is(err, database.ErrAway) {
+		t.Errorf("a certificate of another host: %v", err)
+	}
+}
+
+// Requests go through the proxy, whose work it is to find the host: plain ones
+// as they are, and encrypted ones through a tunnel.
+func TestProxies(t *testing.T) {
+	s, o := place(t)
+	server, pool := encrypted(t, s)
+	var plain, tunnels atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodConnect {
+			tunnels.Add(1)
+			tunnel(t, w, server.Listener.Addr().String())
+			return
+		}
+		plain.Add(1)
+		front(t, s.URL).ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	at, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.HTTP = hrana.NewClient(hrana.ClientOptions{CA: pool, Proxy: http.ProxyURL(at)})
+	t.Cleanup(o.HTTP.CloseIdleConnections)
+	o.URL = "http://" + o.Host // resolves nowhere
+	if _, err := open(t, o).Query(t.Context(), "SELECT 1"); err != nil || plain.Load() != 1 {
+		t.Errorf("plain: %v after %d requests to the proxy", err, plain.Load())
+	}
+	o.URL = "https://example.com" // which the certificate names, and nobody asks
+	if _, err := open(t, o).Query(t.Context(), "SELECT 1"); err != nil || tunnels.Load() != 1 {
+		t.Errorf("encrypted: %v through %d tunnels", err, tunnels.Load())
+	}
+}
+
+// tunnel carries bytes between who asks and an address.
+func tunnel(t *testing.T, w http.ResponseWriter, to string) {
+	out, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", to)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer out.Close()
+	in, read, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer in.Close()
+	if _, err := io.WriteString(in, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
+		return
+	}
+	var both sync.WaitGroup
+	both.Go(func() { _, _ = io.Copy(out, read); _ = out.Close() })
+	both.Go(func() { _, _ = io.Copy(in, out); _ = in.Close() })
+	both.Wait()
+}
+
+// No more requests are under way than the operator allows, and one that waits
+// for its turn ends with its context.
+func TestConcurrency(t *testing.T) {
+	s, o := place(t)
+	const most = 3
+	var now, highest atomic.Int32
+	full, open3 := make(chan struct{}), make(chan struct{})
+	proxy := s.Proxy(t, func(n int, _ *http.Request, _ string) sqldtest.Fault {
+		highest.Store(max(highest.Load(), now.Add(1)))
+		defer now.Add(-1)
+		if n == most-1 {
+			close(full)
+		}
+		<-open3
+		return sqldtest.None
+	})
+	o.URL, o.HTTP = proxy.URL, hrana.NewClient(hrana.ClientOptions{Concurrency: most})
+	var group sync.WaitGroup
+	for range 4 * most {
+		group.Go(func() {
+			if _, err := open(t, o).Query(t.Context(), "SELECT 1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-full
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := open(t, o).Query(ctx, "SELECT 1"); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting for a turn: %v", err)
+	}
+	close(open3)
+	group.Wait()
+	if highest.Load() > most || proxy.Requests() != 4*most {
+		t.Errorf("%d requests at a time, %d in all", highest.Load(), proxy.Requests())
+	}
+}
+
+// Requests over the rate wait; those of one second go at once.
+func TestRate(t *testing.T) {
+	_, o := place(t)
+	o.HTTP = hrana.NewClient(hrana.ClientOptions{Rate: 10})
+	c := open(t, o)
+	start := time.Now()
+	for range 13 {
+		if _, err := c.Query(t.Context(), "SELECT 1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(start); took < 290*time.Millisecond { // three of them waited a tenth of a second each
+		t.Errorf("13 requests at 10 a second took %v", took)
+	}
+}
+
+// A redirect is an error, and nothing is sent where it leads, the token least
+// of all.
+func TestRedirects(t *testing.T) {
+	var asked atomic.Int32
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(elsewhere.Close)
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		server := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/v3/pipeline", status))
+		t.Cleanup(server.Close)
+		_, err := open(t, hrana.Options{URL: server.URL, Token: "secret"}).Query(t.Context(), "SELECT 1")
+		if !errors.Is(err, database.ErrAway) || !strings.Contains(err.Error(), "redirects are not followed") {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+	if asked.Load() != 0 {
+		t.Errorf("%d requests went elsewhere", asked.Load())
+	}
+}
+
+// A token that is refused has a type and a next step, and is in no error.
+func TestRefusedTokens(t *testing.T) {
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"error":"Unauthorized"}`, status)
+		}))
+		t.Cleanup(server.Close)
+		_, err := open(t, hrana.Options{URL: server.URL, Token: "secret"}).Query(t.Context(), "SELECT 1")
+		var denied *hrana.DeniedError
+		if !errors.As(err, &denied) || denied.Status != status || !errors.Is(err, database.ErrPermission) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
+// An endless answer is given up at the limit.
+func TestEndlessAnswer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write([]byte(strings.Repeat(" ", 1<<16))); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(server.Close)
+	_, err := open(t, hrana.Options{URL: server.URL, MaxResponse: 1 << 20}).Query(t.Context(), "SELECT 1")
+	if !errors.Is(err, hrana.ErrTooLarge) {
+		t.Errorf("got %v", err)
+	}
+}
