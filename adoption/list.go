@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -17,6 +18,7 @@ type Row struct {
 	Line       int
 	ID, URL    string
 	Name, Plan string
+	AuthToken  string // reference to the secret of a database on a server
 }
 
 // tenantID is what the name of a tenant's directory may be.
@@ -33,7 +35,7 @@ func CheckID(id string) error {
 // maxRows bounds a list; a fleet has at most a tenth of it.
 const maxRows = 1_000_000
 
-// ReadList reads lines of id,url[,name[,plan]]. A first line that begins with
+// ReadList reads lines of id,url[,name[,plan[,authToken]]]. A first line that begins with
 // the word id is a header. Its error has every fault, with the line.
 func ReadList(r io.Reader) ([]Row, error) {
 	lines := csv.NewReader(r)
@@ -67,7 +69,7 @@ func ReadList(r io.Reader) ([]Row, error) {
 		}
 	}
 	if len(rows) == 0 && len(wrong) == 0 {
-		wrong = append(wrong, errors.New("the list is empty: write lines of id,url[,name[,plan]]"))
+		wrong = append(wrong, errors.New("the list is empty: write lines of id,url[,name[,plan[,authToken]]]"))
 	}
 	return rows, errors.Join(wrong...)
 }
@@ -76,8 +78,8 @@ func rowOf(line int, record []string) (Row, error) {
 	for i := range record {
 		record[i] = strings.TrimSpace(record[i])
 	}
-	if len(record) < 2 || len(record) > 4 {
-		return Row{}, fmt.Errorf("it has %d values: write id,url[,name[,plan]]", len(record))
+	if len(record) < 2 || len(record) > 5 {
+		return Row{}, fmt.Errorf("it has %d values: write id,url[,name[,plan[,authToken]]]", len(record))
 	}
 	row := Row{Line: line, ID: record[0], URL: record[1], Name: record[0]}
 	if len(record) > 2 && record[2] != "" {
@@ -85,6 +87,12 @@ func rowOf(line int, record []string) (Row, error) {
 	}
 	if len(record) > 3 {
 		row.Plan = record[3]
+	}
+	if len(record) > 4 {
+		row.AuthToken = record[4]
+	}
+	if row.AuthToken != "" && !config.Secret(row.AuthToken).Valid() {
+		return row, errors.New("its authToken is no reference to a secret: write $env:, $file: or $age: with it") // and is not repeated
 	}
 	if row.Plan != "" && !slices.Contains(protocol.TenantPlan("").Values(), row.Plan) {
 		return row, fmt.Errorf("%q is no plan: write %s", row.Plan, strings.Join(protocol.TenantPlan("").Values(), ", "))

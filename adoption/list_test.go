@@ -22,13 +22,15 @@ func TestReadList(t *testing.T) {
 		{name: "a header, spaces and empty lines", text: "ID,url\n\n  acme , file:a.db \n", want: []adoption.Row{{Line: 3, ID: "acme", URL: "file:a.db", Name: "acme"}}},
 		{name: "a comma in quotes", text: "acme,file:a.db,\"Acme, Inc\"\n", want: []adoption.Row{{Line: 1, ID: "acme", URL: "file:a.db", Name: "Acme, Inc"}}},
 		{name: "an empty name is the id", text: "acme,file:a.db,,free\n", want: []adoption.Row{{Line: 1, ID: "acme", URL: "file:a.db", Name: "acme", Plan: "free"}}},
+		{name: "a token", text: "acme,libsql://x,,,$file:acme\n", want: []adoption.Row{{Line: 1, ID: "acme", URL: "libsql://x", Name: "acme", AuthToken: "$file:acme"}}},
+		{name: "a token in plain text", text: "acme,libsql://x,,,SECRET\n", err: "line 1: its authToken is no reference to a secret"},
 		{name: "nothing", text: "", err: "the list is empty"},
 		{name: "a header alone", text: "id,url\n", err: "the list is empty"},
 		{name: "an id twice", text: "acme,file:a.db\nacme,file:b.db\n", err: `line 2: "acme" is in line 1 already`},
 		{name: "a path for an id", text: "../etc,file:a.db\n", err: "line 1: \"../etc\" is not a tenant's id"},
 		{name: "capitals", text: "Acme,file:a.db\n", err: "is not a tenant's id"},
 		{name: "an unknown plan", text: "acme,file:a.db,Acme,gold\n", err: `line 1: "gold" is no plan: write free, pro, enterprise`},
-		{name: "too few and too many values", text: "acme\nglobex,a,b,c,d\n", err: "line 1: it has 1 values\nline 2: it has 5 values"},
+		{name: "too few and too many values", text: "acme\nglobex,a,b,,$env:D,e\n", err: "line 1: it has 1 values\nline 2: it has 6 values"},
 		{name: "a quote that is not closed", text: "acme,\"file:a.db\n", err: "quote"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

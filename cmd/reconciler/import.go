@@ -16,6 +16,7 @@ import (
 	"github.com/tenantops/reconciler/adoption"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/schema"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // importing is what a call of import asks for.
@@ -29,8 +30,10 @@ func importCommand(c *cli) *cobra.Command {
 		Long: `Read the schemas of databases that were there before, and write a repository that
 adopts them: its plan for each of them changes nothing that is there, and adds at
 most. With --database of one; with --from of a fleet, whose list has the lines
-id,url[,name[,plan]]: databases are grouped by structure, the app gets what the
-largest group has, and what a tenant has beside it becomes the tenant's own. With
+id,url[,name[,plan[,authToken]]]: databases are grouped by structure, the app gets
+what the largest group has, and what a tenant has beside it becomes the tenant's own.
+A URL may lead to a server that connections.hosts of reconciler.yaml lists; its
+authToken is a reference to a secret, which the tenant.yaml gets too. With
 --turso-group the fleet is the databases of a group on Turso, each a tenant of its
 name: databases.turso of reconciler.yaml has the organization and the token of the
 API. Each tenant.yaml gets a new token, encrypted for age.identityFile.
@@ -48,7 +51,7 @@ Exit code 3: some databases could not be read, and are left out.`,
 	}
 	flags := command.Flags()
 	flags.StringVar(&q.database, "database", "", "path or file: `URL` of one database")
-	flags.StringVar(&q.from, "from", "", "`file` of lines id,url[,name[,plan]]; - is stdin")
+	flags.StringVar(&q.from, "from", "", "`file` of lines id,url[,name[,plan[,authToken]]]; - is stdin")
 	flags.StringVar(&q.group, "turso-group", "", "`group` of databases on Turso")
 	flags.StringVar(&q.out, "out", "", "`directory` to write")
 	flags.StringVar(&q.app, "app", "app", "`name` of the app")
@@ -131,7 +134,7 @@ func (q importing) rows() ([]adoption.Row, error) {
 // toSurvey finds the databases that are asked for, and how they are read.
 func (c *cli) toSurvey(ctx context.Context, q importing) ([]adoption.Row, *survey, error) {
 	s := &survey{data: c.settings.Data, reader: adoption.NewReader()}
-	s.read, s.once = s.readFile, s.onceAFile
+	s.read, s.once = s.readRow, s.onceARow
 	if q.group != "" {
 		return c.tursoGroup(ctx, q.group, s)
 	}
@@ -139,7 +142,8 @@ func (c *cli) toSurvey(ctx context.Context, q importing) ([]adoption.Row, *surve
 	if err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", q.from, err)
 	}
-	return rows, s, nil
+	s.router, err = c.router(ctx, nil)
+	return rows, s, err
 }
 
 // all reads the schemas of databases, those of one text once. What cannot be
@@ -177,10 +181,25 @@ func (s *survey) all(ctx context.Context, rows []adoption.Row) ([]adoption.Tenan
 type survey struct {
 	data   string
 	reader *adoption.Reader
-	taken  sync.Map // by file: the row that leads to it
+	router *tenantrouter.Router // leads to servers
+	taken  sync.Map             // by file, or database on a server: the row that leads to it
 
 	read func(context.Context, adoption.Row) (adoption.Tenant, error)
 	once func(adoption.Row) error // refuses a database that an earlier row leads to
+}
+
+func (s *survey) readRow(ctx context.Context, row adoption.Row) (adoption.Tenant, error) {
+	if isServer(row.URL) {
+		return s.readServer(ctx, row)
+	}
+	return s.readFile(ctx, row)
+}
+
+func (s *survey) onceARow(row adoption.Row) error {
+	if isServer(row.URL) {
+		return s.onceOnServer(row)
+	}
+	return s.onceAFile(row)
 }
 
 func (s *survey) readFile(ctx context.Context, row adoption.Row) (adoption.Tenant, error) {

@@ -31,9 +31,6 @@ func locate(data, given string) (path, address string, err error) {
 			return "", "", errors.New("its URL is relative to the data directory: give --data")
 		}
 		return filepath.Join(data, path), given, nil
-	case strings.Contains(given, "://"), strings.HasPrefix(given, "libsql:"):
-		scheme, _, _ := strings.Cut(given, ":")
-		return "", "", fmt.Errorf("databases on a server are not served yet: it has a %s URL", scheme)
 	}
 	if path, err = filepath.Abs(given); err != nil {
 		return "", "", err
