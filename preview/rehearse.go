@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/schema"
@@ -136,9 +137,15 @@ func (g *Group) heaviest(n int) []tenantID {
 	return ids
 }
 
-// one tries a plan on a copy of one tenant's database.
-func (all *rehearsals) one(ctx context.Context, id tenantID, g *Group) Rehearsal {
-	h := Rehearsal{Tenant: id}
+// one tries a plan on a copy of one tenant's database. A fault in it must not
+// end the daemon, nor the rehearsals beside it.
+func (all *rehearsals) one(ctx context.Context, id tenantID, g *Group) (h Rehearsal) {
+	h.Tenant = id
+	defer func() {
+		if fault := recover(); fault != nil {
+			h.Failure = Optional(fmt.Sprintf("the rehearsal broke: %v", fault))
+		}
+	}()
 	switch {
 	case ctx.Err() != nil:
 		h.Skipped = "it was interrupted"
@@ -154,6 +161,12 @@ func (all *rehearsals) one(ctx context.Context, id tenantID, g *Group) Rehearsal
 	switch {
 	case errors.As(err, &refused):
 		h.Skipped = Optional(refused.Error())
+		return h
+	case errors.Is(err, provision.ErrOnServer):
+		h.Skipped = Optional(err.Error())
+		return h
+	case errors.Is(err, database.ErrReadOnly):
+		h.Skipped = "a branch has to be recorded, and a daemon has the state: set forge.rehearse, and it rehearses"
 		return h
 	case err != nil:
 		h.Failure = Optional("the database could not be copied: " + err.Error())
