@@ -135,7 +135,7 @@ func (s *appSet) manifests() []protocol.AppManifest {
 // its own list is told to the tenant alone; all is whether every app was found.
 func (l *loader) appsOf(t *Tenant) (set *appSet, all bool) {
 	list := listOf(t.Spec.Apps)
-	if s := l.lists[list]; s != nil && list != "" {
+	if s := l.lists[string(list)]; s != nil && len(list) > 0 {
 		return s, true
 	}
 	direct := map[string]*app{}
@@ -153,18 +153,18 @@ func (l *loader) appsOf(t *Tenant) (set *appSet, all bool) {
 	all = len(direct) == len(t.Spec.Apps)
 	set = l.setOf(direct)
 	if good && all {
-		l.lists[list] = set
+		l.lists[string(list)] = set
 	}
 	return set, all
 }
 
 // listOf names apps with their versions: tenants with one list have one set.
-func listOf(refs []AppRef) string {
-	var list []byte
+func listOf(refs []AppRef) []byte {
+	list := make([]byte, 0, 64)
 	for _, ref := range refs {
 		list = append(append(append(append(list, ref.Name...), 0), ref.Version...), 0)
 	}
-	return string(list)
+	return list
 }
 
 // setOf is what some apps and their dependencies make together, once for all

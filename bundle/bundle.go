@@ -47,7 +47,8 @@ type Options struct {
 	Readable func([]Object, []Verification) []error
 	// Cache remembers what was parsed, so that files that have not changed are
 	// not read again. It helps only with a tree that has a method
-	// Hash(path) (string, error), which names content by its hash.
+	// Hash(path) (string, error), which names content by its hash; the entries of
+	// its directories may have Hash() string for the same.
 	Cache *Cache
 }
 

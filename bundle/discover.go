@@ -18,8 +18,26 @@ const maxTenantDepth = 16
 type directory struct {
 	hash     string // empty where the tree has none
 	places   []place
-	children map[string]*directory
+	children []child      // by name
 	entry    *tenantEntry // of a tenant's, once it was read
+}
+
+// child is a directory below another one.
+type child struct {
+	name string
+	*directory
+}
+
+// named finds a child among those from a name on, which it returns: names are
+// asked for in their order.
+func named(children []child, name string) (*directory, []child) {
+	for len(children) > 0 && children[0].name < name {
+		children = children[1:]
+	}
+	if len(children) == 0 || children[0].name != name {
+		return nil, children
+	}
+	return children[0].directory, children[1:]
 }
 
 // place is a directory that is, or was meant to be, a tenant's.
@@ -38,13 +56,16 @@ func (d *directory) all(places []place) []place {
 	return places
 }
 
+// is tells that a directory was looked at when it had the hash given.
+func (d *directory) is(hash string) bool { return d != nil && hash != "" && d.hash == hash }
+
 // discover finds the tenants of a directory, at any depth. One that has the
 // hash it had before is not looked at again.
-func (l *loader) discover(dir string, depth int, before *directory) (*directory, error) {
-	d := &directory{hash: l.tree.hash(dir), children: map[string]*directory{}}
-	if before != nil && d.hash != "" && d.hash == before.hash {
+func (l *loader) discover(dir, hash string, depth int, before *directory) (*directory, error) {
+	if before.is(hash) {
 		return before, nil
 	}
+	d := &directory{hash: hash}
 	if depth > maxTenantDepth {
 		return nil, fmt.Errorf("%s is more than %d directories deep", dir, maxTenantDepth)
 	}
@@ -59,21 +80,27 @@ func (l *loader) discover(dir string, depth int, before *directory) (*directory,
 		d.places = append(d.places, p)
 		return d, nil
 	}
+	var old []child
+	if before != nil {
+		old = before.children
+		d.children = make([]child, 0, len(old)+1)
+	}
 	for _, e := range entries {
-		name := path.Join(dir, e.Name())
 		switch {
 		case strings.HasPrefix(e.Name(), "."):
 		case isOther(e):
+			name := path.Join(dir, e.Name())
 			f := l.tree.notAFile(name)
 			d.places = append(d.places, place{dir: name, broken: &f})
 		case e.IsDir():
-			var old *directory
-			if before != nil {
-				old = before.children[e.Name()]
+			var found *directory
+			found, old = named(old, e.Name())
+			if hash := l.tree.hashOf(dir, e); !found.is(hash) { // of 10,000 nearly all are
+				if found, err = l.discover(path.Join(dir, e.Name()), hash, depth+1, found); err != nil {
+					return nil, err
+				}
 			}
-			if d.children[e.Name()], err = l.discover(name, depth+1, old); err != nil {
-				return nil, err
-			}
+			d.children = append(d.children, child{e.Name(), found})
 		}
 	}
 	return d, nil

@@ -38,7 +38,7 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 	l := &loader{
 		tree: tree{FS: fsys}, options: o, cache: o.Cache, session: o.Cache.open(),
 		fleet: &Fleet{Versions: map[string]string{}}, apps: map[string]*app{}, tags: map[string]resolution{},
-		sets: map[string]*appSet{}, lists: map[string]*appSet{}, told: map[*composition]bool{}, shared: map[*Desired]*Desired{},
+		sets: map[string]*appSet{}, lists: map[string]*appSet{}, alone: map[bareSet]*composition{}, told: map[*composition]bool{}, shared: map[*Desired]*Desired{},
 	}
 	if err := l.folders(); err != nil {
 		return nil, err
@@ -74,12 +74,13 @@ type loader struct {
 	cache   *Cache
 	session *session
 	fleet   *Fleet
-	apps    map[string]*app       // of the tree
-	tags    map[string]resolution // of other versions
-	sets    map[string]*appSet    // by the ids of the parts of the apps named
-	lists   map[string]*appSet    // the same by what tenants say, where nothing is wrong with it
-	told    map[*composition]bool // whose faults are among the fleet's
-	shared  map[*Desired]*Desired // with the manifest of this revision
+	apps    map[string]*app          // of the tree
+	tags    map[string]resolution    // of other versions
+	sets    map[string]*appSet       // by the ids of the parts of the apps named
+	lists   map[string]*appSet       // the same by what tenants say, where nothing is wrong with it
+	alone   map[bareSet]*composition // of tenants that bring nothing of their own
+	told    map[*composition]bool    // whose faults are among the fleet's
+	shared  map[*Desired]*Desired    // with the manifest of this revision
 }
 
 // tell adds faults to the tenant and to the fleet.
@@ -121,7 +122,7 @@ func (l *loader) readFleet() []Fault {
 }
 
 func (l *loader) readTenants() error {
-	found, err := l.discover(tenantsDir, 0, l.session.before.tenants)
+	found, err := l.discover(tenantsDir, l.tree.hash(tenantsDir), 0, l.session.before.tenants)
 	if _, there := l.tree.Stat(tenantsDir); errors.Is(there, fs.ErrNotExist) {
 		return ErrNoTenants
 	}
@@ -169,7 +170,9 @@ func (l *loader) entries(places []place) []*tenantEntry {
 // twice sorts tenants by id. One id in two directories is an error for both,
 // which become one tenant.
 func (l *loader) twice() {
-	slices.SortStableFunc(l.fleet.Tenants, func(a, b *Tenant) int { return cmp.Compare(a.ID, b.ID) })
+	if !slices.IsSortedFunc(l.fleet.Tenants, byID) {
+		slices.SortStableFunc(l.fleet.Tenants, byID)
+	}
 	kept := l.fleet.Tenants[:0]
 	for _, t := range l.fleet.Tenants {
 		if len(kept) == 0 || kept[len(kept)-1].ID != t.ID {
@@ -186,20 +189,25 @@ func (l *loader) twice() {
 	l.fleet.Tenants = kept
 }
 
+func byID(a, b *Tenant) int { return cmp.Compare(a.ID, b.ID) }
+
 // misnamed adds a broken tenant for a directory whose tenant.yaml has another
 // id: the tenant of that name must not count as removed.
 func (l *loader) misnamed() {
-	known := map[protocol.TenantID]bool{}
-	for _, t := range l.fleet.Tenants {
-		known[t.ID] = true
-	}
-	for _, t := range l.fleet.Tenants {
-		if id := protocol.TenantID(path.Base(t.Dir)); !known[id] {
-			known[id] = true
+	right, added := l.fleet.Tenants, map[protocol.TenantID]bool{}
+	for _, t := range right {
+		id := protocol.TenantID(path.Base(t.Dir))
+		if id == t.ID || added[id] {
+			continue
+		}
+		if _, known := slices.BinarySearchFunc(right, &Tenant{ID: id}, byID); !known {
+			added[id] = true
 			l.fleet.Tenants = append(l.fleet.Tenants, &Tenant{ID: id, Dir: t.Dir, Spec: t.Spec, Faults: t.Faults, document: t.document})
 		}
 	}
-	slices.SortFunc(l.fleet.Tenants, func(a, b *Tenant) int { return cmp.Compare(a.ID, b.ID) })
+	if len(added) > 0 {
+		slices.SortFunc(l.fleet.Tenants, byID)
+	}
 }
 
 // databases finds databases that several tenants lead to.

@@ -84,6 +84,14 @@ func (t tree) hash(name string) string {
 	return ""
 }
 
+// hashOf is hash for an entry of a directory.
+func (t tree) hashOf(dir string, e fs.DirEntry) string {
+	if named, ok := e.(interface{ Hash() string }); ok {
+		return named.Hash()
+	}
+	return t.hash(path.Join(dir, e.Name()))
+}
+
 // read returns the text of a file that is not too large.
 func (t tree) read(name string) ([]byte, *Fault) {
 	var message string

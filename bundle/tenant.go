@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,16 +14,26 @@ import (
 	"github.com/tenantops/reconciler/protocol"
 )
 
-var tenantID = regexp.MustCompile(`\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z`)
-
 // ParseTenantID accepts the one way to write a tenant's id: 1 to 63 of a to z,
 // 0 to 9 and hyphen, with no hyphen at either end. Nothing is trimmed, folded
 // or decoded, so that two texts never name one tenant.
 func ParseTenantID(text string) (protocol.TenantID, bool) {
-	if !tenantID.MatchString(text) {
+	if !isTenantID(text) {
 		return "", false
 	}
 	return protocol.TenantID(text), true
+}
+
+func isTenantID(text string) bool {
+	if text == "" || len(text) > 63 || text[0] == '-' || text[len(text)-1] == '-' {
+		return false
+	}
+	for i := range len(text) {
+		if c := text[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // tenantEntry is a tenant's directory as it was read, whatever the rest of the
@@ -45,7 +54,7 @@ func brokenTenant(f Fault) *tenantEntry {
 // tenant composes what a tenant should have.
 func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
 	t := &Tenant{ID: protocol.TenantID(path.Base(dir)), Dir: dir, Spec: entry.spec, document: entry.document, entry: entry}
-	if tenantID.MatchString(t.Spec.ID) {
+	if isTenantID(t.Spec.ID) {
 		t.ID = protocol.TenantID(t.Spec.ID)
 	}
 	l.tell(t, entry.faults...)
@@ -58,11 +67,7 @@ func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
 	l.policy(t)
 	set, all := l.appsOf(t)
 	l.dropped(t, set)
-	parts := set.parts()
-	if !entry.part.empty() {
-		parts = append(parts, entry.part)
-	}
-	c := l.compose(parts, set.faults, all)
+	c := l.composed(set, entry.part, all)
 	if !l.told[c] {
 		l.told[c] = true
 		l.fleet.Faults = append(l.fleet.Faults, c.faults...)
@@ -89,6 +94,27 @@ func (l *loader) desired(d *Desired, own protocol.DeployManifest, set *appSet) *
 		l.shared[d] = d.withManifest(version, "", set.manifests())
 	}
 	return l.shared[d]
+}
+
+// bareSet are the apps of tenants that have nothing else, all of them found or
+// not.
+type bareSet struct {
+	*appSet
+	all bool
+}
+
+// composed is what apps and a tenant's own part make together.
+func (l *loader) composed(set *appSet, own *part, all bool) *composition {
+	if !own.empty() {
+		return l.compose(append(set.parts(), own), set.faults, all)
+	}
+	bare := bareSet{set, all}
+	c := l.alone[bare]
+	if c == nil {
+		c = l.compose(set.parts(), set.faults, all)
+		l.alone[bare] = c
+	}
+	return c
 }
 
 // compose composes parts once for all tenants that have the same. more are
@@ -172,7 +198,7 @@ func (e *tenantEntry) error(code, message, next string, path ...any) {
 // check finds what the declaration of TenantSpec cannot say.
 func (e *tenantEntry) check(dir string) {
 	switch {
-	case !tenantID.MatchString(e.spec.ID):
+	case !isTenantID(e.spec.ID):
 		e.error(codeTenantID, fmt.Sprintf("%q is not an id", e.spec.ID), "use a-z, 0-9 and hyphens inside, at most 63", "id")
 	case e.spec.ID != dir:
 		e.error(codeTenantDirectory, fmt.Sprintf("tenant %q stands in a directory %q", e.spec.ID, dir), "give both one name", "id")

@@ -153,9 +153,10 @@ func (t *Tree) list(op, name string, e object.TreeEntry) ([]fs.DirEntry, error) 
 	if err != nil {
 		return nil, t.failure(op, name, err)
 	}
-	list := make([]fs.DirEntry, len(entries))
+	list, lines := make([]fs.DirEntry, len(entries)), make([]dirEntry, len(entries))
 	for i, entry := range entries {
-		list[i] = dirEntry{t, path.Join(name, entry.Name), entry}
+		lines[i] = dirEntry{t, name, entry}
+		list[i] = &lines[i]
 	}
 	return list, nil
 }
@@ -221,15 +222,20 @@ func modeOf(mode filemode.FileMode) fs.FileMode {
 // dirEntry is one line of a listing; Info looks up the size.
 type dirEntry struct {
 	tree  *Tree
-	path  string
+	dir   string
 	entry object.TreeEntry
 }
 
-func (d dirEntry) Name() string               { return d.entry.Name }
-func (d dirEntry) IsDir() bool                { return d.entry.Mode == filemode.Dir }
-func (d dirEntry) Type() fs.FileMode          { return modeOf(d.entry.Mode).Type() }
-func (d dirEntry) Info() (fs.FileInfo, error) { return d.tree.stat(d.path, d.entry) }
-func (d dirEntry) String() string             { return fs.FormatDirEntry(d) }
+func (d *dirEntry) Name() string      { return d.entry.Name }
+func (d *dirEntry) IsDir() bool       { return d.entry.Mode == filemode.Dir }
+func (d *dirEntry) Type() fs.FileMode { return modeOf(d.entry.Mode).Type() }
+func (d *dirEntry) Info() (fs.FileInfo, error) {
+	return d.tree.stat(path.Join(d.dir, d.Name()), d.entry)
+}
+func (d *dirEntry) String() string { return fs.FormatDirEntry(d) }
+
+// Hash is Tree.Hash of the entry.
+func (d *dirEntry) Hash() string { return d.entry.Hash.String() }
 
 type fileInfo struct {
 	name string

@@ -137,95 +137,6 @@ func migration(p *plan.Plan) []string {
 	return statements
 }
 
-// A bundle of 20 tables and 40 indexes reaches new tenants.
-func BenchmarkNewTenants(b *testing.B) {
-	n := tenantsOf(b)
-	w := newWorld(b, bigFleet(n))
-	var p pair
-	statements := firstPlan(b, w)
-	for range b.N {
-		data := &world{t: b, repo: w.repo, data: b.TempDir()}
-		p.ours = append(p.ours, timed(func() { data.mustSync() }))
-		p.raw = append(p.raw, timed(func() { rawLoop(b, paths(b.TempDir(), n), 1, statements) }))
-		p.rawParallel = append(p.rawParallel, timed(func() { rawLoop(b, paths(b.TempDir(), n), 8, statements) }))
-	}
-	p.report(b, n)
-}
-
-// One column is added to every tenant, by a daemon that has been running and
-// by a command that starts anew and reads the whole repository first.
-func BenchmarkAddedColumn(b *testing.B) {
-	b.Run("daemon", func(b *testing.B) {
-		addColumns(b, func(w *world) func() {
-			r, closeAll := w.open()
-			b.Cleanup(closeAll)
-			return func() {
-				if report, err := r.Sync(b.Context(), reconcile.Selection{}); err != nil || report.Status != state.Succeeded {
-					b.Fatalf("the sync ended %s: %v", report.Status, err)
-				}
-			}
-		})
-	})
-	b.Run("command", func(b *testing.B) {
-		addColumns(b, func(w *world) func() { return w.mustSync })
-	})
-}
-
-func addColumns(b *testing.B, start func(*world) func()) {
-	n := tenantsOf(b)
-	w := newWorld(b, bigFleet(n))
-	first := firstPlan(b, w)
-	loops := [2]string{b.TempDir(), b.TempDir()}
-	for _, dir := range loops {
-		rawLoop(b, paths(dir, n), 8, first)
-	}
-	sync := start(w)
-	sync()
-	object, err := os.ReadFile(filepath.Join(w.repo, "apps/big/objects/object_00.yaml"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	var p pair
-	for i := range b.N {
-		object = fmt.Appendf(object, "  added_%d: {type: text}\n", i)
-		w.commit("add a column", files{"apps/big/objects/object_00.yaml": string(object)})
-		column := slices.Concat([]string{fmt.Sprintf("ALTER TABLE object_00 ADD COLUMN added_%d text NULL", i)}, rows[2:])
-		p.ours = append(p.ours, timed(sync))
-		p.raw = append(p.raw, timed(func() { rawLoop(b, paths(loops[0], n), 1, column) }))
-		p.rawParallel = append(p.rawParallel, timed(func() { rawLoop(b, paths(loops[1], n), 8, column) }))
-	}
-	p.report(b, n)
-}
-
-// Nothing has changed. The loop opens each file and reads its schema version.
-func BenchmarkNoOp(b *testing.B) {
-	n := tenantsOf(b)
-	w := newWorld(b, bigFleet(n))
-	w.mustSync()
-	w.mustSync() // sees the files as the first pass left them
-	look := func(atOnce int) time.Duration {
-		return timed(func() {
-			var group errgroup.Group
-			group.SetLimit(atOnce)
-			for _, path := range paths(filepath.Join(w.data, "tenants"), n) {
-				group.Go(func() error { return schemaVersion(b.Context(), path) })
-			}
-			if err := group.Wait(); err != nil {
-				b.Fatal(err)
-			}
-		})
-	}
-	var p pair
-	for range b.N {
-		p.ours = append(p.ours, timed(func() { w.mustSync() }))
-		p.raw = append(p.raw, look(1))
-		p.rawParallel = append(p.rawParallel, look(8))
-	}
-	p.report(b, n)
-	b.ReportMetric(float64(resident(b))/(1<<20), "rss-MiB")
-	b.ReportMetric(float64(descriptors(b)), "fds")
-}
-
 func schemaVersion(ctx context.Context, path string) error {
 	conn, err := libsql.Open(ctx, path, libsql.Options{})
 	if err != nil {
@@ -253,18 +164,6 @@ func firstPlan(b *testing.B, w *world) []string {
 		b.Fatal(err)
 	}
 	return slices.Concat(migration(report.Tenants[0].Result.Plan), rows)
-}
-
-func resident(b *testing.B) int64 {
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		b.Fatal(err)
-	}
-	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
 }
 
 func descriptors(b *testing.B) int {

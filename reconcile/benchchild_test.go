@@ -35,6 +35,7 @@ type answer struct {
 	Took    float64 // ms
 	Healthy float64 // ms until the last tenant ended that has no problem
 	Applied float64 // ms until the last tenant ended that was changed
+	Saved   float64 // ms until the first one after that was looked at, before which state has those that were changed
 	CPU     float64 // ms
 	Peak    int     // KiB resident, at most, since the order began
 	Open    int     // descriptors, at most
@@ -66,7 +67,9 @@ func obey(t *testing.T, r *reconcile.Reconciler, order string) (a answer) {
 			a.Healthy = since()
 		}
 		if done.Result.Changed {
-			a.Applied = since()
+			a.Applied, a.Saved = since(), 0
+		} else if a.Saved == 0 && a.Applied > 0 {
+			a.Saved = since()
 		}
 	}
 	var report reconcile.Report

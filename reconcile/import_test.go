@@ -212,23 +212,12 @@ func TestAdoptionOfFleet(t *testing.T) {
 		must(t, err)
 	}
 	w := newWorld(t, files{"README": "empty"})
-	must(t, os.MkdirAll(filepath.Join(w.data, "tenants"), 0o700))
-	var tenants []adoption.Tenant
-	reader := adoption.NewReader()
-	for i := range n {
-		id := fmt.Sprintf("t%03d", i)
-		tenants = append(tenants, adoption.Tenant{ID: id, Name: "Tenant " + id, URL: "file:tenants/" + id + ".db", Schema: w.existing(id, i, reader)})
-	}
+	tenants := w.existingFleet(n)
 	fleet := adoption.Divide(tenants)
 	if got := len(fleet.Groups); got != 8 {
 		t.Errorf("got %d schemas, want 8: views make none", got)
 	}
-	written, err := fleet.Files("legacy")
-	must(t, err)
-	content := files{}
-	for name, text := range written {
-		content[name] = string(text)
-	}
+	content := imported(t, fleet)
 	before := map[string]string{}
 	for _, tenant := range tenants {
 		before[tenant.ID] = w.everything(tenant.ID)
@@ -262,6 +251,30 @@ func TestAdoptionOfFleet(t *testing.T) {
 			t.Errorf("%s: a second pass did %s: %s", tenant.ID, tenant.Result.Action, tenant.Result.Message)
 		}
 	}
+}
+
+func imported(t testing.TB, fleet adoption.Fleet) files {
+	t.Helper()
+	written, err := fleet.Files("legacy")
+	must(t, err)
+	content := files{}
+	for name, text := range written {
+		content[name] = string(text)
+	}
+	return content
+}
+
+// existingFleet makes databases as people left them, of several forms.
+func (w *world) existingFleet(n int) []adoption.Tenant {
+	w.t.Helper()
+	must(w.t, os.MkdirAll(filepath.Join(w.data, "tenants"), 0o700))
+	var tenants []adoption.Tenant
+	reader := adoption.NewReader()
+	for i := range n {
+		id := fmt.Sprintf("t%03d", i)
+		tenants = append(tenants, adoption.Tenant{ID: id, Name: "Tenant " + id, URL: "file:tenants/" + id + ".db", Schema: w.existing(id, i, reader)})
+	}
+	return tenants
 }
 
 // existing makes a tenant's database as people left it, and reads its schema.

@@ -66,17 +66,21 @@ func (last recorded) moved(f *reading) []protocol.TenantID {
 	case !reflect.DeepEqual(last.loaded.Config, f.loaded.Config):
 		return nil
 	}
-	before := reading{loaded: last.loaded}
+	before := last.loaded.Tenants // by id, as the others
 	for _, t := range f.loaded.Tenants {
-		old := before.tenant(t.ID)
+		for len(before) > 0 && before[0].ID < t.ID {
+			moved, before = append(moved, before[0].ID), before[1:]
+		}
+		var old *bundle.Tenant
+		if len(before) > 0 && before[0].ID == t.ID {
+			old, before = before[0], before[1:]
+		}
 		if old == nil || !t.SameFiles(old) || t.Desired == nil || old.Desired == nil || f.shared[t.ID] != nil || last.shared[t.ID] != nil {
 			moved = append(moved, t.ID)
 		}
 	}
-	for _, t := range last.loaded.Tenants {
-		if f.tenant(t.ID) == nil {
-			moved = append(moved, t.ID)
-		}
+	for _, t := range before {
+		moved = append(moved, t.ID)
 	}
 	return moved
 }
