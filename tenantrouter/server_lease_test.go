@@ -11,8 +11,6 @@ import (
 	"github.com/tenantops/reconciler/tenantrouter"
 )
 
-func TestMain(m *testing.M) { sqldtest.Main(m) }
-
 // onServer is a house whose tenants have their databases on a real server.
 func onServer(t *testing.T, change func(*tenantrouter.Options)) (*house, func() func(*tenantrouter.Record)) {
 	t.Helper()
