@@ -92,11 +92,12 @@ stress: ## open and close databases 50,000 times at each of 1, 2, 8 and 32 gorou
 soak: soak-fleet ## run a fleet for an hour, kill 50 syncs, strike deployments at every statement, deploy 50,000 random pairs of schemas and take them back, route 1,000 tenants under load; bring 1,000 tenants on a server through lost answers
 	PREVIEW_CORPUS=all go test ./preview -run '^TestPreviewIsWhatTheMergeApplies$$' -count=1 -v -timeout 60m
 	RECONCILER_KILLS=50 go test ./reconcile -run '^TestKilledSync$$' -count=1 -v -timeout 60m
-	FAULT_ALL=1 go test ./apply ./deploy ./applifecycle ./provision -run '^TestFaults|^TestKilledAtEveryStep$$|^TestEveryCallMayFail$$' -count=1 -v -timeout 60m
+	FAULT_ALL=1 go test ./apply ./deploy ./applifecycle ./provision -run '^TestFaults|^TestKilledAtEveryStep$$|^TestEveryCallMayFail$$' -count=1 -v -timeout 120m
 	ROUTER_TENANTS=1000 go test ./tenantrouter -run '^TestLoad$$' -count=1 -v -timeout 60m
 	PROPERTY_PAIRS=50000 PROPERTY_SERVER_PAIRS=1000 go test ./apply -run '^TestProperty' -count=1 -v -timeout 60m
+	CORPUS_ON_SERVER=all go test ./reconcile -run '^TestCorpusOnServer$$' -count=1 -v -timeout 60m
 	REMOTE_TENANTS=1000 go test ./reconcile -run '^TestFleetOnServer$$' -count=1 -v -timeout 60m
-	BACKFILL_ROWS=2000000 go test ./apply ./deploy -run '^TestBackfillKilled$$|^TestFillOnAServer$$' -count=1 -v -timeout 60m
+	BACKFILL_ROWS=2000000 go test ./apply ./deploy ./cmd/reconciler -run '^TestBackfillKilled$$|^TestFillOnAServer$$|^TestDaemonKilledInABackfill$$' -count=1 -v -timeout 60m
 
 SOAK_TIME ?= 1h
 SOAK_TENANTS ?= 1000

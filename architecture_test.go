@@ -35,6 +35,7 @@ var rows = []struct {
 	{name: "internal/retryafter"},
 	{name: "internal/hrana"},
 	{name: "internal/sqldtest", testsOnly: true},
+	{name: "internal/databasetest", testsOnly: true},
 	{name: "preview/forge"},
 	{name: "preview/forge/forgetest", testsOnly: true},
 	{name: "gitrepo"},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -37,7 +38,7 @@ func (x *tenants) wantApps(want string) {
 }
 
 func TestDependenciesAreInstalledFirst(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	crm, sales := app("crm", "1.0.0", "account"), app("sales", "1.0.0", "deal")
 	sales.Dependencies = []string{"crm"}
 	x.publish(crm, "name")
@@ -59,7 +60,7 @@ func TestDependenciesAreInstalledFirst(t *testing.T) {
 }
 
 func TestAppThatOthersNeededIsNamed(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	crm, sales := app("crm", "1.0.0", "account"), app("sales", "1.0.0", "deal")
 	sales.Dependencies = []string{"crm"}
 	x.publish(crm, "name")
@@ -72,7 +73,7 @@ func TestAppThatOthersNeededIsNamed(t *testing.T) {
 }
 
 func TestInstallingAgainChangesNothing(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	crm := app("crm", "1.0.0", "account")
 	x.install(crm)
 	journal := x.query("SELECT deployment FROM _reconciler_journal")
@@ -89,7 +90,7 @@ func TestInstallingAgainChangesNothing(t *testing.T) {
 
 // A version that brings nothing new is a version all the same.
 func TestUpgradeWithoutADifferenceIsRecorded(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	x.install(app("crm", "1.0.0", "account"))
 	newer := app("crm", "1.1.0", "account")
 	x.publish(newer, "name")
@@ -98,7 +99,7 @@ func TestUpgradeWithoutADifferenceIsRecorded(t *testing.T) {
 }
 
 func TestDowngradeIsRefusedUnlessToldTo(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	older, newer := app("crm", "1.9.0", "account"), app("crm", "1.10.0", "account", "contact")
 	x.publish(older, "name")
 	x.install(newer)
@@ -115,7 +116,7 @@ func TestDowngradeIsRefusedUnlessToldTo(t *testing.T) {
 }
 
 func TestUpgradeOfOneAppLeavesTheOthersAtTheirVersions(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	x.install(app("crm", "1.0.0", "account"), app("todo", "1.0.0", "task"))
 	x.publish(app("todo", "2.0.0", "task", "note"), "name")
 	newer := app("crm", "1.1.0", "account", "contact")
@@ -128,7 +129,7 @@ func TestUpgradeOfOneAppLeavesTheOthersAtTheirVersions(t *testing.T) {
 }
 
 func TestKeptTablesAreTakenAgain(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	crm := app("crm", "1.0.0", "account")
 	x.install(crm)
 	x.insert("account", "mine")
@@ -144,7 +145,7 @@ func TestKeptTablesAreTakenAgain(t *testing.T) {
 }
 
 func TestKeptTablesAreDroppedLater(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	x.install(app("crm", "1.0.0", "account"))
 	x.insert("account", "mine")
 	for _, drop := range []bool{false, true} {
@@ -160,7 +161,7 @@ func TestKeptTablesAreDroppedLater(t *testing.T) {
 
 // Going back over an app's life keeps the rows of its tables.
 func TestRollbackOfAnUninstalledApp(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	x.install(app("todo", "1.0.0", "task"), app("crm", "1.0.0", "account"))
 	x.insert("account", "mine")
 	if done, err := x.service.UninstallApp(t.Context(), "acme", "crm", false); !done || err != nil {
@@ -180,7 +181,7 @@ func TestRollbackOfAnUninstalledApp(t *testing.T) {
 }
 
 func TestSettingsAreKept(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	x.publish(app("crm", "1.0.0", "account"), "name")
 	x.must(x.service.InstallApp(t.Context(), "acme", app("crm", "1.0.0", "account"), map[string]any{"currency": "EUR"}))
 	x.install(app("todo", "1.0.0", "task"))
@@ -192,7 +193,7 @@ func TestSettingsAreKept(t *testing.T) {
 }
 
 func TestHostileManifestsAreRefused(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	for _, name := range []string{"", "../crm", "a/b", "CRM", "a b", "a\n", "crm;"} {
 		got, err := x.service.InstallApp(t.Context(), "acme", app(name, "1.0.0"), nil)
 		if err != nil || got.Success || got.Error == "" {
@@ -209,7 +210,7 @@ func TestHostileManifestsAreRefused(t *testing.T) {
 }
 
 func TestAppWithoutDefinitionsIsRefused(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	got, err := x.service.InstallApp(t.Context(), "acme", app("nowhere", "1.0.0"), nil)
 	if err != nil || got.Success || !strings.Contains(got.Error, "nowhere") {
 		t.Errorf("got %+v, %v, want it refused", got, err)
@@ -217,7 +218,7 @@ func TestAppWithoutDefinitionsIsRefused(t *testing.T) {
 }
 
 func TestTenantWithDefinitionsOfItsOwnIsChangedInGit(t *testing.T) {
-	x := newTenants(t, false)
+	x := newTenants(t, databasetest.File)
 	pipeline := deploy.NewPipeline(deploy.PipelineConfig{
 		Deployer: deploy.New(deploy.Config{Store: x.store}), Tenants: x, Fleet: "main", Environment: "prod",
 		Policy: deploy.Policy{Plan: deploy.PlanPolicy{SeedMode: "strict", Retire: true}},

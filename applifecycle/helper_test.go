@@ -16,7 +16,7 @@ import (
 	"github.com/tenantops/reconciler/applifecycle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/protocol/contracttest"
 	"github.com/tenantops/reconciler/schema"
@@ -28,26 +28,23 @@ import (
 const maxObjects = 6
 
 func TestServiceKeepsItsContract(t *testing.T) {
-	for name, inMemory := range map[string]bool{"file": false, "memory": true} {
-		t.Run(name, func(t *testing.T) {
-			contracttest.AppLifecycle(t, func(t testing.TB) contracttest.AppLifecycleFixture {
-				x := newTenants(t, inMemory)
-				return contracttest.AppLifecycleFixture{
-					Service: x.service, Tenant: "acme", MaxObjects: maxObjects,
-					Publish: func(_ testing.TB, app protocol.AppManifest) { x.publish(app, "name") },
-					Insert:  func(_ testing.TB, object, name string) { x.insert(object, name) },
-					Names:   func(_ testing.TB, object string) []string { return x.names(object) },
-				}
-			})
+	databasetest.Each(t, func(t *testing.T, kind databasetest.Kind) {
+		contracttest.AppLifecycle(t, func(t testing.TB) contracttest.AppLifecycleFixture {
+			x := newTenants(t, kind)
+			return contracttest.AppLifecycleFixture{
+				Service: x.service, Tenant: "acme", MaxObjects: maxObjects,
+				Publish: func(_ testing.TB, app protocol.AppManifest) { x.publish(app, "name") },
+				Insert:  func(_ testing.TB, object, name string) { x.insert(object, name) },
+				Names:   func(_ testing.TB, object string) []string { return x.names(object) },
+			}
 		})
-	}
+	}, databasetest.File, databasetest.Memory, databasetest.Server)
 }
 
-// tenants are acme alone, in a file or in memory, and a catalog of apps.
+// tenants are acme alone, and a catalog of apps.
 type tenants struct {
 	t       testing.TB
-	dir     string
-	memory  database.Conn // nil for a file
+	place   *databasetest.Place
 	store   *state.Store
 	service *applifecycle.Service
 	wrap    func(database.Conn) database.Conn
@@ -56,24 +53,16 @@ type tenants struct {
 	published map[string]fstest.MapFS // by app, and by app/vVERSION
 }
 
-func newTenants(t testing.TB, inMemory bool) *tenants {
+func newTenants(t testing.TB, kind databasetest.Kind) *tenants {
 	t.Helper()
-	x := openTenants(t, t.TempDir())
-	if inMemory {
-		var err error
-		if x.memory, err = libsql.OpenMemory(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = x.memory.Close() })
-	}
-	return x
+	return openTenants(t, databasetest.New(t, kind))
 }
 
-// openTenants opens the tenants of a directory.
-func openTenants(t testing.TB, dir string) *tenants {
+// openTenants opens the tenants of a place.
+func openTenants(t testing.TB, place *databasetest.Place) *tenants {
 	t.Helper()
-	x := &tenants{t: t, dir: dir, published: map[string]fstest.MapFS{}}
-	store, err := state.Open(t.Context(), filepath.Join(dir, "state.db"), state.Options{})
+	x := &tenants{t: t, place: place, published: map[string]fstest.MapFS{}}
+	store, err := state.Open(t.Context(), filepath.Join(place.Dir, "state.db"), state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,23 +78,13 @@ func openTenants(t testing.TB, dir string) *tenants {
 	return x
 }
 
-// kept is a connection that outlives those who close it.
-type kept struct{ database.Conn }
-
-func (kept) Close() error { return nil }
-
 func (x *tenants) Open(ctx context.Context, tenant protocol.TenantID) (database.Conn, error) {
 	if tenant != "acme" {
 		return nil, fmt.Errorf("%w %q", protocol.ErrUnknownTenant, tenant)
 	}
-	conn := x.memory
-	if conn != nil {
-		conn = kept{conn}
-	} else {
-		var err error
-		if conn, err = libsql.Open(ctx, filepath.Join(x.dir, "acme.db"), libsql.Options{Create: true, WAL: true}); err != nil {
-			return nil, err
-		}
+	conn, err := x.place.Open(ctx, "acme")
+	if err != nil {
+		return nil, err
 	}
 	if x.wrap != nil {
 		conn = x.wrap(conn)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/plan"
 )
 
@@ -21,11 +23,13 @@ const killedAt = "APPLY_KILLED_AT"
 
 // killing is what the child does.
 type killing struct {
-	Path string // of the database
-	WAL  bool
-	Plan string // path of a file
-	Back int
-	Call int // before which the process dies
+	Path string // of the database, or of the directory that knows it on a server
+	// Address of the server. There the process is killed from outside, and Call does not count.
+	Address string
+	WAL     bool
+	Plan    string // path of a file
+	Back    int
+	Call    int // before which the process dies
 	// Later is how long it lives on after that. The call begins meanwhile.
 	Later time.Duration
 }
@@ -47,7 +51,7 @@ func TestKilledInChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := disturbed(t.Context(), k.Path, k.WAL)
+	conn, err := k.open(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +68,10 @@ func TestKilledInChild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dying := &counted{Conn: conn, before: func(n int) error {
+	dying := count(conn)
+	dying.before = func(n int) error {
 		switch {
+		case k.Address != "":
 		case n == k.Call && k.Later > 0:
 			time.AfterFunc(k.Later, func() { _ = self.Kill() }) // it ends without, and is found alive
 		case n == k.Call:
@@ -75,11 +81,18 @@ func TestKilledInChild(t *testing.T) {
 			wait() // this thread may run on for a moment
 		}
 		return nil
-	}}
+	}
 	if _, err = apply.Run(t.Context(), dying, p, d); err == nil {
 		wait() // it was done sooner
 	}
 	t.Fatalf("the process lives on: %v", err)
+}
+
+func (k killing) open(t *testing.T) (database.Conn, error) {
+	if k.Address != "" {
+		return databasetest.In(t, k.Path).Through(t.Context(), "tenant", k.Address)
+	}
+	return disturbed(t.Context(), k.Path, k.WAL)
 }
 
 // wait ends with the process: there is no condition but the signal, which is
@@ -87,7 +100,7 @@ func TestKilledInChild(t *testing.T) {
 func wait() { time.Sleep(10 * time.Second) }
 
 // kill tries a process that is killed.
-func (x *trial) kill(count tally) {
+func (x *trial) kill(tries tally) {
 	x.t.Helper()
 	file := filepath.Join(x.t.TempDir(), "plan.json")
 	body, err := x.plan.Encode()
@@ -97,7 +110,7 @@ func (x *trial) kill(count tally) {
 	k := killing{WAL: x.wal, Plan: file, Back: x.story.back}
 	for k.Call = range x.calls {
 		if everywhere || slices.Contains(x.key(), k.Call) {
-			x.try("killed", fmt.Sprintf("call %d, %.60q", k.Call, x.calls[k.Call]), count, k.start)
+			x.try("killed", fmt.Sprintf("call %d, %.60q", k.Call, x.calls[k.Call]), tries, k.start)
 		}
 	}
 	k.Call = x.index("COMMIT")
@@ -106,7 +119,7 @@ func (x *trial) kill(count tally) {
 		step /= 5
 	}
 	for k.Later = step / 5; k.Later < 1100*time.Microsecond; k.Later += step {
-		x.try("killed during COMMIT", fmt.Sprint("after ", k.Later), count, k.start)
+		x.try("killed during COMMIT", fmt.Sprint("after ", k.Later), tries, k.start)
 	}
 }
 

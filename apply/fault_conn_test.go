@@ -11,12 +11,13 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/internal/libsql"
 )
 
 // counted is a connection that something happens to at a call.
 type counted struct {
-	database.Conn
+	*databasetest.Struck
 	calls []string
 	ctx   context.Context // of the deployment; nil is that of the test
 	// before is asked at each call, with its number from 0; an error is the
@@ -24,8 +25,13 @@ type counted struct {
 	before, after func(n int) error
 }
 
-func (c *counted) call(sql string, do func() error) error {
-	n := len(c.calls)
+func count(conn database.Conn) *counted {
+	c := &counted{}
+	c.Struck = &databasetest.Struck{Conn: conn, Call: c.call}
+	return c
+}
+
+func (c *counted) call(n int, sql string, do func() error) error {
 	c.calls = append(c.calls, sql)
 	if c.before != nil {
 		if err := c.before(n); err != nil {
@@ -41,51 +47,28 @@ func (c *counted) call(sql string, do func() error) error {
 	return nil
 }
 
-func (c *counted) Exec(ctx context.Context, sql string, args ...any) (changed int64, err error) {
-	err = c.call(sql, func() error {
-		changed, err = c.Conn.Exec(ctx, sql, args...)
-		return err
-	})
-	return changed, err
-}
-
-func (c *counted) Query(ctx context.Context, sql string, args ...any) (rows database.Rows, err error) {
-	err = c.call(sql, func() error {
-		rows, err = c.Conn.Query(ctx, sql, args...)
-		return err
-	})
-	return rows, err
-}
-
-func (c *counted) Batch(ctx context.Context, steps []database.Step) (results []database.StepResult, err error) {
-	err = c.call("batch", func() error {
-		results, err = c.Conn.Batch(ctx, steps)
-		return err
-	})
-	return results, err
-}
-
 // fault makes something go wrong at call n of a deployment.
 type fault struct {
 	name string
 	// set arms the connection to the file for call n.
 	set func(t *testing.T, c *counted, path string, n int)
 	// at chooses calls; nil for all of them.
-	at func(x *trial) []int
+	at     func(x *trial) []int
+	server bool // it can happen to a database on a server
 }
 
 var faults = []fault{
-	{name: "connection lost", set: func(_ *testing.T, c *counted, _ string, n int) {
+	{name: "connection lost", server: true, set: func(_ *testing.T, c *counted, _ string, n int) {
 		c.before = func(i int) error { return failIf(i >= n) }
 	}},
-	{name: "one statement fails", at: (*trial).key, set: func(_ *testing.T, c *counted, _ string, n int) {
+	{name: "one statement fails", server: true, at: (*trial).key, set: func(_ *testing.T, c *counted, _ string, n int) {
 		c.before = func(i int) error { return failIf(i == n) }
 	}},
-	{name: "answer lost", at: (*trial).key, set: func(_ *testing.T, c *counted, _ string, n int) {
+	{name: "answer lost", server: true, at: (*trial).key, set: func(_ *testing.T, c *counted, _ string, n int) {
 		c.before = func(i int) error { return failIf(i > n) }
 		c.after = func(i int) error { return failIf(i == n) }
 	}},
-	{name: "cancelled", at: (*trial).key, set: func(t *testing.T, c *counted, _ string, n int) {
+	{name: "cancelled", server: true, at: (*trial).key, set: func(t *testing.T, c *counted, _ string, n int) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c.ctx = ctx
 		c.before = func(i int) error {
@@ -166,7 +149,7 @@ func (c *closing) Close() error {
 // system goes on, and has what was written.
 const quick = "OFF"
 
-// disturbed opens a file as faults meet it: nobody is waited for, and the
+// disturbed opens a database as faults meet it. In a file nobody is waited for, and the
 // cache is so small that what is not committed reaches the disk.
 func disturbed(ctx context.Context, path string, wal bool) (database.Conn, error) {
 	conn, err := libsql.Open(ctx, path, libsql.Options{Create: true, WAL: wal, BusyTimeout: time.Millisecond, Synchronous: quick})

@@ -71,24 +71,24 @@ func TestFaultsOnAFullFileSystem(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	count := tally{}
+	tries := tally{}
 	for _, s := range some() {
 		for _, wal := range []bool{true, false} {
 			x := newTrial(t, s, wal)
 			x.dir = dir
-			for kib := 0; !x.inSpace(kib, count); kib += 4 {
+			for kib := 0; !x.inSpace(kib, tries); kib += 4 {
 			}
 		}
 	}
-	t.Logf("\n%s", count)
+	t.Logf("\n%s", tries)
 }
 
 // inSpace tries with so much room beside the tenant's file, and tells whether
 // it was enough.
-func (x *trial) inSpace(kib int, count tally) (enough bool) {
+func (x *trial) inSpace(kib int, tries tally) (enough bool) {
 	x.t.Helper()
 	filler := filepath.Join(x.dir, "filler")
-	x.try("file system full", fmt.Sprintf("%d KiB left", kib), count, func(path string) error {
+	x.try("file system full", fmt.Sprintf("%d KiB left", kib), tries, func(path string) error {
 		var free syscall.Statfs_t
 		if err := syscall.Statfs(x.dir, &free); err != nil {
 			return err
@@ -99,7 +99,7 @@ func (x *trial) inSpace(kib int, count tally) (enough bool) {
 		}
 		conn, err := disturbed(x.t.Context(), path, x.wal)
 		if err == nil {
-			err = errors.Join(x.deploy(&counted{Conn: conn}), conn.Close())
+			err = errors.Join(x.deploy(count(conn)), conn.Close())
 		}
 		if enough = err == nil; !enough && !errors.Is(err, database.ErrFull) {
 			x.t.Errorf("%d KiB left: got %v, want ErrFull", kib, err)
@@ -128,28 +128,30 @@ func TestFaultsInADirectoryThatTurnsReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	count := tally{}
+	tries := tally{}
 	for _, s := range some() {
 		for _, wal := range []bool{true, false} {
 			x := newTrial(t, s, wal)
 			x.dir = t.TempDir()
 			for n := range x.calls {
-				x.try("directory turns read-only", fmt.Sprintf("call %d, %.60q", n, x.calls[n]), count, func(path string) error {
+				x.try("directory turns read-only", fmt.Sprintf("call %d, %.60q", n, x.calls[n]), tries, func(path string) error {
 					conn, err := disturbed(t.Context(), path, wal)
 					if err != nil {
 						return err
 					}
-					err = x.deploy(&counted{Conn: conn, before: func(i int) error {
+					c := count(conn)
+					c.before = func(i int) error {
 						if i != n {
 							return nil
 						}
 						return errors.Join(os.Chmod(path, 0o444), os.Chmod(x.dir, 0o555))
-					}})
+					}
+					err = x.deploy(c)
 					err = errors.Join(err, conn.Close())
 					return errors.Join(err, os.Chmod(x.dir, 0o755), os.Chmod(path, 0o644))
 				})
 			}
 		}
 	}
-	t.Logf("\n%s", count)
+	t.Logf("\n%s", tries)
 }

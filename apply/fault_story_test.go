@@ -2,13 +2,13 @@ package apply_test
 
 import (
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/plan"
 )
 
@@ -151,8 +151,8 @@ var theirs = []string{
 }
 
 // start makes the tenant of a story as it is before the plan.
-func (s story) start(t *testing.T) *seeded {
-	x := &seeded{tenant: &tenant{t: t, path: filepath.Join(t.TempDir(), "start.db")}}
+func (s story) start(t *testing.T, kind databasetest.Kind) *seeded {
+	x := &seeded{tenant: newTenantOn(t, kind)}
 	if s.fresh {
 		return x
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/schema"
@@ -26,7 +27,7 @@ var everywhere = os.Getenv("FAULT_ALL") != ""
 // on, what the deployment makes of it, and nothing in between. The same
 // deployment then leads to what it would have led to without the fault.
 func TestFaults(t *testing.T) {
-	count := tally{}
+	tries := tally{}
 	for i, s := range stories {
 		t.Run(s.name, func(t *testing.T) {
 			for _, wal := range []bool{true, false} {
@@ -35,14 +36,14 @@ func TestFaults(t *testing.T) {
 				}
 				x := newTrial(t, s, wal)
 				for _, f := range faults {
-					x.strike(f, count)
+					x.strike(f, tries)
 				}
-				x.fill(count)
-				x.kill(count)
+				x.fill(tries)
+				x.kill(tries)
 			}
 		})
 	}
-	t.Logf("%d kinds of plan\n%s", len(stories), count)
+	t.Logf("%d kinds of plan\n%s", len(stories), tries)
 }
 
 // tally counts tries by fault.
@@ -69,9 +70,12 @@ func (c tally) String() string {
 	for _, f := range faults {
 		names = append(names, f.name)
 	}
-	for _, name := range append(names, "disk full", "killed", "killed during COMMIT", "file system full", "directory turns read-only") {
+	for _, f := range networkFaults {
+		names = append(names, f.name)
+	}
+	for _, name := range append(names, "disk full", "killed", "killed during COMMIT", "file system full", "directory turns read-only", killedOnServer) {
 		if n := c[name]; n != nil {
-			fmt.Fprintf(&b, "%-30s %6d tries  %6d rolled back  %6d committed  %d lost\n", name, n.tries, n.kept, n.committed, n.lost)
+			fmt.Fprintf(&b, "%-46s %6d tries  %6d rolled back  %6d committed  %d lost\n", name, n.tries, n.kept, n.committed, n.lost)
 		}
 	}
 	return b.String()
@@ -92,7 +96,8 @@ type trial struct {
 	t             *testing.T
 	story         story
 	wal           bool
-	start         string // file; empty when there is none
+	start         string              // file; empty when there is none
+	server        *databasetest.Place // where the start is instead of in a file, nil for a file
 	plan          *plan.Plan
 	calls         []string // of the deployment
 	before, after string   // dumps
@@ -103,34 +108,44 @@ type trial struct {
 func newTrial(t *testing.T, s story, wal bool) *trial {
 	t.Helper()
 	x := &trial{t: t, story: s, wal: wal, dir: t.TempDir()}
-	tenant := s.start(t)
+	tenant := s.start(t, databasetest.File)
 	if !s.fresh {
-		x.start = tenant.path
+		x.start = tenant.place.Path(tenant.name)
 		// No free page is left, so that a full disk is felt soon.
 		tenant.exec("VACUUM", "PRAGMA journal_mode = "+map[bool]string{true: "wal", false: "delete"}[wal])
 	}
-	path := x.file()
-	conn := x.open(path)
-	var err error
-	if x.plan, err = s.plan(t, conn); err != nil {
-		t.Fatal(err)
-	}
-	x.before = x.dump(conn)
-	clean := &counted{Conn: conn}
-	if err := x.deploy(clean); err != nil {
-		t.Fatal(err)
-	}
-	x.calls, x.after = clean.calls, x.dump(conn)
-	if x.after == x.before {
-		t.Fatal("the deployment changes nothing")
-	}
-	x.nothingLeft(conn)
-	x.close(conn)
+	x.undisturbed()
 	return x
 }
 
+// undisturbed finds out what a deployment that nothing happens to leads to.
+func (x *trial) undisturbed() {
+	x.t.Helper()
+	conn := x.open(x.file())
+	var err error
+	if x.plan, err = x.story.plan(x.t, conn); err != nil {
+		x.t.Fatal(err)
+	}
+	x.before = x.dump(conn)
+	clean := count(conn)
+	if err := x.deploy(clean); err != nil {
+		x.t.Fatal(err)
+	}
+	x.calls, x.after = clean.calls, x.dump(conn)
+	if x.after == x.before {
+		x.t.Fatal("the deployment changes nothing")
+	}
+	x.nothingLeft(conn)
+	x.close(conn)
+}
+
+// file makes the tenant's database anew and returns its file, or the directory
+// that knows where it is on a server.
 func (x *trial) file() string {
 	x.t.Helper()
+	if x.server != nil {
+		return x.server.Copy(x.t).Dir
+	}
 	x.n++
 	path := filepath.Join(x.dir, fmt.Sprintf("tenant%d.db", x.n))
 	copyFile(x.t, x.start, path)
@@ -139,11 +154,22 @@ func (x *trial) file() string {
 
 func (x *trial) open(path string) database.Conn {
 	x.t.Helper()
+	if x.server != nil {
+		return x.through(path, x.server.Address())
+	}
 	conn, err := libsql.Open(x.t.Context(), path, libsql.Options{Create: true, WAL: x.wal, Synchronous: quick})
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	return conn
+}
+
+// disturbed opens a database as faults meet it.
+func (x *trial) disturbed(path string) (database.Conn, error) {
+	if x.server != nil {
+		return x.open(path), nil
+	}
+	return disturbed(x.t.Context(), path, x.wal)
 }
 
 func (x *trial) close(conn database.Conn) {
@@ -167,18 +193,22 @@ func (x *trial) deploy(conn *counted) error {
 }
 
 // strike tries one fault at its calls.
-func (x *trial) strike(f fault, count tally) {
+func (x *trial) strike(f fault, tries tally) {
 	x.t.Helper()
+	at := f.at
+	if at == nil && x.server != nil {
+		at = (*trial).key
+	}
 	for n := range x.calls {
-		if f.at != nil && !slices.Contains(f.at(x), n) && (!everywhere || len(f.at(x)) == 1) {
+		if at != nil && !slices.Contains(at(x), n) && (!everywhere || len(at(x)) == 1) {
 			continue
 		}
-		x.try(f.name, fmt.Sprintf("call %d, %.60q", n, x.calls[n]), count, func(path string) error {
-			conn, err := disturbed(x.t.Context(), path, x.wal)
+		x.try(f.name, fmt.Sprintf("call %d, %.60q", n, x.calls[n]), tries, func(path string) error {
+			conn, err := x.disturbed(path)
 			if err != nil {
 				return err
 			}
-			c := &counted{Conn: conn}
+			c := count(conn)
 			f.set(x.t, c, path, n)
 			err = x.deploy(c)
 			return errors.Join(err, c.Close())
@@ -188,11 +218,11 @@ func (x *trial) strike(f fault, count tally) {
 
 // fill tries a database that may not grow by more than so many pages, until
 // it is enough.
-func (x *trial) fill(count tally) {
+func (x *trial) fill(tries tally) {
 	x.t.Helper()
 	for pages, step := 0, 1; ; pages += step {
 		enough := false
-		x.try("disk full", fmt.Sprintf("%d pages left", pages), count, func(path string) error {
+		x.try("disk full", fmt.Sprintf("%d pages left", pages), tries, func(path string) error {
 			conn, err := disturbed(x.t.Context(), path, x.wal)
 			if err != nil {
 				return err
@@ -206,7 +236,7 @@ func (x *trial) fill(count tally) {
 			if err != nil {
 				return err
 			}
-			err = x.deploy(&counted{Conn: conn})
+			err = x.deploy(count(conn))
 			if enough = err == nil; !enough && !errors.Is(err, database.ErrFull) {
 				x.t.Errorf("%d pages left: got %v, want ErrFull", pages, err)
 			}
@@ -223,7 +253,7 @@ func (x *trial) fill(count tally) {
 
 // try lets a deployment meet a fault, looks at what it left, and deploys once
 // more.
-func (x *trial) try(name, where string, count tally, meet func(path string) error) {
+func (x *trial) try(name, where string, tries tally, meet func(path string) error) {
 	x.t.Helper()
 	path := x.file()
 	err := meet(path)
@@ -237,7 +267,7 @@ func (x *trial) try(name, where string, count tally, meet func(path string) erro
 	case masked(found) == masked(x.after):
 		left = committed
 	}
-	count.add(name, left)
+	tries.add(name, left)
 	if strings.HasPrefix(name, "killed") && !errors.Is(err, errUnknown) {
 		x.t.Errorf("%s, %s (wal %v): %v", name, where, x.wal, err)
 	}
@@ -253,14 +283,14 @@ func (x *trial) try(name, where string, count tally, meet func(path string) erro
 		if err != nil && !errors.Is(err, errUnknown) && !x.atCommit(err) {
 			fail("the deployment committed and gave %v", err)
 		}
-		if err := x.deploy(&counted{Conn: conn}); !errors.Is(err, apply.ErrStale) {
+		if err := x.deploy(count(conn)); !errors.Is(err, apply.ErrStale) {
 			fail("the plan ran twice: %v", err)
 		}
 		if again := x.dump(conn); again != found {
 			fail("a second run changed the database to\n%s", again)
 		}
 	default:
-		if err := x.deploy(&counted{Conn: conn}); err != nil {
+		if err := x.deploy(count(conn)); err != nil {
 			fail("the next deployment: %v", err)
 		} else if got := x.dump(conn); masked(got) != masked(x.after) {
 			fail("the next deployment made\n%s\nwant\n%s", got, x.after)
@@ -306,31 +336,35 @@ func (x *trial) dump(conn database.Conn) string {
 }
 
 func dump(ctx context.Context, conn database.Conn) (string, error) {
-	var b strings.Builder
-	var failed error
-	write := func(sql string) [][]any {
-		rows, err := conn.Query(ctx, sql)
-		failed = errors.Join(failed, err)
-		for _, row := range rows.Values {
-			fmt.Fprintln(&b, row...)
-		}
-		return rows.Values
-	}
-	write("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name")
 	tables, err := conn.Query(ctx, `SELECT name, wr, (SELECT group_concat('quote(' || '"' || c.name || '")', ', ') FROM pragma_table_xinfo(t.name) AS c)
  FROM pragma_table_list AS t WHERE schema = 'main' AND type = 'table' AND name <> 'sqlite_schema' ORDER BY name`)
 	if err != nil {
 		return "", err
 	}
+	queries := []string{"SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"}
 	for _, t := range tables.Values {
 		order := "rowid, "
 		if t[1] != int64(0) {
 			order = ""
 		}
-		fmt.Fprintln(&b, "--", t[0])
-		write(fmt.Sprintf("SELECT %s%s FROM %s ORDER BY 1", order, t[2], schema.Quote(t[0].(string))))
+		queries = append(queries, fmt.Sprintf("SELECT %s%s FROM %s ORDER BY 1", order, t[2], schema.Quote(t[0].(string))))
 	}
-	write("PRAGMA integrity_check")
-	write("PRAGMA foreign_key_check")
-	return b.String(), failed
+	queries = append(queries, "PRAGMA foreign_key_check")
+	if !database.Remote(conn) {
+		queries = append(queries, "PRAGMA integrity_check") // servers refuse it
+	}
+	steps := make([]database.Step, len(queries))
+	for i, sql := range queries {
+		steps[i].SQL = sql
+	}
+	results, err := conn.Batch(ctx, steps)
+	var b strings.Builder
+	for i, result := range results {
+		err = errors.Join(err, result.Err)
+		fmt.Fprintln(&b, "--", queries[i])
+		for _, row := range result.Rows.Values {
+			fmt.Fprintln(&b, row...)
+		}
+	}
+	return b.String(), err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,59 +12,58 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/hrana"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/internal/libsql"
-	"github.com/tenantops/reconciler/internal/sqldtest"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
 )
 
-// tenant is one real database file and the deployments made to it.
+// tenant is one real database and the deployments made to it.
 type tenant struct {
-	t    testing.TB
-	path string
-	n    int
-	keep bool     // KeepValues
-	due  []string // retired names whose retention is over
-
-	server *hrana.Options // where it is instead of a file
+	t     testing.TB
+	place *databasetest.Place
+	name  string // of the database there
+	n     int
+	keep  bool     // KeepValues
+	due   []string // retired names whose retention is over
 }
 
-func newTenant(t testing.TB) *tenant {
-	return &tenant{t: t, path: filepath.Join(t.TempDir(), "tenant.db")}
+func newTenant(t testing.TB) *tenant { return newTenantOn(t, databasetest.File) }
+
+// newRemote is a tenant on a libSQL server.
+func newRemote(t testing.TB) *tenant { return newTenantOn(t, databasetest.Server) }
+
+func newTenantOn(t testing.TB, kind databasetest.Kind) *tenant {
+	t.Helper()
+	return &tenant{t: t, place: databasetest.New(t, kind), name: "tenant"}
 }
 
 func (x *tenant) open() database.Conn {
 	x.t.Helper()
-	if x.server != nil {
-		conn, err := hrana.Open(x.t.Context(), *x.server)
-		if err != nil {
-			x.t.Fatal(err)
-		}
-		return conn
-	}
-	conn, err := libsql.Open(x.t.Context(), x.path, libsql.Options{Create: true, WAL: true})
+	conn, err := x.place.Open(x.t.Context(), x.name)
 	if err != nil {
 		x.t.Fatal(err)
 	}
 	return conn
 }
 
-// newRemote is a tenant on a libSQL server.
-func newRemote(t testing.TB) *tenant {
-	s := sqldtest.Start(t)
-	return &tenant{t: t, server: &hrana.Options{URL: s.URL, Host: sqldtest.Host(s.Namespace(t))}}
-}
-
-// exec runs statements on the tenant as somebody else would.
+// exec runs statements on one connection to the tenant as somebody else would.
 func (x *tenant) exec(statements ...string) {
 	x.t.Helper()
 	conn := x.open()
 	defer conn.Close()
-	for _, sql := range statements {
-		if _, err := conn.Exec(x.t.Context(), sql); err != nil {
-			x.t.Fatalf("%s: %v", sql, err)
+	steps := make([]database.Step, len(statements))
+	for i, sql := range statements {
+		steps[i].SQL = sql
+	}
+	results, err := conn.Batch(x.t.Context(), steps)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	for i, result := range results {
+		if result.Err != nil {
+			x.t.Fatalf("%s: %v", statements[i], result.Err)
 		}
 	}
 }

@@ -13,9 +13,8 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/hrana"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/internal/libsql"
-	"github.com/tenantops/reconciler/internal/sqldtest"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -33,9 +32,10 @@ func TestProperty(t *testing.T) {
 
 // The same holds on a libSQL server, where a plan is one batch.
 func TestPropertyOnServer(t *testing.T) {
-	s := sqldtest.Start(t)
+	n, place := 0, databasetest.New(t, databasetest.Server)
 	checkPairs(t, setting(t, "PROPERTY_SERVER_PAIRS", 10), func() (database.Conn, error) {
-		return hrana.Open(t.Context(), hrana.Options{URL: s.URL, Host: sqldtest.Host(s.Namespace(t))})
+		n++
+		return place.Open(t.Context(), fmt.Sprint("pair", n))
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/hrana"
 	"github.com/tenantops/reconciler/internal/sqldtest"
 )
 
@@ -76,9 +75,7 @@ var owner = apply.Owner{Fleet: "main", Environment: "prod", Tenant: "acme"}
 // through opens a tenant's database behind a proxy.
 func (x *tenant) through(p *sqldtest.Proxy) database.Conn {
 	x.t.Helper()
-	o := *x.server
-	o.URL = p.URL
-	conn, err := hrana.Open(x.t.Context(), o)
+	conn, err := x.place.Through(x.t.Context(), x.name, p.URL)
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -86,10 +83,10 @@ func (x *tenant) through(p *sqldtest.Proxy) database.Conn {
 	return conn
 }
 
-// TestFaultsOnServer strikes the one request of a deployment with each fault of
+// TestRequestOfADeployment strikes the one request of a deployment with each fault of
 // the network, and then the look into the journal as well. What succeeded is in
 // the journal, and doing again what failed ends with one deployment.
-func TestFaultsOnServer(t *testing.T) {
+func TestRequestOfADeployment(t *testing.T) {
 	faults := map[string]struct {
 		fault sqldtest.Fault
 		done  bool // the server has carried the request out

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/plan"
 )
 
@@ -54,7 +55,8 @@ func TestSnapshotIsTheDatabaseBefore(t *testing.T) {
 	if x.dump() == before {
 		t.Error("the plan has changed nothing")
 	}
-	copied := &tenant{t: t, path: snapshot}
+	copied := &tenant{t: t}
+	copied.place, copied.name = databasetest.Around(snapshot)
 	if got := copied.dump(); got != before {
 		t.Errorf("got a copy of\n%s\nwant\n%s", got, before)
 	}
@@ -99,7 +101,8 @@ func TestSnapshotIsTakenAgainAfterAnotherWriter(t *testing.T) {
 	if err := x.runWith(p, snapshot, func(c database.Conn) database.Conn { return &restless{Conn: c, times: 2} }); err != nil {
 		t.Fatal(err)
 	}
-	copied := &tenant{t: t, path: snapshot}
+	copied := &tenant{t: t}
+	copied.place, copied.name = databasetest.Around(snapshot)
 	if got, want := copied.query("SELECT id FROM account ORDER BY id"), "a\nb\nlate1\nlate2"; got != want {
 		t.Errorf("got the rows %q, want %q", got, want)
 	}

@@ -1,7 +1,6 @@
 package deploy_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,29 +19,36 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
 
 // place is a directory with a tenant and its history.
 type place struct {
-	t     *testing.T
-	dir   string
+	t testing.TB
+	*databasetest.Place
 	store *state.Store
+}
+
+func newPlace(t testing.TB, kind databasetest.Kind) *place {
+	t.Helper()
+	p := &place{t: t, Place: databasetest.New(t, kind)}
+	p.File.Synchronous = "OFF"
+	return p
 }
 
 func (p *place) open() {
 	p.t.Helper()
 	var err error
-	if p.store, err = state.Open(p.t.Context(), filepath.Join(p.dir, "state.db"), state.Options{}); err != nil {
+	if p.store, err = state.Open(p.t.Context(), filepath.Join(p.Dir, "state.db"), state.Options{}); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
 func (p *place) conn() database.Conn {
 	p.t.Helper()
-	conn, err := libsql.Open(p.t.Context(), filepath.Join(p.dir, "acme.db"), libsql.Options{Create: true, WAL: true, Synchronous: "OFF"})
+	conn, err := p.Open(p.t.Context(), "acme")
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -56,45 +62,39 @@ func (p *place) close(c interface{ Close() error }) {
 	}
 }
 
-// copied is a place like this one, for a test. Nobody has its files open.
-func (p *place) copied(t *testing.T) *place {
-	t.Helper()
-	other := &place{t: t, dir: t.TempDir()}
-	if err := os.CopyFS(other.dir, os.DirFS(p.dir)); err != nil {
-		p.t.Fatal(err)
-	}
-	return other
-}
+// copied is a place like this one, for a test. Nobody has its databases open.
+func (p *place) copied(t testing.TB) *place { return &place{t: t, Place: p.Copy(t)} }
 
 // passes are what is done to the tenant, one after the other: each by a
 // process of its own.
 var passes = []struct {
 	name string
-	run  func(t *testing.T, d *deploy.Deployer, conn database.Conn) deploy.Result
+	run  func(t testing.TB, d *deploy.Deployer, conn database.Conn) deploy.Result
 }{
 	{"create", deployTask(map[string]any{"title": text, "code": text}, "one")},
 	{"change", deployTask(map[string]any{"title": required, "due": text}, "one", "two")},
-	{"roll back", func(t *testing.T, d *deploy.Deployer, conn database.Conn) deploy.Result {
+	{"roll back", func(t testing.TB, d *deploy.Deployer, conn database.Conn) deploy.Result {
 		journal, err := apply.Journal(t.Context(), conn)
 		if err != nil || len(journal) == 0 {
 			return deploy.Result{Assessment: deploy.Fail(errors.Join(err, errors.New("no journal was read")))}
 		}
 		return d.Rollback(t.Context(), conn, deploy.RollbackRequest{Tenant: "acme", To: journal[0].Deployment})
 	}},
+	{"add a column", deployTask(map[string]any{"title": text, "code": text, "note": text}, "one")}, // one batch on a server
 	{"backfill", backfillTask(map[string]any{"title": text, "code": map[string]any{"type": "number"}})},
 	{"backfill back", backfillTask(map[string]any{"title": text, "code": text})},
 }
 
 // backfillTask deploys to a tenant whose table seems to have a million rows,
 // because the last one has that number.
-func backfillTask(fields map[string]any) func(*testing.T, *deploy.Deployer, database.Conn) deploy.Result {
-	return func(t *testing.T, d *deploy.Deployer, conn database.Conn) deploy.Result {
+func backfillTask(fields map[string]any) func(testing.TB, *deploy.Deployer, database.Conn) deploy.Result {
+	return func(t testing.TB, d *deploy.Deployer, conn database.Conn) deploy.Result {
 		_, err := conn.Exec(t.Context(), `INSERT OR IGNORE INTO task (rowid, id, title, code) VALUES (1000000, 'last', 'last', '7')`)
 		if err != nil {
 			return deploy.Result{Assessment: deploy.Fail(err)}
 		}
 		r := verifyRequest(compiled(t, withTask(fields)), false)
-		r.MaxLock.File = time.Second
+		r.MaxLock.File, r.MaxLock.Remote = time.Second, time.Second
 		return d.Deploy(t.Context(), conn, r)
 	}
 }
@@ -107,7 +107,7 @@ var (
 	}
 )
 
-func deployTask(fields map[string]any, titles ...string) func(*testing.T, *deploy.Deployer, database.Conn) deploy.Result {
+func deployTask(fields map[string]any, titles ...string) func(testing.TB, *deploy.Deployer, database.Conn) deploy.Result {
 	b := withTask(fields)
 	var records []any
 	for _, title := range titles {
@@ -115,7 +115,7 @@ func deployTask(fields map[string]any, titles ...string) func(*testing.T, *deplo
 	}
 	b.SeedData = []map[string]any{{"object": "task", "externalId": "title", "records": records}}
 	b.Permissions = []map[string]any{{"name": strings.Join(titles, "_"), "objects": map[string]any{}}}
-	return func(t *testing.T, d *deploy.Deployer, conn database.Conn) deploy.Result {
+	return func(t testing.TB, d *deploy.Deployer, conn database.Conn) deploy.Result {
 		text, err := json.Marshal(b)
 		desired, faults := bundle.Compile(text)
 		if err != nil || desired == nil {
@@ -123,40 +123,6 @@ func deployTask(fields map[string]any, titles ...string) func(*testing.T, *deplo
 		}
 		return d.Deploy(t.Context(), conn, deploy.Request{Owner: acme, Desired: desired, Policy: keeping})
 	}
-}
-
-// struck is a connection on which something happens at a call.
-type struck struct {
-	database.Conn
-	n    int
-	call func(n int, sql string, do func() error) error
-}
-
-func (c *struck) Exec(ctx context.Context, sql string, args ...any) (changed int64, err error) {
-	c.n++
-	err = c.call(c.n-1, sql, func() error {
-		changed, err = c.Conn.Exec(ctx, sql, args...)
-		return err
-	})
-	return changed, err
-}
-
-func (c *struck) Query(ctx context.Context, sql string, args ...any) (rows database.Rows, err error) {
-	c.n++
-	err = c.call(c.n-1, sql, func() error {
-		rows, err = c.Conn.Query(ctx, sql, args...)
-		return err
-	})
-	return rows, err
-}
-
-func (c *struck) Batch(ctx context.Context, steps []database.Step) (results []database.StepResult, err error) {
-	c.n++
-	err = c.call(c.n-1, "batch of "+steps[len(steps)/2].SQL, func() error {
-		results, err = c.Conn.Batch(ctx, steps)
-		return err
-	})
-	return results, err
 }
 
 // strikes are what happens at call n. They see every call.
@@ -196,13 +162,15 @@ var strikes = []struct {
 
 // pass runs a pass in a Deployer of its own and closes everything, as its
 // process does at its end.
-func (p *place) pass(run func(*testing.T, *deploy.Deployer, database.Conn) deploy.Result, call func(n int, sql string, do func() error) error) deploy.Result {
+func (p *place) pass(run func(testing.TB, *deploy.Deployer, database.Conn) deploy.Result, call func(n int, sql string, do func() error) error) deploy.Result {
 	p.t.Helper()
 	p.open()
 	conn := p.conn()
 	var result deploy.Result
 	var process sync.WaitGroup
-	process.Go(func() { result = run(p.t, deploy.New(deploy.Config{Store: p.store}), &struck{Conn: conn, call: call}) })
+	process.Go(func() {
+		result = run(p.t, deploy.New(deploy.Config{Store: p.store}), &databasetest.Struck{Conn: conn, Call: call})
+	})
 	process.Wait()
 	p.close(conn)
 	p.close(p.store)
@@ -264,46 +232,62 @@ func (p *place) told() told {
 
 // Whatever happens to a pass, and at whichever call: after the next one the
 // tenant, its journal and its history say what they would have said, and each
-// deployment is in both exactly once.
+// deployment is in both exactly once. On a server they say what they say of a
+// file.
 func TestFaults(t *testing.T) {
-	whole := t
 	everywhere := os.Getenv("FAULT_ALL") != ""
-	before := &place{t: t, dir: t.TempDir()}
-	tries := make([]int, len(strikes))
-	for _, pass := range passes {
-		t.Run(pass.name, func(t *testing.T) {
-			var calls []string
-			clean := before.copied(whole)
-			clean.t = t
-			result := clean.pass(pass.run, func(_ int, sql string, do func() error) error {
-				calls = append(calls, sql)
-				return do()
-			})
-			if result.Err != nil || !result.Changed {
-				t.Fatalf("without a fault: %+v", result.Assessment)
-			}
-			want := clean.told()
-			commit := slices.Index(calls, "COMMIT")
-			for kind, strike := range strikes {
-				for n := range calls {
-					if !everywhere && n < commit-2 && n%4 != 0 {
-						continue
-					}
-					p := before.copied(t)
-					p.pass(pass.run, func(i int, _ string, do func() error) error { return strike.call(p, n, i, do) })
-					if again := p.pass(pass.run, func(_ int, _ string, do func() error) error { return do() }); again.Err != nil {
-						t.Errorf("%s at call %d, %q: the next pass: %v", strike.name, n, calls[n], again.Err)
-					}
-					if diff := cmp.Diff(want, p.told()); diff != "" {
-						t.Errorf("%s at call %d, %q (-want +got):\n%s", strike.name, n, calls[n], diff)
-					}
-					tries[kind]++
+	inFile := map[string]told{}
+	databasetest.Each(t, func(t *testing.T, kind databasetest.Kind) {
+		tries := make([]int, len(strikes))
+		before := newPlace(t, kind)
+		whole := t
+		for _, pass := range passes {
+			t.Run(pass.name, func(t *testing.T) {
+				clean := before.copied(whole)
+				clean.t = t
+				want, calls := clean.undisturbed(pass.run)
+				if kind == databasetest.File {
+					inFile[pass.name] = want
+				} else if diff := cmp.Diff(inFile[pass.name], want); diff != "" && len(inFile) == len(passes) {
+					t.Errorf("(-file +%s):\n%s", kind, diff)
 				}
-			}
-			before = clean
-		})
+				commit := slices.Index(calls, "COMMIT")
+				for i, strike := range strikes {
+					for n := range calls {
+						if !everywhere && (n < commit-2 && n%4 != 0 || kind == databasetest.Server && (n < commit-1 || n > commit+1)) {
+							continue
+						}
+						p := before.copied(t)
+						p.pass(pass.run, func(i int, _ string, do func() error) error { return strike.call(p, n, i, do) })
+						if again := p.pass(pass.run, func(_ int, _ string, do func() error) error { return do() }); again.Err != nil {
+							t.Errorf("%s at call %d, %q: the next pass: %v", strike.name, n, calls[n], again.Err)
+						}
+						if diff := cmp.Diff(want, p.told()); diff != "" {
+							t.Errorf("%s at call %d, %q (-want +got):\n%s", strike.name, n, calls[n], diff)
+						}
+						tries[i]++
+					}
+				}
+				before = clean
+			})
+		}
+		for i, strike := range strikes {
+			t.Logf("%-25s %4d tries", strike.name, tries[i])
+		}
+	}, databasetest.File, databasetest.Server)
+}
+
+// undisturbed runs a pass that nothing happens to, and returns what it leads to
+// and its calls.
+func (p *place) undisturbed(run func(testing.TB, *deploy.Deployer, database.Conn) deploy.Result) (told, []string) {
+	p.t.Helper()
+	var calls []string
+	result := p.pass(run, func(_ int, sql string, do func() error) error {
+		calls = append(calls, sql)
+		return do()
+	})
+	if result.Err != nil || !result.Changed {
+		p.t.Fatalf("without a fault: %+v", result.Assessment)
 	}
-	for kind, strike := range strikes {
-		t.Logf("%-25s %4d tries", strike.name, tries[kind])
-	}
+	return p.told(), calls
 }

@@ -12,31 +12,25 @@ import (
 
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/sqldtest"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/protocol/contracttest"
 	"github.com/tenantops/reconciler/schema"
 	"github.com/tenantops/reconciler/state"
 )
 
+func TestMain(m *testing.M) { sqldtest.Main(m) }
+
 func TestPipelineKeepsItsContract(t *testing.T) {
-	for name, inMemory := range map[string]bool{"file": false, "memory": true} {
-		t.Run(name, func(t *testing.T) {
-			contracttest.DeployPipeline(t, func(t testing.TB) contracttest.DeployPipelineFixture { return pipelineFixture(t, inMemory) })
-		})
-	}
+	databasetest.Each(t, func(t *testing.T, kind databasetest.Kind) {
+		contracttest.DeployPipeline(t, func(t testing.TB) contracttest.DeployPipelineFixture { return pipelineFixture(t, kind) })
+	}, databasetest.File, databasetest.Memory, databasetest.Server)
 }
 
-func pipelineFixture(t testing.TB, inMemory bool) contracttest.DeployPipelineFixture {
-	x := newTenants(t)
-	if inMemory {
-		conn, err := libsql.OpenMemory(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		x.memory = conn
-	}
+func pipelineFixture(t testing.TB, kind databasetest.Kind) contracttest.DeployPipelineFixture {
+	x := newTenantsOn(t, kind)
 	return contracttest.DeployPipelineFixture{
 		Service: x.pipeline(t), Tenant: "acme",
 		Insert: x.insert,
@@ -49,28 +43,27 @@ func pipelineFixture(t testing.TB, inMemory bool) contracttest.DeployPipelineFix
 	}
 }
 
-// kept is a connection that outlives those who close it.
-type kept struct{ database.Conn }
-
-func (kept) Close() error { return nil }
-
-// tenantFiles are two tenants, acme and beta, each with a database file, and
-// any number called memory..., each with an empty one that nobody keeps.
+// tenantFiles are two tenants, acme and beta, each with a database, and any
+// number called memory..., each with an empty one that nobody keeps.
 type tenantFiles struct {
-	dir     string
+	*databasetest.Place
 	store   *state.Store
 	classes map[string]string // of the policy
 	failing string            // statement
-	memory  database.Conn     // that acme has in place of a file; may be nil
 }
 
-func newTenants(t testing.TB) *tenantFiles { return &tenantFiles{dir: t.TempDir()} }
+func newTenants(t testing.TB) *tenantFiles { return newTenantsOn(t, databasetest.File) }
+
+func newTenantsOn(t testing.TB, kind databasetest.Kind) *tenantFiles {
+	t.Helper()
+	return &tenantFiles{Place: databasetest.New(t, kind)}
+}
 
 // pipeline returns a new Pipeline, which remembers nothing, for the tenants.
 func (x *tenantFiles) pipeline(t testing.TB) *deploy.Pipeline {
 	t.Helper()
 	if x.store == nil {
-		store, err := state.Open(t.Context(), filepath.Join(x.dir, "state.db"), state.Options{})
+		store, err := state.Open(t.Context(), filepath.Join(x.Dir, "state.db"), state.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,28 +90,20 @@ func (x *tenantFiles) Open(ctx context.Context, tenant protocol.TenantID) (datab
 	if tenant != "acme" && tenant != "beta" {
 		return nil, fmt.Errorf("%w %q", protocol.ErrUnknownTenant, tenant)
 	}
-	if tenant == "acme" && x.memory != nil {
-		return &failingConn{Conn: kept{x.memory}, tenants: x}, nil
-	}
-	conn, err := libsql.Open(ctx, filepath.Join(x.dir, string(tenant)+".db"), libsql.Options{Create: true, WAL: true})
+	conn, err := x.Place.Open(ctx, string(tenant))
 	if err != nil {
 		return nil, err
 	}
-	return &failingConn{Conn: conn, tenants: x}, nil
+	return &databasetest.Struck{Conn: conn, Call: x.failOnce}, nil
 }
 
-// failingConn fails one statement, once.
-type failingConn struct {
-	database.Conn
-	tenants *tenantFiles
-}
-
-func (c *failingConn) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	if sql == c.tenants.failing {
-		c.tenants.failing = ""
-		return 0, database.ErrFull
+// failOnce fails one statement, once.
+func (x *tenantFiles) failOnce(_ int, sql string, do func() error) error {
+	if sql == x.failing {
+		x.failing = ""
+		return database.ErrFull
 	}
-	return c.Conn.Exec(ctx, sql, args...)
+	return do()
 }
 
 // on runs f on the database of acme, past the pipeline.

@@ -13,6 +13,7 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -26,7 +27,7 @@ type limited struct {
 }
 
 func newLimited(t *testing.T, limits protocol.TenantQuota) *limited {
-	return &limited{place: &place{t: t, dir: t.TempDir()}, limits: limits, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
+	return &limited{place: newPlace(t, databasetest.File), limits: limits, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
 }
 
 // seeded is a bundle of objects with a title, and titles to load into the
@@ -73,7 +74,7 @@ func (l *limited) deploy(desired *bundle.Desired) (result deploy.Result) {
 			}
 			return do()
 		}
-		result = d.Deploy(l.t.Context(), &struck{Conn: conn, call: call}, deploy.Request{
+		result = d.Deploy(l.t.Context(), &databasetest.Struck{Conn: conn, Call: call}, deploy.Request{
 			Owner: acme, Desired: desired, Policy: keeping, Quotas: tenantrouter.Quotas{Limits: l.limits, Users: "task"},
 		})
 	})
@@ -230,11 +231,11 @@ func TestQuotasCostNothingWhereNothingIsToDo(t *testing.T) {
 	var calls [2]int
 	for i, limits := range []protocol.TenantQuota{{}, l.limits} {
 		l.use(func(d *deploy.Deployer, conn database.Conn) {
-			count := &struck{Conn: conn, call: func(_ int, _ string, do func() error) error { return do() }}
+			count := &databasetest.Struck{Conn: conn, Call: func(_ int, _ string, do func() error) error { return do() }}
 			d.Deploy(context.Background(), count, deploy.Request{
 				Owner: acme, Desired: desired, Policy: keeping, Quotas: tenantrouter.Quotas{Limits: limits},
 			})
-			calls[i] = count.n
+			calls[i] = count.Calls()
 		})
 	}
 	if calls[0] != calls[1] {

@@ -133,7 +133,7 @@ func TestRollbackWithoutTheStoredBundle(t *testing.T) {
 	deployBundle(t, x.pipeline(t), withTask(map[string]any{"title": text}))
 	id := deployBundle(t, x.pipeline(t), withTask(map[string]any{"title": text, "due": text})).DeploymentID
 	x.insert(t, "task", map[string]string{"title": "mine"})
-	lost := &tenantFiles{dir: t.TempDir()} // its state
+	lost := newTenants(t) // its state
 	lost.pipeline(t)
 	x.store = lost.store
 	if err := x.pipeline(t).RollbackDeployment(t.Context(), "acme", id); err != nil {
@@ -231,7 +231,7 @@ func TestRollbackThatCannotBe(t *testing.T) {
 		t.Errorf("an ambiguous beginning: got %v", err)
 	}
 	x.exec(t, "UPDATE sys_metadata SET metadata = '{}' WHERE type = 'object'")
-	lost := &tenantFiles{dir: t.TempDir()}
+	lost := newTenants(t)
 	lost.pipeline(t)
 	x.store = lost.store
 	deployed := x.values(t, "_reconciler_journal", "deployment")

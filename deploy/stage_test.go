@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/schema"
 	"github.com/tenantops/reconciler/state"
@@ -333,6 +333,13 @@ func TestTooLarge(t *testing.T) {
 	if x.schemaText(t).Filling {
 		t.Error("something was begun")
 	}
+	if result := x.finish(t, field{"title": text, "code": number}); result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	timed := compiled(t, withTask(field{"title": text, "code": stamped}))
+	if result := x.sliceOf(t, timed, 3*time.Millisecond); result.Reason != "TooLarge" || !strings.Contains(result.Message, "code") {
+		t.Errorf("another type, and a default that is an expression: got %+v", result.Assessment)
+	}
 }
 
 // backfillChild, when set, makes this test binary deploy to a directory until
@@ -344,7 +351,7 @@ func TestBackfillInChild(t *testing.T) {
 	if dir == "" {
 		return // only the child has something to do
 	}
-	x := &tenantFiles{dir: dir}
+	x := &tenantFiles{Place: databasetest.In(t, dir)}
 	x.pipeline(t)
 	r := verifyRequest(compiled(t, withTask(field{"title": text, "code": number})), false)
 	lock, err := strconv.Atoi(os.Getenv("BACKFILL_LOCK_MS"))
@@ -367,14 +374,14 @@ func TestBackfillKilled(t *testing.T) {
 	if err := x.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	app := newApplication(t, filepath.Join(x.dir, "acme.db"), rows)
+	app := newApplication(t, x.Path("acme"), rows)
 	ctx, stop := context.WithCancel(t.Context())
 	wrote := make(chan error, 1)
 	go func() { wrote <- app.write(ctx) }()
 	kills := 0
 	for reached := int64(0); ; {
 		child := exec.Command(os.Args[0], "-test.run=^TestBackfillInChild$")
-		child.Env = append(os.Environ(), backfillChild+"="+x.dir, fmt.Sprint("BACKFILL_LOCK_MS=", rows*9/10000+5))
+		child.Env = append(os.Environ(), backfillChild+"="+x.Dir, fmt.Sprint("BACKFILL_LOCK_MS=", rows*9/10000+5))
 		var out strings.Builder
 		child.Stdout, child.Stderr = &out, &out
 		if err := child.Start(); err != nil {

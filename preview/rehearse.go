@@ -60,10 +60,11 @@ func (r *run) rehearse(ctx context.Context, look *reconcile.Reconciler, ahead re
 	group.SetLimit(rehearsing)
 	for i := range r.report.Plans {
 		g := &r.report.Plans[i]
-		if g.Digest == "" || g.Action == deploy.Create {
+		chosen := g.heaviest(q.Copies)
+		if why := g.unrehearsed(chosen); why != "" {
+			g.Rehearsals = []Rehearsal{{Tenant: g.Tenants[0], Skipped: why}}
 			continue
 		}
-		chosen := g.heaviest(q.Copies)
 		g.Rehearsals = make([]Rehearsal, len(chosen))
 		for at, id := range chosen {
 			group.Go(func() error {
@@ -112,6 +113,19 @@ func (g *Group) weigh(t reconcile.Tenant) {
 	})
 	g.heavy = slices.Insert(g.heavy, at, weight{t.ID, t.Estimate})
 	g.heavy = g.heavy[:min(len(g.heavy), MaxCopies)]
+}
+
+// unrehearsed says why a plan is not tried on any copy, empty where it is.
+func (g *Group) unrehearsed(chosen []tenantID) Optional {
+	switch {
+	case g.Digest == "":
+		return "the plan is not bound"
+	case g.Action == deploy.Create:
+		return "there is no database yet"
+	case len(chosen) == 0:
+		return "something stands in the way of the plan in every tenant"
+	}
+	return ""
 }
 
 func (g *Group) heaviest(n int) []tenantID {

@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/schema"
 	"github.com/tenantops/reconciler/state"
 )
@@ -56,9 +58,53 @@ func TestCorpus(t *testing.T) {
 	for app, files := range applications(t) {
 		t.Run(app, func(t *testing.T) {
 			t.Parallel()
-			evolve(t, files)
+			evolve(t, newSubject(t), files)
 		})
 	}
+}
+
+// On a server each history is what it is in a file: every schema, digest and
+// row of the journal. Without CORPUS_ON_SERVER=all it is only the shortest one
+// of several versions.
+func TestCorpusOnServer(t *testing.T) {
+	for app, files := range applications(t) {
+		if os.Getenv("CORPUS_ON_SERVER") != "all" && app != "app-todo" {
+			continue
+		}
+		t.Run(app, func(t *testing.T) {
+			file, server := newSubject(t), newSubjectOn(t, databasetest.Server)
+			for i := range files {
+				evolve(t, file, files[i:i+1])
+				evolve(t, server, files[i:i+1])
+				if diff := cmp.Diff(file.story(), server.story()); diff != "" {
+					t.Fatalf("%s (-file +server)\n%s", filepath.Base(files[i]), diff)
+				}
+			}
+		})
+	}
+}
+
+// story is the schema, the journal, what is recorded of a tenant, and the ids of
+// its rows, without times.
+func (x *subject) story() (lines []string) {
+	x.t.Helper()
+	queries := []string{
+		"SELECT type, name, sql FROM sqlite_master ORDER BY type, name",
+		"SELECT seq, bundle, previous_bundle, plan, from_fingerprint, to_fingerprint, schema_digest, statements, way_back FROM _reconciler_journal ORDER BY seq",
+		"SELECT key, value FROM _reconciler_meta WHERE key NOT LIKE 'retired%' ORDER BY key",
+		"SELECT type, name, metadata FROM sys_metadata ORDER BY type, name",
+	}
+	for _, table := range x.tables() {
+		if slices.ContainsFunc(table.Columns, func(c schema.Column) bool { return c.Name == "id" }) {
+			queries = append(queries, "SELECT id FROM "+schema.Quote(table.Name)+" ORDER BY id")
+		}
+	}
+	for _, sql := range queries {
+		for _, row := range x.query(sql) {
+			lines = append(lines, fmt.Sprint(row...))
+		}
+	}
+	return lines
 }
 
 // applications are the histories, and the single files as histories of one
@@ -76,8 +122,7 @@ func applications(t testing.TB) map[string][]string {
 	return byApp
 }
 
-func evolve(t *testing.T, files []string) {
-	x := newSubject(t)
+func evolve(t *testing.T, x *subject, files []string) {
 	for _, file := range files {
 		desired := compile(t, file)
 		before := x.insertRows(filepath.Base(file))
@@ -146,7 +191,7 @@ func compile(t testing.TB, file string) *bundle.Desired {
 // subject is one tenant database and a deployer for it.
 type subject struct {
 	t        testing.TB
-	path     string
+	place    *databasetest.Place
 	conn     database.Conn
 	deployer *deploy.Deployer
 	inserted int
@@ -154,11 +199,16 @@ type subject struct {
 
 func newSubject(t testing.TB) *subject {
 	t.Helper()
+	return newSubjectOn(t, databasetest.File)
+}
+
+func newSubjectOn(t testing.TB, kind databasetest.Kind) *subject {
+	t.Helper()
 	store, err := state.Open(t.Context(), filepath.Join(t.TempDir(), "state.db"), state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &subject{t: t, path: filepath.Join(t.TempDir(), "tenant.db"), deployer: deploy.New(deploy.Config{Store: store})}
+	x := &subject{t: t, place: databasetest.New(t, kind), deployer: deploy.New(deploy.Config{Store: store})}
 	x.open()
 	t.Cleanup(func() {
 		x.close()
@@ -171,7 +221,7 @@ func newSubject(t testing.TB) *subject {
 
 func (x *subject) open() {
 	x.t.Helper()
-	conn, err := libsql.Open(x.t.Context(), x.path, libsql.Options{Create: true, WAL: true})
+	conn, err := x.place.Open(x.t.Context(), "tenant")
 	if err != nil {
 		x.t.Fatal(err)
 	}

@@ -144,7 +144,7 @@ func (r published) runVersions(t *testing.T, files []string) {
 				t.Fatalf("%s: %v (next: %s)", result.Reason, result.Err, result.Next)
 			}
 			x.close()
-			r.run(t, x.path, desired)
+			r.run(t, x.place.Path("tenant"), desired)
 			x.open()
 			if again := x.assess(desired, everyClassAllowed()); again.Action != deploy.None || again.Err != nil {
 				t.Errorf("a plan after the runtime is not empty: %s %v", again.Action, again.Err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/tenantrouter"
 	"github.com/tenantops/reconciler/tenantrouter/identity"
@@ -20,6 +21,7 @@ import (
 type house struct {
 	testing.TB
 	data    string
+	place   *databasetest.Place
 	files   *tenantrouter.Router
 	records *tenantrouter.MemoryRecords
 	gateway *tenantrouter.Gateway
@@ -35,9 +37,19 @@ func byHeader(t testing.TB) *identity.Resolver {
 
 func newHouse(t testing.TB, change func(*tenantrouter.Options)) *house {
 	t.Helper()
-	h := &house{TB: t, data: t.TempDir(), records: &tenantrouter.MemoryRecords{}}
+	return newHouseOn(t, databasetest.File, change)
+}
+
+func newHouseOn(t testing.TB, kind databasetest.Kind, change func(*tenantrouter.Options)) *house {
+	t.Helper()
+	h := &house{TB: t, place: databasetest.New(t, kind), records: &tenantrouter.MemoryRecords{}}
+	h.data = h.place.Dir
+	config := tenantrouter.Config{DataDir: h.data}
+	if kind == databasetest.Server {
+		config.Servers.Hosts = []tenantrouter.Host{{Match: "*.sqld.test", Address: h.place.Address()}}
+	}
 	var err error
-	h.files, err = tenantrouter.New(tenantrouter.Config{DataDir: h.data})
+	h.files, err = tenantrouter.New(config)
 	must(t, err)
 	o := tenantrouter.Options{Records: h.records, Files: h.files, Identity: byHeader(t)}
 	if change != nil {
@@ -58,6 +70,12 @@ func (h *house) add(id protocol.TenantID, change func(*tenantrouter.Record)) {
 	}
 	if change != nil {
 		change(&record)
+	}
+	if h.place.OnServer() {
+		conn, err := h.place.Open(h.Context(), string(id)) // which makes it
+		must(h, err)
+		must(h, conn.Close())
+		record.Connection = &protocol.TenantConnectionConfig{URL: "http://" + h.place.Host(string(id))}
 	}
 	at, err := h.files.Locate(id, record.Connection)
 	must(h, err)

@@ -23,11 +23,14 @@ const (
 	Broken            // half of the answer
 	Lost              // as Drop, with 502 for an answer
 	Redirect          // 307 to another host
+	Hold              // the server has done it; Held is called, and then the answer is lost
 )
 
 // Proxy stands in front of a server.
 type Proxy struct {
-	URL   string
+	URL string
+	// Held is called while an answer is held back. It is set before that is asked for.
+	Held  func()
 	count atomic.Int64
 }
 
@@ -71,6 +74,10 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, body []byte, to str
 		return
 	}
 	status, answer, err := forward(r, body, to)
+	if fault == Hold {
+		p.Held()
+		fault = Drop
+	}
 	switch {
 	case err != nil, fault == Drop:
 		panic(http.ErrAbortHandler)

@@ -207,6 +207,11 @@ func (s *Server) Create(ctx context.Context, name string) error {
 	return s.admin(ctx, http.MethodPost, name+"/create", "{}")
 }
 
+// Fork copies a namespace, with its configuration, to one that is not there.
+func (s *Server) Fork(ctx context.Context, from, to string) error {
+	return s.admin(ctx, http.MethodPost, from+"/fork/"+to, "")
+}
+
 // Configure replaces a namespace's configuration, given as JSON:
 // {"block_reads": false, "block_writes": true, "allow_attach": false}.
 func (s *Server) Configure(ctx context.Context, name, config string) error {

@@ -1,0 +1,205 @@
+package apply_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
+	"github.com/tenantops/reconciler/internal/sqldtest"
+)
+
+// The same on a libSQL server, where most deployments are one batch: at each
+// statement of it, and at each request, with each fault of a network. What is
+// there before and after is what a file has. FAULT_ALL has every kind of plan.
+func TestFaultsOnServer(t *testing.T) {
+	tries := tally{}
+	for _, s := range stories {
+		if !everywhere && s.name != "rebuild" && s.name != "load seeds again" {
+			continue
+		}
+		t.Run(s.name, func(t *testing.T) {
+			x := newServerTrial(t, s)
+			for _, f := range faults {
+				if f.server {
+					x.strike(f, tries)
+				}
+			}
+			x.cut(tries)
+			x.killOnServer(tries)
+		})
+	}
+	t.Logf("\n%s", tries)
+}
+
+// newServerTrial starts a story on a server, whose dumps have to be those of a
+// file.
+func newServerTrial(t *testing.T, s story) *trial {
+	t.Helper()
+	inFile := newTrial(t, s, true)
+	x := &trial{t: t, story: s, dir: t.TempDir(), server: s.start(t, databasetest.Server).place}
+	x.undisturbed()
+	if x.plan.Digest != inFile.plan.Digest {
+		t.Errorf("the plan is %.12s, that of a file %.12s", x.plan.Digest, inFile.plan.Digest)
+	}
+	for i, dumps := range [][2]string{{x.before, inFile.before}, {x.after, inFile.after}} {
+		want, _, _ := strings.Cut(dumps[1], "-- PRAGMA integrity_check\n")
+		expect(t, masked(dumps[0]), masked(want))
+		if t.Failed() {
+			t.Fatal([]string{"before", "after"}[i])
+		}
+	}
+	return x
+}
+
+// through opens the tenant of a place by way of an address.
+func (x *trial) through(dir, address string) database.Conn {
+	x.t.Helper()
+	conn, err := databasetest.In(x.t, dir).Through(x.t.Context(), "tenant", address)
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return conn
+}
+
+var networkFaults = []struct {
+	name  string
+	fault sqldtest.Fault
+}{
+	{"answer dropped", sqldtest.Drop},
+	{"refused", sqldtest.Refuse},
+	{"502 after it was done", sqldtest.Lost},
+	{"half an answer", sqldtest.Broken},
+	{"spurious 404", sqldtest.Missing},
+	{"503", sqldtest.Unavailable},
+	{"expired", sqldtest.Expired},
+}
+
+const killedOnServer = "killed before and after the server has done it"
+
+// cut lets each request of a deployment, alone and with all that follow, meet
+// each fault of a network.
+func (x *trial) cut(tries tally) {
+	x.t.Helper()
+	for n := range x.requests() {
+		for i, f := range networkFaults {
+			if i >= 2 && x.chatty() {
+				break
+			}
+			for _, lasts := range []bool{false, true} {
+				if !everywhere && lasts != (i%2 == 0) {
+					continue
+				}
+				x.try(f.name, fmt.Sprintf("request %d, lasts %v", n, lasts), tries, func(path string) error {
+					proxy := sqldtest.Start(x.t).Proxy(x.t, func(i int, _ *http.Request, _ string) sqldtest.Fault {
+						if i == n || i > n && lasts {
+							return f.fault
+						}
+						return sqldtest.None
+					})
+					conn := x.through(path, proxy.URL)
+					return errors.Join(x.deploy(count(conn)), conn.Close())
+				})
+			}
+		}
+	}
+}
+
+// chatty tells that the deployment is a transaction over many requests. What is
+// lost in it leaves a lock on the server, which the next deployment waits for, for
+// seconds, until the server takes it away.
+func (x *trial) chatty() bool { return len(x.story.sets) > 0 || x.story.back > 0 }
+
+// requests yields those of a clean deployment that are tried: all, or some of
+// the many and the last ones.
+func (x *trial) requests() func(func(int) bool) {
+	x.t.Helper()
+	proxy := sqldtest.Start(x.t).Proxy(x.t, func(int, *http.Request, string) sqldtest.Fault { return sqldtest.None })
+	conn := x.through(x.file(), proxy.URL)
+	if err := x.deploy(count(conn)); err != nil {
+		x.t.Fatal(err)
+	}
+	all := proxy.Requests()
+	x.close(conn)
+	every := 1
+	if x.chatty() {
+		every = 10
+	}
+	if x.chatty() && !everywhere {
+		every = all
+	}
+	return func(yield func(int) bool) {
+		for n := range all {
+			if (n%every == every-1 || n >= all-2) && !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+// killOnServer kills the process of a deployment while a request is on its way to
+// the server, and while the answer is on its way back.
+func (x *trial) killOnServer(tries tally) {
+	x.t.Helper()
+	k := killing{Plan: filepath.Join(x.t.TempDir(), "plan.json"), Back: x.story.back}
+	body, err := x.plan.Encode()
+	if err := errors.Join(err, os.WriteFile(k.Plan, body, 0o600)); err != nil {
+		x.t.Fatal(err)
+	}
+	for n := range x.requests() {
+		for _, done := range []bool{false, true} {
+			x.try(killedOnServer, fmt.Sprintf("request %d, done %v", n, done), tries, func(path string) error {
+				return k.onServer(x.t, path, n, done)
+			})
+		}
+	}
+}
+
+// onServer lets a child deploy to a server, and kills it at a request.
+func (k killing) onServer(t *testing.T, path string, request int, done bool) error {
+	var child *exec.Cmd
+	running := make(chan struct{})
+	kill := func() {
+		<-running
+		if err := child.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+	}
+	proxy := sqldtest.Start(t).Proxy(t, func(i int, _ *http.Request, _ string) sqldtest.Fault {
+		switch {
+		case i != request:
+			return sqldtest.None
+		case done:
+			return sqldtest.Hold
+		}
+		kill()
+		return sqldtest.Refuse
+	})
+	proxy.Held = kill
+	k.Path, k.Address = path, proxy.URL
+	text, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	child = exec.Command(os.Args[0], "-test.run=^TestKilledInChild$")
+	child.Env = append(os.Environ(), killedAt+"="+string(text))
+	child.Stdout, child.Stderr = &out, &out
+	if err := child.Start(); err != nil {
+		return err
+	}
+	close(running)
+	err = child.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Exited() {
+		return fmt.Errorf("the child was not killed: %w\n%s", err, out.String())
+	}
+	return errUnknown
+}
