@@ -128,7 +128,7 @@ func classify(err error) (Action, string, string) {
 	case errors.Is(err, apply.ErrUnfilled), errors.Is(err, apply.ErrDamaged):
 		return Failed, ReasonBackfilling, "nothing: the rows are filled again"
 	case errors.Is(err, apply.ErrStale):
-		return Failed, "Stale", "somebody else changes the schema; it is tried again"
+		return Failed, "StalePlan", "somebody else changes the schema; it is tried again"
 	case errors.Is(err, database.ErrConstraint):
 		return Blocked, "ConstraintFailed", "correct the rows that break the constraint"
 	case errors.Is(err, database.ErrAway):

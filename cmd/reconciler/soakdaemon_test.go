@@ -113,7 +113,7 @@ func (x *soak) start() {
 var expected = map[string]bool{
 	"InvalidBundle": true, "Missing": true, "PermissionDenied": true, "Corrupt": true, "Busy": true, "Drift": true,
 	"DeletionGuard": true, "NoTenants": true, "Removed": true, "Suspended": true,
-	"Stale":       true, // somebody changed the schema meanwhile
+	"StalePlan":   true, // somebody changed the schema meanwhile
 	"Interrupted": true, // the daemon was told to end
 }
 
