@@ -35,7 +35,7 @@ func Prove(ctx context.Context, in plan.Input, p *plan.Plan) error {
 	if err != nil {
 		return fmt.Errorf("prove plan: %w", err)
 	}
-	after, err := s.forward(ctx)
+	after, tables, err := s.forward(ctx)
 	if err != nil {
 		return fmt.Errorf("prove plan: %w", err)
 	}
@@ -45,7 +45,7 @@ func Prove(ctx context.Context, in plan.Input, p *plan.Plan) error {
 		return fmt.Errorf("prove plan: %w", err)
 	}
 	if len(p.Migration.Statements) > 0 {
-		if err := s.back(ctx, after, before); err != nil {
+		if err := s.back(ctx, after, tables, before); err != nil {
 			p.WayBack, p.Migration.Reversible = nil, false
 			p.Warnings = append(p.Warnings, plan.Warning{Code: "no_way_back", Message: err.Error()})
 		}
@@ -107,36 +107,38 @@ func (s scratch) fill(ctx context.Context, t schema.Table) error {
 	return nil
 }
 
-// forward runs the plan as a deployment would, and checks where it leads.
-func (s scratch) forward(ctx context.Context) (schema.Master, error) {
+// forward runs the plan as a deployment would, and checks where it leads: to
+// the schema and the tables that it returns.
+func (s scratch) forward(ctx context.Context) (schema.Master, []schema.Table, error) {
 	for _, check := range s.plan.PreChecks {
 		if _, err := s.conn.Query(ctx, check.SQL); err != nil {
-			return schema.Master{}, fmt.Errorf("%w: pre-check %s: %w", ErrProof, check.Code, err)
+			return schema.Master{}, nil, fmt.Errorf("%w: pre-check %s: %w", ErrProof, check.Code, err)
 		}
 	}
 	for i, statement := range s.plan.Migration.Statements {
 		if _, err := s.conn.Exec(ctx, statement.SQL); err != nil {
-			return schema.Master{}, s.failed(&StatementError{Index: i, SQL: statement.SQL, Err: err})
+			return schema.Master{}, nil, s.failed(&StatementError{Index: i, SQL: statement.SQL, Err: err})
 		}
 	}
 	for _, sql := range s.plan.Registry {
 		if _, err := s.conn.Exec(ctx, sql); err != nil {
-			return schema.Master{}, fmt.Errorf("%w: %w", ErrProof, &StatementError{Index: -1, SQL: sql, Err: err})
+			return schema.Master{}, nil, fmt.Errorf("%w: %w", ErrProof, &StatementError{Index: -1, SQL: sql, Err: err})
 		}
 	}
 	for _, seed := range s.plan.Seeds {
 		if _, err := load(ctx, s.conn, seed); err != nil {
-			return schema.Master{}, fmt.Errorf("%w: seed %s record %d: %w", ErrProof, seed.Set, seed.Record+1, err)
+			return schema.Master{}, nil, fmt.Errorf("%w: seed %s record %d: %w", ErrProof, seed.Set, seed.Record+1, err)
 		}
 	}
 	after, err := schema.ReadMaster(ctx, s.conn)
 	if err != nil {
-		return schema.Master{}, err
+		return schema.Master{}, nil, err
 	}
 	if err := s.foreignKept(ctx, after); err != nil {
-		return schema.Master{}, err
+		return schema.Master{}, nil, err
 	}
-	return after, s.reached(ctx)
+	tables, err := s.reached(ctx)
+	return after, tables, err
 }
 
 // failed tells a plan that is wrong from one that something foreign stops.
@@ -199,28 +201,24 @@ func foreignDependent(kind, name, why string) error {
 
 // reached makes sure that the tables are now what the bundle wants: comparing
 // again finds nothing.
-func (s scratch) reached(ctx context.Context) error {
+func (s scratch) reached(ctx context.Context) ([]schema.Table, error) {
 	tables, err := schema.Inspect(ctx, s.conn)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	left, err := plan.Remaining(s.plan, s.in, tables)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("%w: %s is still to be done afterwards", ErrProof, strings.Join(left, ", "))
+		return nil, fmt.Errorf("%w: %s is still to be done afterwards", ErrProof, strings.Join(left, ", "))
 	}
-	return nil
+	return tables, nil
 }
 
-// back computes and runs the way back: it must lead to the structure that was
-// there, and to every earlier value when the plan says that it is reversible.
-func (s scratch) back(ctx context.Context, after schema.Master, before map[string]string) error {
-	tables, err := schema.Inspect(ctx, s.conn)
-	if err != nil {
-		return err
-	}
+// back computes and runs the way back from where the plan led: it must lead to
+// the structure that was there, and to every earlier value when the plan says that it is reversible.
+func (s scratch) back(ctx context.Context, after schema.Master, tables []schema.Table, before map[string]string) error {
 	statements, err := plan.WayBack(s.in, after, tables)
 	if err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s scratch) proveStaged(ctx context.Context, want map[string]string) error 
 	if err := r.settleFills(ctx); err != nil {
 		return err
 	}
-	after, err := staged.forward(ctx)
+	after, tables, err := staged.forward(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (s scratch) proveStaged(ctx context.Context, want map[string]string) error 
 		return err
 	}
 	if len(s.plan.WayBack) > 0 {
-		if err := staged.back(ctx, after, before); err != nil {
+		if err := staged.back(ctx, after, tables, before); err != nil {
 			return err
 		}
 	}

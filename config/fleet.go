@@ -51,7 +51,7 @@ type Policy struct {
 
 // Approval says whose approval of a plan counts.
 type Approval struct {
-	NotByAuthor bool `json:"notByAuthor" default:"false" doc:"The author of the commit may not approve what it leads to."`
+	NotByAuthor bool `json:"notByAuthor" default:"false" doc:"The author of the commit, or of one that it merges, may not approve what it leads to."`
 	ByReview    bool `json:"byReview" default:"false" doc:"An approving review of a pull request approves the plans that its preview shows."`
 }
 

@@ -22,13 +22,34 @@ func (r Request) approved(ctx context.Context, refused error) error {
 	if err != nil {
 		return err
 	}
+	if len(approvals) == 0 {
+		return refused
+	}
+	authors, err := r.authors(ctx)
+	if err != nil {
+		return err
+	}
 	for _, a := range approvals {
-		if !r.Policy.NotByAuthor || !IsAuthor(a.Actor, r.Author, r.Email) {
+		if !slices.ContainsFunc(authors, func(p Person) bool { return IsAuthor(a.Actor, p.Name, p.Email) }) {
 			return nil
 		}
 		policy.ByAuthor = a.Actor
 	}
 	return refused
+}
+
+// Person is somebody as a commit names its author.
+type Person struct{ Name, Email string }
+
+// authors are those whose approval does not count.
+func (r Request) authors(ctx context.Context) ([]Person, error) {
+	switch {
+	case !r.Policy.NotByAuthor:
+		return nil, nil
+	case r.Authors != nil:
+		return r.Authors(ctx)
+	}
+	return []Person{{r.Author, r.Email}}, nil
 }
 
 // awaits tells that an approval would lift a refusal.

@@ -73,7 +73,10 @@ type Request struct {
 	Email    string
 	Subject  string
 	Reverts  string // the commit that Revision says to revert
-	Rollout  int    // that the deployment belongs to; 0 for none
+	// Authors are who wrote what Revision brings, where that is not its author
+	// alone, as of a merge; nil where it is.
+	Authors func(context.Context) ([]Person, error)
+	Rollout int // that the deployment belongs to; 0 for none
 	// LastDeployment is the tenant's newest deployment that state is known to
 	// have as ready; empty makes the Deployer ask.
 	LastDeployment string
@@ -110,7 +113,7 @@ type Policy struct {
 	Plan    PlanPolicy
 	Classes map[string]string // class → allow, approve or deny
 	Drift   string            // report (also when empty), heal or ignore
-	// NotByAuthor makes the approval of the commit's own author not count.
+	// NotByAuthor makes the approval of who wrote the change not count.
 	NotByAuthor bool
 	// RollBack takes a deployment back by itself after which a query of
 	// Desired.Verify gives rows.

@@ -253,7 +253,7 @@ func (d *Deployer) Kept(ctx context.Context, conn database.Conn, r Request) (Req
 	}
 	r.Desired, r.Policy.Plan, err = d.lastApplied(ctx, conn, seen, r.Desired)
 	r.Revision, r.Author, r.Email, r.Subject, r.Reverts = last.Revision, last.Author, "", "", ""
-	r.Rollout, r.Apps, r.kept = 0, AppRequest{}, true
+	r.Rollout, r.Apps, r.Authors, r.kept = 0, AppRequest{}, nil, true
 	return r, err
 }
 

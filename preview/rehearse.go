@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/schema"
@@ -60,10 +61,11 @@ func (r *run) rehearse(ctx context.Context, look *reconcile.Reconciler, ahead re
 	group.SetLimit(rehearsing)
 	for i := range r.report.Plans {
 		g := &r.report.Plans[i]
-		if g.Digest == "" || g.Action == deploy.Create {
+		chosen := g.heaviest(q.Copies)
+		if why := g.unrehearsed(chosen); why != "" {
+			g.Rehearsals = []Rehearsal{{Tenant: g.Tenants[0], Skipped: why}}
 			continue
 		}
-		chosen := g.heaviest(q.Copies)
 		g.Rehearsals = make([]Rehearsal, len(chosen))
 		for at, id := range chosen {
 			group.Go(func() error {
@@ -114,6 +116,19 @@ func (g *Group) weigh(t reconcile.Tenant) {
 	g.heavy = g.heavy[:min(len(g.heavy), MaxCopies)]
 }
 
+// unrehearsed says why a plan is not tried on any copy, empty where it is.
+func (g *Group) unrehearsed(chosen []tenantID) Optional {
+	switch {
+	case g.Digest == "":
+		return "the plan is not bound"
+	case g.Action == deploy.Create:
+		return "there is no database yet"
+	case len(chosen) == 0:
+		return "something stands in the way of the plan in every tenant"
+	}
+	return ""
+}
+
 func (g *Group) heaviest(n int) []tenantID {
 	var ids []tenantID
 	for _, w := range g.heavy[:min(n, len(g.heavy))] {
@@ -122,9 +137,15 @@ func (g *Group) heaviest(n int) []tenantID {
 	return ids
 }
 
-// one tries a plan on a copy of one tenant's database.
-func (all *rehearsals) one(ctx context.Context, id tenantID, g *Group) Rehearsal {
-	h := Rehearsal{Tenant: id}
+// one tries a plan on a copy of one tenant's database. A fault in it must not
+// end the daemon, nor the rehearsals beside it.
+func (all *rehearsals) one(ctx context.Context, id tenantID, g *Group) (h Rehearsal) {
+	h.Tenant = id
+	defer func() {
+		if fault := recover(); fault != nil {
+			h.Failure = Optional(fmt.Sprintf("the rehearsal broke: %v", fault))
+		}
+	}()
 	switch {
 	case ctx.Err() != nil:
 		h.Skipped = "it was interrupted"
@@ -140,6 +161,12 @@ func (all *rehearsals) one(ctx context.Context, id tenantID, g *Group) Rehearsal
 	switch {
 	case errors.As(err, &refused):
 		h.Skipped = Optional(refused.Error())
+		return h
+	case errors.Is(err, provision.ErrOnServer):
+		h.Skipped = Optional(err.Error())
+		return h
+	case errors.Is(err, database.ErrReadOnly):
+		h.Skipped = "a branch has to be recorded, and a daemon has the state: set forge.rehearse, and it rehearses"
 		return h
 	case err != nil:
 		h.Failure = Optional("the database could not be copied: " + err.Error())

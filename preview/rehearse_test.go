@@ -65,6 +65,27 @@ func (w *world) nothingLeft() {
 	}
 }
 
+// A plan that is tried on no copy says why.
+func TestPlansThatAreNotRehearsed(t *testing.T) {
+	w := newWorld(t, shop("acme").with(files{"fleet.yaml": "plans: {free: {maxObjects: 1}}\n"}))
+	w.sync()
+	w.pull(files{
+		"apps/shop/objects/order.yaml": "name: order\nfields:\n  number: {type: text}\n",
+		"tenants/acme/tenant.yaml":     tenant("acme", "plan: free\n"),
+		"tenants/new/tenant.yaml":      tenant("new", "plan: pro\n"),
+	})
+	r := w.preview(func(q *preview.Request) { q.Rehearse.Copies = 1 })
+	want := map[tenantID]string{"acme": "something stands in the way", "new": "there is no database yet"}
+	for _, g := range r.Plans {
+		if len(g.Rehearsals) != 1 || !strings.Contains(string(g.Rehearsals[0].Skipped), want[g.Rehearsals[0].Tenant]) {
+			t.Errorf("%v: got %+v", g.Tenants, g.Rehearsals)
+		}
+	}
+	if len(r.Plans) != 2 || !strings.Contains(r.Markdown(preview.MarkdownOptions{}), "not rehearsed on a copy of `new`") {
+		t.Errorf("got %s", r.Summary())
+	}
+}
+
 // A rehearsal that is killed leaves its copies to the next one; one that is under
 // way keeps them.
 func TestKilledRehearsalIsCleanedUp(t *testing.T) {

@@ -108,7 +108,7 @@ type copied struct {
 
 // copy makes a consistent copy: a branch where the provider has them, else a
 // file.
-func (all *rehearsals) copy(ctx context.Context, id tenantID, h *Rehearsal) (c *copied, err error) {
+func (all *rehearsals) copy(ctx context.Context, id tenantID, h *Rehearsal) (_ *copied, err error) {
 	t := find(all.run.after, id)
 	size, bundle, err := all.weigh(ctx, id)
 	if err != nil {
@@ -120,7 +120,7 @@ func (all *rehearsals) copy(ctx context.Context, id tenantID, h *Rehearsal) (c *
 	if room, err := free(all.scratch.dir); err == nil && room < 3*size {
 		return nil, &refusal{fmt.Sprintf("the volume has %d bytes left, and a rehearsal may take %d", room, 3*size)}
 	}
-	c = &copied{deployed: bundle != "", history: filepath.Join(all.scratch.dir, string(id)+".state.db")}
+	c := &copied{deployed: bundle != "", history: filepath.Join(all.scratch.dir, string(id)+".state.db")}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.close())

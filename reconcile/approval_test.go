@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/gittest"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
@@ -112,6 +113,37 @@ func TestAuthorDoesNotApprove(t *testing.T) {
 	w.approve(digest, "bo")
 	if result := tenantOf(t, w.sync(), "acme").Result; !result.Changed {
 		t.Errorf("got %s: %s", result.Action, result.Message)
+	}
+}
+
+// Of a merge, those who wrote what it merges do not approve it; who merged may,
+// unless the merge has something of its own.
+func TestAuthorsOfAMergeDoNotApprove(t *testing.T) {
+	for name, own := range map[string]files{"pure": nil, "with a change of its own": {"apps/shop/objects/more.yaml": "name: more\nfields:\n  name: {type: text}\n"}} {
+		t.Run(name, func(t *testing.T) {
+			content := shop("acme")
+			content["fleet.yaml"] = "policy: {narrowing: approve}\napproval: {notByAuthor: true}\n"
+			w := newWorld(t, content)
+			w.sync()
+			w.git("checkout", "--quiet", "-b", "topic")
+			w.commit("unique names", files{"apps/shop/objects/customer.yaml": uniqueNames})
+			w.git("checkout", "--quiet", "main")
+			w.git("merge", "--quiet", "--no-ff", "--no-commit", "topic")
+			gittest.Write(t, w.repo, own)
+			w.git("add", "--all")
+			w.git("commit", "--quiet", "--message", "merge", "--author", "Mo <mo@example.com>")
+			digest := w.awaiting("acme")
+			w.approve(digest, "ada@example.com")
+			w.awaiting("acme")
+			w.approve(digest, "mo@example.com")
+			if own != nil {
+				w.awaiting("acme")
+				w.approve(digest, "bo")
+			}
+			if result := tenantOf(t, w.sync(), "acme").Result; !result.Changed {
+				t.Errorf("got %s: %s", result.Action, result.Message)
+			}
+		})
 	}
 }
 

@@ -151,6 +151,7 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 		MaxLock:        MaxLock(c),
 		Slice:          f.slice,
 		Revision:       f.commit.Hash, Author: f.commit.Author, Email: f.commit.Email, Subject: f.commit.Subject, Reverts: f.commit.Reverts,
+		Authors: r.authors(f.commit),
 	}
 }
 

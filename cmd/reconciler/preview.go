@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/preview"
 )
@@ -91,7 +93,7 @@ func (c *cli) preview(ctx context.Context, q *previewFlags) error {
 	if q.rehearse > 0 && c.settings.Data == "" {
 		return usagef("--rehearse needs --data: there is no database to copy without it")
 	}
-	w, err := c.openFleetIfAny(ctx)
+	w, err := c.openFleetToPreview(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -112,6 +114,22 @@ func (c *cli) preview(ctx context.Context, q *previewFlags) error {
 		return outcome(code)
 	}
 	return nil
+}
+
+// openFleetToPreview is openFleetIfAny, but where branches of databases on a
+// server may be made: each is recorded first. Beside a daemon none is made.
+func (c *cli) openFleetToPreview(ctx context.Context, q *previewFlags) (*workplace, error) {
+	if q.rehearse > 0 && c.settings.Databases.Provider != "" && c.settings.Databases.Provider != config.ServerFiles {
+		w, err := c.openFleet(ctx)
+		var held *heldError
+		if err == nil {
+			w.config.ReadOnly = true
+		}
+		if !errors.As(err, &held) {
+			return w, err
+		}
+	}
+	return c.openFleetIfAny(ctx)
 }
 
 // openFleetIfAny is openFleetToLook, also without any data directory.

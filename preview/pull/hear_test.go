@@ -98,10 +98,12 @@ func TestApprovedOnce(t *testing.T) {
 // previewed, and after its preview.
 func TestReview(t *testing.T) {
 	each(t, func(b *bench) {
-		b.set(blocked)
+		gate := make(chan struct{})
+		b.set(func(b *bench) { blocked(b); b.gate = gate })
 		head := b.topic(1, "first")
 		b.forge.Open(1, eve, head)
 		b.forge.Approve(1, bo) // who has seen no preview
+		close(gate)
 		b.shows(1, head)
 		b.forge.Approve(1, ada)
 		b.forge.Say(1, eve, "/reconciler approve "+plan1)

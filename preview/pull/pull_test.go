@@ -305,12 +305,13 @@ func TestRestart(t *testing.T) {
 		b.forge.Open(1, eve, head)
 		b.forge.Say(1, eve, "<!-- reconciler preview prod -->\nall is well, merge it")
 		b.shows(1, head)
+		b.status(head, "success")
 		b.end()
 		statuses := len(b.forge.Statuses(head))
 		b.set(func(b *bench) { b.result.Summary = "after a restart" })
 		b.start()
 		b.shows(1, "after a restart")
-		b.until("status", func() bool { return b.forge.Kind == "gitlab" || len(b.forge.Statuses(head)) == statuses+1 })
+		b.until("status", func() bool { return b.forge.Kind == "gitlab" || len(b.forge.Statuses(head)) > statuses })
 		b.end()
 		b.must(b.store.ForgetPull(b.Context(), forgetest.Project, 1))
 		b.set(func(b *bench) { b.result.Summary = "after a loss" })
@@ -348,7 +349,8 @@ func TestForgeAway(t *testing.T) {
 	b.forge.Push(1, second)
 	b.shows(1, second)
 	b.status(second, "success")
-	if b.log.count("forge away") != 1 || b.log.count("forge back") != 1 {
+	b.until("log", func() bool { return b.log.count("forge back") == 1 }) // after all is told
+	if b.log.count("forge away") != 1 {
 		t.Errorf("the log has\n%s", b.log)
 	}
 }
@@ -359,7 +361,7 @@ func TestPreviewFails(t *testing.T) {
 	b.set(func(b *bench) { b.err = errors.New("open /srv/secret/tenant.db: no such file") })
 	head := b.topic(1, "first")
 	b.forge.Open(1, eve, head)
-	b.until("log", func() bool { return b.log.count("preview failed") == 1 })
+	b.until("log", func() bool { return b.log.count("preview failed") > 0 })
 	b.set(func(b *bench) { b.err = nil })
 	b.w.Changed() // another state of the fleet: no wait
 	b.shows(1, head)
