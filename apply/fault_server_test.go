@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -98,8 +99,9 @@ func (x *trial) cut(tries tally) {
 					continue
 				}
 				x.try(f.name, fmt.Sprintf("request %d, lasts %v", n, lasts), tries, func(path string) error {
-					proxy := sqldtest.Start(x.t).Proxy(x.t, func(i int, _ *http.Request, _ string) sqldtest.Fault {
-						if i == n || i > n && lasts {
+					var struck atomic.Bool
+					proxy := sqldtest.Start(x.t).Proxy(x.t, func(i int, _ *http.Request, body string) sqldtest.Fault {
+						if struck.Load() && lasts || strikes(n, i, body) && struck.CompareAndSwap(false, true) {
 							return f.fault
 						}
 						return sqldtest.None
@@ -117,8 +119,16 @@ func (x *trial) cut(tries tally) {
 // seconds, until the server takes it away.
 func (x *trial) chatty() bool { return len(x.story.sets) > 0 || x.story.back > 0 }
 
+// commits is the request that ends a deployment, in place of its number: servers
+// answer 404 now and then, and that makes one request more.
+const commits = -1
+
+func strikes(n, i int, body string) bool {
+	return n == i || n == commits && strings.Contains(body, "COMMIT")
+}
+
 // requests yields those of a clean deployment that are tried: all, or some of
-// the many and the last ones.
+// the many, and the last one.
 func (x *trial) requests() func(func(int) bool) {
 	x.t.Helper()
 	proxy := sqldtest.Start(x.t).Proxy(x.t, func(int, *http.Request, string) sqldtest.Fault { return sqldtest.None })
@@ -137,10 +147,11 @@ func (x *trial) requests() func(func(int) bool) {
 	}
 	return func(yield func(int) bool) {
 		for n := range all {
-			if (n%every == every-1 || n >= all-2) && !yield(n) {
+			if n%every == every-1 && n < all-1 && !yield(n) {
 				return
 			}
 		}
+		yield(commits)
 	}
 }
 
@@ -167,14 +178,14 @@ func (k killing) onServer(t *testing.T, path string, request int, done bool) err
 	var child *exec.Cmd
 	running := make(chan struct{})
 	kill := func() {
-		<-running
 		if err := child.Process.Kill(); err != nil {
 			t.Error(err)
 		}
 	}
-	proxy := sqldtest.Start(t).Proxy(t, func(i int, _ *http.Request, _ string) sqldtest.Fault {
+	proxy := sqldtest.Start(t).Proxy(t, func(i int, _ *http.Request, body string) sqldtest.Fault {
+		<-running
 		switch {
-		case i != request:
+		case !strikes(request, i, body):
 			return sqldtest.None
 		case done:
 			return sqldtest.Hold
