@@ -32,7 +32,7 @@ func BenchmarkAddedColumnOnServer(b *testing.B) {
 // defined in file.
 func columnsOnServer(b *testing.B, app files, file string) {
 	n := tenantsOf(b)
-	server, err := sqldtest.Run(io.Discard, "--max-active-namespaces", fmt.Sprint(2*n+10))
+	server, err := sqldtest.Run(io.Discard)
 	if err != nil && os.Getenv("REQUIRE_SQLD") == "" {
 		b.Skip(err)
 	}

@@ -95,12 +95,15 @@ func Run(log io.Writer, flags ...string) (*Server, error) {
 	return nil, fmt.Errorf("start sqld: %w", err)
 }
 
+// start runs the server with room for all namespaces of a test: beyond
+// --max-active-namespaces it says of some that they do not exist, and a fork may
+// wait for ever.
 func (s *Server) start(program string, flags []string) error {
 	data, admin := freePort(), freePort()
 	s.URL, s.Admin = "http://"+data, "http://"+admin
 	s.command = exec.Command(program, append([]string{
 		"-d", s.dir, "--http-listen-addr", data, "--admin-listen-addr", admin,
-		"--enable-namespaces", "--no-welcome", "--disable-metrics",
+		"--enable-namespaces", "--max-active-namespaces", "10000", "--no-welcome", "--disable-metrics",
 	}, flags...)...)
 	s.command.SysProcAttr = diesWithParent()
 	if err := s.command.Start(); err != nil {
@@ -230,7 +233,8 @@ func (s *Server) admin(ctx context.Context, method, path, body string) error {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(r)
+	client := http.Client{Timeout: startTime}
+	answer, err := client.Do(r)
 	if err != nil {
 		return err
 	}
