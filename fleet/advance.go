@@ -73,7 +73,7 @@ func (s *step) count() {
 	s.waits, s.at = map[protocol.TenantID]int{}, make(map[protocol.TenantID]Progress, len(s.Decision.Places))
 	s.specs = specsOf(s.Input.Rollout, r.Waves)
 	for _, p := range s.Decision.Places {
-		t, ok := s.tenants[p.Tenant]
+		t, ok := s.tenant(p.Tenant)
 		if p.Wave >= len(r.Waves) {
 			continue // a row that is damaged keeps nobody from being deployed
 		}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -56,10 +57,6 @@ func Decide(in Input) Decision {
 	if in.idle() {
 		return s.Decision
 	}
-	s.tenants = make(map[protocol.TenantID]Tenant, len(in.Tenants))
-	for _, t := range in.Tenants {
-		s.tenants[t.ID] = t
-	}
 	if in.Last != nil {
 		last := *in.Last
 		last.Waves = slices.Clone(last.Waves)
@@ -89,7 +86,15 @@ func (in *Input) idle() bool {
 type step struct {
 	Input
 	Decision
-	tenants map[protocol.TenantID]Tenant
+}
+
+// tenant is one of the revision.
+func (s *step) tenant(id protocol.TenantID) (Tenant, bool) {
+	at, ok := slices.BinarySearchFunc(s.Tenants, id, func(t Tenant, id protocol.TenantID) int { return cmp.Compare(t.ID, id) })
+	if !ok {
+		return Tenant{}, false
+	}
+	return s.Tenants[at], true
 }
 
 // needs tells that a tenant lacks what git wants and that nobody has tried to
@@ -131,7 +136,7 @@ func (s *step) begin() {
 	carried := map[protocol.TenantID]bool{}
 	if open {
 		for _, p := range s.Input.Places {
-			t := s.tenants[p.Tenant]
+			t, _ := s.tenant(p.Tenant)
 			carried[p.Tenant] = t.Target != "" && t.Target == p.Target && t.Progress != Pending
 		}
 		s.supersede(last)

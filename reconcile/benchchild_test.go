@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -166,7 +167,7 @@ type child struct {
 func startChild(b *testing.B, repo, data string) *child {
 	b.Helper()
 	c := &child{b: b, began: time.Now(), process: exec.Command(os.Args[0], "-test.run=^TestBenchChild$")}
-	c.process.Env = append(os.Environ(), "GOGC=50", childData+"="+data, "RECONCILER_TEST_REPO="+repo) // 50: as the program has it
+	c.process.Env = append(os.Environ(), "GOGC="+cmp.Or(os.Getenv("BENCH_GOGC"), "50"), childData+"="+data, "RECONCILER_TEST_REPO="+repo) // 50: as the program has it
 	c.process.Stdout, c.process.Stderr = &c.log, &c.log
 	var err error
 	c.orders, err = c.process.StdinPipe()

@@ -3,9 +3,12 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
@@ -43,17 +46,7 @@ func (r *Reconciler) each(ctx context.Context, q queue) (Report, error) {
 	if q.hurry == nil {
 		q.hurry = never
 	}
-	var wanting, settled, failing []*bundle.Tenant
-	for _, t := range q.tenants {
-		switch {
-		case q.last != nil && q.last(t):
-			failing = append(failing, t)
-		case q.settled != nil && q.settled(t):
-			settled = append(settled, t)
-		default:
-			wanting = append(wanting, t)
-		}
-	}
+	wanting, settled, failing := q.sorted()
 	report.Tenants = r.crew(ctx, q, wanting, never)
 	if q.between != nil && ctx.Err() == nil {
 		if err := q.between(report.Tenants); err != nil {
@@ -67,6 +60,43 @@ func (r *Reconciler) each(ctx context.Context, q queue) (Report, error) {
 		return report, fmt.Errorf("stopped before every tenant was done: %w", err)
 	}
 	return report, nil
+}
+
+// sorted are the tenants by what is to be done with them, each in their order.
+func (q queue) sorted() (wanting, settled, failing []*bundle.Tenant) {
+	last, only := make([]bool, len(q.tenants)), make([]bool, len(q.tenants))
+	inParallel(len(q.tenants), func(i int) {
+		t := q.tenants[i]
+		last[i] = q.last != nil && q.last(t)
+		only[i] = !last[i] && q.settled != nil && q.settled(t)
+	})
+	for i, t := range q.tenants {
+		switch {
+		case last[i]:
+			failing = append(failing, t)
+		case only[i]:
+			settled = append(settled, t)
+		default:
+			wanting = append(wanting, t)
+		}
+	}
+	return wanting, settled, failing
+}
+
+// inParallel does something for each of n, which takes microseconds.
+func inParallel(n int, do func(i int)) {
+	const batch = 256
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for start := 0; start < n; start += batch {
+		group.Go(func() error {
+			for i := start; i < min(start+batch, n); i++ {
+				do(i)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // no worker returns an error
 }
 
 // crew works on some tenants until all are done, or postponed. Each worker

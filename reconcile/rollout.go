@@ -136,9 +136,9 @@ func (r *Reconciler) tell(d fleet.Decision, err error) {
 
 // tenantsOf is what a decision needs to know of a revision.
 func (r *Reconciler) tenantsOf(f reading) course {
-	c := course{tenants: make([]fleet.Tenant, 0, len(f.loaded.Tenants)), targets: make(map[protocol.TenantID]string, len(f.loaded.Tenants))}
+	c := course{tenants: make([]fleet.Tenant, len(f.loaded.Tenants)), targets: make(map[protocol.TenantID]string, len(f.loaded.Tenants))}
 	known := map[string]string{} // of tenants with the fleet's policy, by bundle
-	for _, t := range f.loaded.Tenants {
+	for i, t := range f.loaded.Tenants {
 		one := fleet.Tenant{ID: t.ID, Labels: t.Spec.Labels}
 		if t.Desired != nil {
 			own := t.Spec.Policy != nil || t.Spec.LegalHold != nil || len(t.Spec.DropTables) > 0
@@ -148,12 +148,15 @@ func (r *Reconciler) tenantsOf(f reading) course {
 			if !own {
 				known[t.Desired.Digest] = one.Target
 			}
+		}
+		c.tenants[i], c.targets[t.ID] = one, one.Target
+	}
+	inParallel(len(c.tenants), func(i int) {
+		if t, one := f.loaded.Tenants[i], &c.tenants[i]; t.Desired != nil {
 			one.Progress = r.progress(f, t, one.Target)
 			one.New = one.Progress == fleet.Pending && r.isNew(f, t)
 		}
-		c.tenants = append(c.tenants, one)
-		c.targets[t.ID] = one.Target
-	}
+	})
 	return c
 }
 

@@ -2,11 +2,8 @@ package reconcile
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
@@ -32,19 +29,26 @@ func (e *sharedError) Next() string   { return "give each tenant a database of i
 // another tenant's database is kept.
 func (r *Reconciler) shared(tenants []*bundle.Tenant) map[protocol.TenantID]*sharedError {
 	paths, files := r.identities(tenants)
-	users := make(map[string][]int, len(tenants)) // by index into tenants
+	first := make(map[string]int, len(tenants)) // by index into tenants, as in users
+	users := map[string][]int{}                 // of files that have several
 	for i, t := range tenants {
-		// A directory whose tenant.yaml has another id is there under both.
-		if files[i] != "" && !slices.ContainsFunc(users[files[i]], func(other int) bool { return tenants[other].Dir == t.Dir }) {
-			users[files[i]] = append(users[files[i]], i)
+		one, taken := first[files[i]]
+		switch {
+		case files[i] == "":
+		case !taken:
+			first[files[i]] = i
+		default:
+			// A directory whose tenant.yaml has another id is there under both.
+			known := append([]int{one}, users[files[i]]...)
+			if !slices.ContainsFunc(known, func(other int) bool { return tenants[other].Dir == t.Dir }) {
+				users[files[i]] = append(users[files[i]], i)
+			}
 		}
 	}
 	found := map[protocol.TenantID]*sharedError{}
-	for _, group := range users {
+	for file, more := range users {
+		group := append([]int{first[file]}, more...)
 		for _, i := range group {
-			if len(group) == 1 {
-				continue
-			}
 			e := &sharedError{path: paths[i]}
 			for _, other := range group {
 				if other != i {
@@ -62,19 +66,10 @@ func (r *Reconciler) shared(tenants []*bundle.Tenant) map[protocol.TenantID]*sha
 // located, which is told when its turn comes.
 func (r *Reconciler) identities(tenants []*bundle.Tenant) (paths, files []string) {
 	paths, files = make([]string, len(tenants)), make([]string, len(tenants))
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	const batch = 256 // one takes microseconds
-	for start := 0; start < len(tenants); start += batch {
-		group.Go(func() error {
-			for i := start; i < min(start+batch, len(tenants)); i++ {
-				if at, err := r.Router.Locate(tenants[i].ID, tenants[i].Spec.ConnectionConfig); err == nil {
-					paths[i], files[i] = at.Name(), r.Router.Identity(at)
-				}
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // no worker returns an error
+	inParallel(len(tenants), func(i int) {
+		if at, err := r.Router.Locate(tenants[i].ID, tenants[i].Spec.ConnectionConfig); err == nil {
+			paths[i], files[i] = at.Name(), r.Router.Identity(at)
+		}
+	})
 	return paths, files
 }
