@@ -389,7 +389,7 @@ func sizes(t testing.TB, dir string) map[string]int64 {
 // planned for, each an empty database in memory: what "reconciler plan" does.
 func BenchmarkGrowth(b *testing.B) {
 	var out strings.Builder
-	out.WriteString("\n| tenants | new | a column | a poll, processor | restart | peak memory, descriptors: new | a column | idle | disk, a tenant | state, a tenant |\n")
+	out.WriteString("\n| tenants | new | a column | a pass without a change, processor | restart | peak memory, descriptors: new | a column | idle | disk, a tenant | state, a tenant |\n")
 	out.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
 	sizes := os.Getenv("BENCH_GROWTH")
 	if sizes == "" {
