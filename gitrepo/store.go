@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/objfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
@@ -102,10 +104,35 @@ func (s *store) has(h plumbing.Hash) bool {
 func (s *store) size(h plumbing.Hash) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, err := s.files.EncodedObjectSize(h)
+	n, err := s.looseSize(h)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return n, err
+	}
+	n, err = s.files.EncodedObjectSize(h)
 	if err != nil {
 		s.files.Reindex()
 		n, err = s.files.EncodedObjectSize(h)
+	}
+	if err != nil {
+		err = damaged(h, err)
+	}
+	return n, err
+}
+
+// looseSize is the size of an object that has a file of its own; without one it
+// is fs.ErrNotExist. EncodedObjectSize leaves such a file open until the garbage
+// collector comes by, which is thousands of them in a repository as large.
+func (s *store) looseSize(h plumbing.Hash) (n int64, err error) {
+	name := h.String()
+	f, err := s.files.Filesystem().Open(path.Join("objects", name[:2], name[2:]))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	r, err := objfile.NewReader(f)
+	if err == nil {
+		defer r.Close()
+		_, n, err = r.Header()
 	}
 	if err != nil {
 		err = damaged(h, err)
