@@ -29,26 +29,19 @@ func (e *sharedError) Next() string   { return "give each tenant a database of i
 // another tenant's database is kept.
 func (r *Reconciler) shared(tenants []*bundle.Tenant) map[protocol.TenantID]*sharedError {
 	paths, files := r.identities(tenants)
-	first := make(map[string]int, len(tenants)) // by index into tenants, as in users
-	users := map[string][]int{}                 // of files that have several
+	users := make(map[string][]int, len(tenants)) // by index into tenants
 	for i, t := range tenants {
-		one, taken := first[files[i]]
-		switch {
-		case files[i] == "":
-		case !taken:
-			first[files[i]] = i
-		default:
-			// A directory whose tenant.yaml has another id is there under both.
-			known := append([]int{one}, users[files[i]]...)
-			if !slices.ContainsFunc(known, func(other int) bool { return tenants[other].Dir == t.Dir }) {
-				users[files[i]] = append(users[files[i]], i)
-			}
+		// A directory whose tenant.yaml has another id is there under both.
+		if files[i] != "" && !slices.ContainsFunc(users[files[i]], func(other int) bool { return tenants[other].Dir == t.Dir }) {
+			users[files[i]] = append(users[files[i]], i)
 		}
 	}
 	found := map[protocol.TenantID]*sharedError{}
-	for file, more := range users {
-		group := append([]int{first[file]}, more...)
+	for _, group := range users {
 		for _, i := range group {
+			if len(group) == 1 {
+				continue
+			}
 			e := &sharedError{path: paths[i]}
 			for _, other := range group {
 				if other != i {

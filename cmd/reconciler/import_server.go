@@ -21,15 +21,20 @@ func isServer(url string) bool {
 func (s *survey) readServer(ctx context.Context, row adoption.Row) (adoption.Tenant, error) {
 	t := adoption.Tenant{ID: row.ID, Name: row.Name, Plan: row.Plan, URL: row.URL, AuthToken: row.AuthToken}
 	at, err := s.at(row)
-	if err != nil {
-		return t, err
+	if err == nil {
+		t.Schema, err = readAt(ctx, s.router, s.reader, at)
 	}
-	conn, err := s.router.OpenReadOnly(ctx, at)
+	return t, err
+}
+
+// readAt reads the schema of the database at a place.
+func readAt(ctx context.Context, router *tenantrouter.Router, reader *adoption.Reader, at tenantrouter.Location) (*adoption.Schema, error) {
+	conn, err := router.OpenReadOnly(ctx, at)
 	if err != nil {
-		return t, err
+		return nil, err
 	}
-	t.Schema, err = s.reader.Read(ctx, conn)
-	return t, errors.Join(err, conn.Close())
+	schema, err := reader.Read(ctx, conn)
+	return schema, errors.Join(err, conn.Close())
 }
 
 // at is where a row leads to.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,12 +64,7 @@ func (g *group) read(ctx context.Context, row adoption.Row) (adoption.Tenant, er
 	if err != nil {
 		return t, err
 	}
-	conn, err := g.router.OpenReadOnly(ctx, at)
-	if err != nil {
-		return t, err
-	}
-	t.Schema, err = g.reader.Read(ctx, conn)
-	if err := errors.Join(err, conn.Close()); err != nil {
+	if t.Schema, err = readAt(ctx, g.router, g.reader, at); err != nil {
 		return t, err
 	}
 	t.AuthToken, err = g.token(ctx, row.ID, protocol.TokenFullAccess, "")

@@ -297,7 +297,7 @@ func TestShutdown(t *testing.T) {
 				t.Fatal(err)
 			}
 			push(t, dir, map[string]string{"apps/shop/objects/customer.yaml": "name: customer\nfields:\n  name: {type: text}\n  phone: {type: phone}\n"})
-			eventually(t, func() bool { return count(t, "SELECT count(*) FROM bundles") == "2" }) // it waits for the lock now
+			eventually(t, func() bool { return count(t, "SELECT count(*) FROM bundles") == "2" }, nil) // it waits for the lock now
 			code := d.end(func() {
 				if test.waits {
 					if _, err := other.Exec(context.WithoutCancel(t.Context()), "ROLLBACK"); err != nil {
@@ -315,12 +315,18 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-func eventually(t *testing.T, condition func() bool) {
+// eventually waits for a condition. Told says, of one that has not come true
+// after a long time, what there is instead; it may be nil.
+func eventually(t *testing.T, condition func() bool, told func() string) {
 	t.Helper()
 	for giveUp := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(giveUp) {
+		if !time.Now().After(giveUp) {
+			continue
+		}
+		if told == nil {
 			t.Fatal("waited in vain")
 		}
+		t.Fatalf("waited in vain: %s", told())
 	}
 }
 

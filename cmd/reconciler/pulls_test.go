@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tenantops/reconciler/internal/gittest"
 	"github.com/tenantops/reconciler/preview/forge/forgetest"
@@ -95,11 +94,7 @@ func (r *reviewed) resume() {
 
 func (r *reviewed) until(what string, is func() bool) {
 	r.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			r.Fatalf("%s: not within the time; comments: %q", what, r.forge.Written(1))
-		}
-	}
+	eventually(r.T, is, func() string { return fmt.Sprintf("%s; comments: %q", what, r.forge.Written(1)) })
 }
 
 // comment waits for the one comment to have a text.
