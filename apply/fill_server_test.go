@@ -1,11 +1,8 @@
 package apply_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +11,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
-	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/internal/hrana"
 	"github.com/tenantops/reconciler/internal/sqldtest"
 	"github.com/tenantops/reconciler/plan"
@@ -82,14 +79,8 @@ func TestFillOnAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn = at.open(t)
-	for from := 0; from < rows; from += 50_000 {
-		_, err := conn.Exec(t.Context(), fmt.Sprintf(`INSERT INTO task (id, title, code)
- WITH RECURSIVE n (i) AS (VALUES (%d) UNION ALL SELECT i + 1 FROM n WHERE i < %d)
- SELECT 't' || i, 'title ' || i, CASE WHEN i %% 7 THEN i %% 1000 END FROM n`, from, min(rows, from+50_000)-1))
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	app := &databasetest.Writer{Conn: conn, Table: "task", Text: "title", Value: "code", Rows: rows}
+	app.Load(t)
 	p, err := planFor(t.Context(), conn, parse(t, `{"task": {"fields": {"title": {"type": "text"}, "code": {"type": "number"}}}}`), false, nil)
 	if err != nil || p.Staged == nil {
 		t.Fatalf("got %+v, %v", p, err)
@@ -98,21 +89,19 @@ func TestFillOnAServer(t *testing.T) {
 	if err := errors.Join(err, os.WriteFile(at.Plan, body, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	app := &remoteApplication{conn: at.open(t), rows: rows, want: map[string]any{}, random: rand.New(rand.NewPCG(5, 6))}
-	ctx, stop := context.WithCancel(t.Context())
-	wrote := make(chan error, 1)
-	go func() { wrote <- app.write(ctx) }()
+	app.Conn = at.open(t)
+	stop := app.Start(t.Context())
 	kills := at.fillThrough(t, rows)
 	_, err = apply.Run(t.Context(), at.open(t), p.Swap(), apply.Deployment{ID: "second"})
-	stop()
-	if err := errors.Join(err, <-wrote); err != nil {
+	if err := errors.Join(err, stop()); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d rows, %d kills, %d writes meanwhile, the longest took %v", rows, kills, app.writes, app.longest)
-	if kills < 2 || app.longest > 5*time.Second {
-		t.Errorf("%d kills, the application waited for %v", kills, app.longest)
+	t.Logf("%d rows, %d kills, %d writes meanwhile, the longest took %v", rows, kills, app.Writes, app.Longest)
+	if kills < 2 || app.Longest > 5*time.Second {
+		t.Errorf("%d kills, the application waited for %v", kills, app.Longest)
 	}
-	app.compare(t, at.open(t))
+	app.Conn = at.open(t)
+	app.Compare(t)
 	if after, err := apply.Read(t.Context(), at.open(t)); err != nil || after.Master.Filling || after.Record.Last.Deployment != "second" {
 		t.Errorf("afterwards: got %+v, %v", after, err)
 	}
@@ -137,7 +126,7 @@ func (f remoteFill) fillThrough(t *testing.T, rows int) (kills int) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- child.Wait() }()
-		if kills < 4 && filledTo(t, look, int64(reached), ended) {
+		if kills < 4 && databasetest.FilledTo(t, look, int64(reached), ended) {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
@@ -151,101 +140,5 @@ func (f remoteFill) fillThrough(t *testing.T, rows int) (kills int) {
 			t.Fatalf("%v\n%s", err, out.String())
 		}
 		return kills
-	}
-}
-
-// filledTo waits until so many rows are filled; false when who fills them has
-// ended before.
-func filledTo(t *testing.T, look database.Conn, rows int64, ended chan error) bool {
-	t.Helper()
-	for {
-		select {
-		case err := <-ended:
-			ended <- err
-			return false
-		case <-time.After(time.Millisecond):
-		}
-		found, err := look.Query(t.Context(), "SELECT done FROM _reconciler_fill")
-		if err == nil && len(found.Values) > 0 && found.Values[0][0].(int64) >= rows {
-			return true
-		}
-	}
-}
-
-// remoteApplication writes to a database on a server, and knows what must be in
-// it.
-type remoteApplication struct {
-	conn    database.Conn
-	rows    int
-	want    map[string]any // code by id, of the rows that it has written; nil for one that it deleted
-	random  *rand.Rand
-	writes  int
-	longest time.Duration
-}
-
-func (a *remoteApplication) write(ctx context.Context) error {
-	for ctx.Err() == nil {
-		id, value := fmt.Sprint("t", a.random.IntN(a.rows*11/10)), int64(a.random.IntN(1000))
-		sql, args, now := "INSERT INTO task (id, title, code) VALUES (?, 'written', ?) ON CONFLICT (id) DO UPDATE SET code = excluded.code", []any{id, value}, any(value)
-		switch a.random.IntN(4) {
-		case 0:
-			sql, args, now = "DELETE FROM task WHERE id = ?", []any{id}, nil
-		case 1:
-			sql = "REPLACE INTO task (id, title, code) VALUES (?, 'written', ?)"
-		}
-		start := time.Now()
-		_, err := a.conn.Exec(context.Background(), sql, args...)
-		for errors.Is(err, database.ErrBusy) {
-			_, err = a.conn.Exec(context.Background(), sql, args...)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", sql, err)
-		}
-		a.longest = max(a.longest, time.Since(start))
-		a.want[id] = now
-		a.writes++
-	}
-	return nil
-}
-
-func (a *remoteApplication) compare(t *testing.T, conn database.Conn) {
-	t.Helper()
-	wrong, found := 0, 0
-	check := func(id string, code, kind any) {
-		want, written := a.want[id]
-		var i int
-		if _, err := fmt.Sscanf(id, "t%d", &i); err == nil && !written && i%7 != 0 {
-			want = int64(i % 1000)
-		}
-		if fmt.Sprint(code) != fmt.Sprint(want) || want != nil && kind != "real" {
-			if wrong++; wrong < 10 {
-				t.Errorf("row %s: got %v (%v), want %v", id, code, kind, want)
-			}
-		}
-		if written {
-			found++
-		}
-	}
-	for after := ""; ; {
-		rows, err := conn.Query(t.Context(), "SELECT id, code, typeof(code) FROM task WHERE id > ? ORDER BY id LIMIT 50000", after)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(rows.Values) == 0 {
-			break
-		}
-		for _, row := range rows.Values {
-			after = row[0].(string)
-			check(after, row[1], row[2])
-		}
-	}
-	alive := 0
-	for _, want := range a.want {
-		if want != nil {
-			alive++
-		}
-	}
-	if wrong > 0 || found != alive {
-		t.Errorf("%d rows are wrong; %d written rows are there, want %d", wrong, found, alive)
 	}
 }

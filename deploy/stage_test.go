@@ -1,11 +1,8 @@
 package deploy_test
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"slices"
@@ -37,8 +34,10 @@ func largeTask(t testing.TB, rows int) *tenantFiles {
 	if result := x.deploy(t, compiled(t, withTask(field{"title": text, "code": text}))); result.Err != nil {
 		t.Fatal(result.Err)
 	}
-	x.exec(t, `INSERT INTO task (id, title, code) WITH RECURSIVE n (i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < `+strconv.Itoa(rows-1)+`)
- SELECT 't' || i, 'title ' || i, CASE WHEN i % 7 THEN i % 1000 END FROM n`)
+	x.on(t, func(conn database.Conn) error {
+		taskWriter(conn, rows).Load(t)
+		return nil
+	})
 	return x
 }
 
@@ -374,10 +373,19 @@ func TestBackfillKilled(t *testing.T) {
 	if err := x.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	app := newApplication(t, x.Path("acme"), rows)
-	ctx, stop := context.WithCancel(t.Context())
-	wrote := make(chan error, 1)
-	go func() { wrote <- app.write(ctx) }()
+	conn, err := libsql.Open(t.Context(), x.Path("acme"), libsql.Options{Shared: true, BusyTimeout: time.Minute, Synchronous: "NORMAL"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	look, err := libsql.Open(t.Context(), x.Path("acme"), libsql.Options{Shared: true, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer look.Close()
+	app := taskWriter(conn, rows)
+	app.Pause = time.Millisecond
+	stop := app.Start(t.Context())
 	kills := 0
 	for reached := int64(0); ; {
 		child := exec.Command(os.Args[0], "-test.run=^TestBackfillInChild$")
@@ -390,7 +398,7 @@ func TestBackfillKilled(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- child.Wait() }()
 		var err error
-		if kills < 5 && app.passed(t, reached+int64(rows/8), ended) {
+		if kills < 5 && databasetest.FilledTo(t, look, reached+int64(rows/8), ended) {
 			kills++
 			reached += int64(rows / 8)
 			if err := child.Process.Kill(); err != nil {
@@ -406,17 +414,16 @@ func TestBackfillKilled(t *testing.T) {
 		}
 		break
 	}
-	stop()
-	if err := <-wrote; err != nil {
+	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d rows, %d kills, %d writes meanwhile, the longest took %v", rows, kills, app.writes, app.longest)
-	app.compare(t)
+	t.Logf("%d rows, %d kills, %d writes meanwhile, the longest took %v", rows, kills, app.Writes, app.Longest)
+	app.Compare(t)
 	if kills < 3 {
 		t.Errorf("it was killed %d times", kills)
 	}
-	if app.longest > 5*time.Second {
-		t.Errorf("the application waited for %v", app.longest)
+	if app.Longest > 5*time.Second {
+		t.Errorf("the application waited for %v", app.Longest)
 	}
 	var journal []apply.Entry
 	x.on(t, func(conn database.Conn) (err error) {
@@ -428,103 +435,7 @@ func TestBackfillKilled(t *testing.T) {
 	}
 }
 
-// application is somebody who writes to a tenant's database all the time, and
-// knows what must be in it.
-type application struct {
-	conn    *libsql.Conn
-	path    string
-	rows    int
-	want    map[string]any // code by id, of the rows that it has written; nil for one that it deleted
-	random  *rand.Rand
-	writes  int
-	longest time.Duration
-}
-
-func newApplication(t *testing.T, path string, rows int) *application {
-	t.Helper()
-	conn, err := libsql.Open(t.Context(), path, libsql.Options{Shared: true, BusyTimeout: time.Minute, Synchronous: "NORMAL"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return &application{conn: conn, path: path, rows: rows, want: map[string]any{}, random: rand.New(rand.NewPCG(3, 4))}
-}
-
-func (a *application) write(ctx context.Context) error {
-	for ctx.Err() == nil {
-		id, value := fmt.Sprint("t", a.random.IntN(a.rows*11/10)), int64(a.random.IntN(1000))
-		sql, args, now := "INSERT INTO task (id, title, code) VALUES (?, 'written', ?) ON CONFLICT (id) DO UPDATE SET code = excluded.code", []any{id, value}, any(value)
-		switch a.random.IntN(4) {
-		case 0:
-			sql, args, now = "DELETE FROM task WHERE id = ?", []any{id}, nil
-		case 1:
-			sql = "REPLACE INTO task (id, title, code) VALUES (?, 'written', ?)"
-		}
-		start := time.Now()
-		if _, err := a.conn.Exec(context.Background(), sql, args...); err != nil {
-			return fmt.Errorf("%s: %w", sql, err)
-		}
-		a.longest = max(a.longest, time.Since(start))
-		a.want[id] = now
-		a.writes++
-		time.Sleep(time.Millisecond) // an application does something else as well; nothing waits for this
-	}
-	return nil
-}
-
-// passed waits until so many rows are filled; false when the process that fills
-// them has ended before.
-func (a *application) passed(t *testing.T, rows int64, ended chan error) bool {
-	t.Helper()
-	look, err := libsql.Open(t.Context(), a.path, libsql.Options{Shared: true, ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer look.Close()
-	for {
-		select {
-		case err := <-ended:
-			ended <- err
-			return false
-		case <-time.After(time.Millisecond):
-		}
-		found, err := look.Query(t.Context(), "SELECT done FROM _reconciler_fill")
-		if err == nil && len(found.Values) > 0 && found.Values[0][0].(int64) >= rows {
-			return true
-		}
-	}
-}
-
-// compare reads every row.
-func (a *application) compare(t *testing.T) {
-	t.Helper()
-	rows, err := a.conn.Query(t.Context(), "SELECT id, code, typeof(code) FROM task")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]bool{}
-	wrong := 0
-	for _, row := range rows.Values {
-		id := row[0].(string)
-		found[id] = true
-		want, written := a.want[id]
-		if i, _ := strconv.Atoi(id[1:]); !written && i%7 != 0 {
-			want = int64(i % 1000)
-		}
-		text, _ := json.Marshal(want)
-		got, _ := json.Marshal(row[1])
-		if string(got) != string(text) || want != nil && row[2] != "real" {
-			if wrong++; wrong < 10 {
-				t.Errorf("row %s: got %s (%s), want %s", id, got, row[2], text)
-			}
-		}
-	}
-	for id, want := range a.want {
-		if found[id] != (want != nil) {
-			t.Errorf("row %s: got %v, want %v", id, found[id], want)
-		}
-	}
-	if wrong > 0 {
-		t.Errorf("%d of %d rows are wrong", wrong, len(rows.Values))
-	}
+// taskWriter is an application that writes to tasks.
+func taskWriter(conn database.Conn, rows int) *databasetest.Writer {
+	return &databasetest.Writer{Conn: conn, Table: "task", Text: "title", Value: "code", Rows: rows}
 }

@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"strconv"
@@ -14,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/internal/sqldtest"
 )
 
@@ -183,12 +180,10 @@ func TestDaemonKilledInABackfill(t *testing.T) {
 	}
 	push(t, x.path("repo"), sized("text"))
 	x.call(0, "placed", "sync")
-	shop := &shopper{conn: x.open("named"), rows: rows, want: map[string]any{}, random: rand.New(rand.NewPCG(7, 8))}
-	shop.load(t)
+	shop := &databasetest.Writer{Conn: x.open("named"), Table: "customer", Text: "name", Value: "size", Rows: rows}
+	shop.Load(t)
 	push(t, x.path("repo"), sized("number"))
-	ctx, stop := context.WithCancel(t.Context())
-	wrote := make(chan error, 1)
-	go func() { wrote <- shop.write(ctx) }()
+	stop := shop.Start(t.Context())
 	k, start := x.kills("UPDATE _reconciler_fill SET upto"), time.Now()
 	for life := range 4 {
 		k.dies(batches, life%2 == 1)
@@ -197,106 +192,12 @@ func TestDaemonKilledInABackfill(t *testing.T) {
 		}
 	}
 	k.deployments(k.start(0, false), 2)
-	stop()
-	if err := <-wrote; err != nil {
+	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d rows, %d writes meanwhile, the longest took %v; %v in all", rows, shop.writes, shop.longest, time.Since(start))
-	if shop.longest > 5*time.Second {
-		t.Errorf("the application waited for %v", shop.longest)
+	t.Logf("%d rows, %d writes meanwhile, the longest took %v; %v in all", rows, shop.Writes, shop.Longest, time.Since(start))
+	if shop.Longest > 5*time.Second {
+		t.Errorf("the application waited for %v", shop.Longest)
 	}
-	shop.compare(t)
-}
-
-// shopper is an application that writes to a table on a server, and knows what
-// must be in it.
-type shopper struct {
-	conn    database.Conn
-	rows    int
-	want    map[string]any // size by id, of the rows that it has written; nil for one that it deleted
-	random  *rand.Rand
-	writes  int
-	longest time.Duration
-}
-
-// load fills the table; every seventh row has no size.
-func (s *shopper) load(t *testing.T) {
-	t.Helper()
-	for from := 0; from < s.rows; from += 50_000 {
-		_, err := s.conn.Exec(t.Context(), fmt.Sprintf(`INSERT INTO customer (id, name, size)
- WITH RECURSIVE n (i) AS (VALUES (%d) UNION ALL SELECT i + 1 FROM n WHERE i < %d)
- SELECT 'c' || i, 'name ' || i, CASE WHEN i %% 7 THEN i %% 1000 END FROM n`, from, min(s.rows, from+50_000)-1))
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func (s *shopper) write(ctx context.Context) error {
-	for ctx.Err() == nil {
-		id, size := fmt.Sprint("c", s.random.IntN(s.rows*11/10)), int64(s.random.IntN(1000))
-		sql, args, now := "INSERT INTO customer (id, name, size) VALUES (?, 'written', ?) ON CONFLICT (id) DO UPDATE SET size = excluded.size", []any{id, size}, any(size)
-		switch s.random.IntN(4) {
-		case 0:
-			sql, args, now = "DELETE FROM customer WHERE id = ?", []any{id}, nil
-		case 1:
-			sql = "REPLACE INTO customer (id, name, size) VALUES (?, 'written', ?)"
-		}
-		start := time.Now()
-		_, err := s.conn.Exec(context.Background(), sql, args...)
-		for errors.Is(err, database.ErrBusy) {
-			_, err = s.conn.Exec(context.Background(), sql, args...)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", sql, err)
-		}
-		s.longest = max(s.longest, time.Since(start))
-		s.want[id] = now
-		s.writes++
-	}
-	return nil
-}
-
-// compare looks at every row.
-func (s *shopper) compare(t *testing.T) {
-	t.Helper()
-	missing := map[string]bool{}
-	for i := range s.rows {
-		missing[fmt.Sprint("c", i)] = true
-	}
-	for id, size := range s.want {
-		missing[id] = size != nil
-	}
-	wrong := 0
-	for after := ""; ; {
-		rows, err := s.conn.Query(t.Context(), "SELECT id, size, typeof(size) FROM customer WHERE id > ? ORDER BY id LIMIT 50000", after)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(rows.Values) == 0 {
-			break
-		}
-		for _, row := range rows.Values {
-			after = row[0].(string)
-			want, written := s.want[after]
-			if i, err := strconv.Atoi(strings.TrimPrefix(after, "c")); err == nil && !written && i%7 != 0 {
-				want = int64(i % 1000)
-			}
-			if fmt.Sprint(row[1]) != fmt.Sprint(want) || want != nil && row[2] != "real" || !missing[after] {
-				if wrong++; wrong < 10 {
-					t.Errorf("row %s: got %v (%v), want %v", after, row[1], row[2], want)
-				}
-			}
-			delete(missing, after)
-		}
-	}
-	lost := 0
-	for _, there := range missing {
-		if there {
-			lost++
-		}
-	}
-	if wrong > 0 || lost > 0 {
-		t.Errorf("%d rows are wrong, %d are not there", wrong, lost)
-	}
+	shop.Compare(t)
 }
