@@ -2,7 +2,6 @@ package hrana
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -14,137 +13,73 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 )
 
-// The requests of the protocol, as far as they are used here. They are written
-// without reflection: a deployment to a fleet sends the same few statements to
-// each tenant, and writing them took as long as waiting for the answer.
+// The requests of the protocol, as far as they are used here.
 type (
 	pipeline struct {
-		baton    string // empty begins a stream
-		requests []request
+		Baton    *string   `json:"baton"` // nil begins a stream
+		Requests []request `json:"requests"`
 	}
 	request struct {
-		kind  string // execute, batch, describe or close
-		stmt  *stmt
-		steps []step
-		sql   string // of describe
+		Type  string  `json:"type"` // execute, batch, describe or close
+		Stmt  *stmt   `json:"stmt,omitempty"`
+		Batch *batch  `json:"batch,omitempty"`
+		SQL   *string `json:"sql,omitempty"` // of describe
 	}
 	stmt struct {
-		sql  string
-		args []byte // a JSON list; empty without any
+		SQL      string     `json:"sql"`
+		Args     []argument `json:"args,omitempty"`
+		WantRows bool       `json:"want_rows"`
+	}
+	// argument has a value of any kind but null and blob.
+	argument struct {
+		Type   string  `json:"type"`
+		Value  any     `json:"value,omitempty"`
+		Base64 *string `json:"base64,omitempty"`
+	}
+	batch struct {
+		Steps []step `json:"steps"`
 	}
 	step struct {
-		when *database.Condition
-		stmt *stmt
+		Condition *condition `json:"condition,omitempty"`
+		Stmt      *stmt      `json:"stmt"`
+	}
+	condition struct {
+		Type  string      `json:"type"`
+		Step  *int        `json:"step,omitempty"`
+		Cond  *condition  `json:"cond,omitempty"`
+		Conds []condition `json:"conds,omitempty"`
 	}
 )
-
-func (p pipeline) json() []byte {
-	size := 256
-	for _, r := range p.requests {
-		for _, s := range r.steps {
-			size += len(s.stmt.sql) + len(s.stmt.args) + 128
-		}
-	}
-	out := append(make([]byte, 0, size), `{"baton":`...)
-	if p.baton == "" {
-		out = append(out, "null"...)
-	} else {
-		out = appendText(out, p.baton)
-	}
-	out = append(out, `,"requests":`...)
-	out = appendList(out, p.requests, appendRequest)
-	return append(out, '}')
-}
 
 // terse tells that the answer is short: what a batch has done, hardly any
 // rows. Compressing that costs a server more than it saves.
 func (p pipeline) terse() bool {
-	return slices.ContainsFunc(p.requests, func(r request) bool { return r.kind == "batch" })
+	return slices.ContainsFunc(p.Requests, func(r request) bool { return r.Batch != nil })
 }
 
-func appendList[T any](out []byte, all []T, one func([]byte, T) []byte) []byte {
-	out = append(out, '[')
-	for i, v := range all {
-		if i > 0 {
-			out = append(out, ',')
+func encodeCondition(c database.Condition) condition {
+	all := func(parts []database.Condition) []condition {
+		conds := make([]condition, len(parts))
+		for i, part := range parts {
+			conds[i] = encodeCondition(part)
 		}
-		out = one(out, v)
+		return conds
 	}
-	return append(out, ']')
-}
-
-func appendRequest(out []byte, r request) []byte {
-	out = appendText(append(out, `{"type":`...), r.kind)
-	switch {
-	case r.stmt != nil:
-		out = appendStmt(append(out, `,"stmt":`...), r.stmt)
-	case r.steps != nil:
-		out = appendList(append(out, `,"batch":{"steps":`...), r.steps, appendStep)
-		out = append(out, '}')
-	case r.kind == "describe":
-		out = appendText(append(out, `,"sql":`...), r.sql)
-	}
-	return append(out, '}')
-}
-
-func appendStep(out []byte, s step) []byte {
-	out = append(out, '{')
-	if s.when != nil {
-		out = appendCondition(append(out, `"condition":`...), *s.when)
-		out = append(out, ',')
-	}
-	out = appendStmt(append(out, `"stmt":`...), s.stmt)
-	return append(out, '}')
-}
-
-func appendStmt(out []byte, s *stmt) []byte {
-	out = appendText(append(out, `{"sql":`...), s.sql)
-	if len(s.args) > 0 {
-		out = append(append(out, `,"args":`...), s.args...)
-	}
-	return append(out, `,"want_rows":true}`...)
-}
-
-func appendCondition(out []byte, c database.Condition) []byte {
 	switch {
 	case c.OK != nil:
-		return append(strconv.AppendInt(append(out, `{"type":"ok","step":`...), int64(*c.OK), 10), '}')
+		return condition{Type: "ok", Step: c.OK}
 	case c.Error != nil:
-		return append(strconv.AppendInt(append(out, `{"type":"error","step":`...), int64(*c.Error), 10), '}')
+		return condition{Type: "error", Step: c.Error}
 	case c.Not != nil:
-		return append(appendCondition(append(out, `{"type":"not","cond":`...), *c.Not), '}')
+		not := encodeCondition(*c.Not)
+		return condition{Type: "not", Cond: &not}
 	case c.And != nil:
-		return append(appendList(append(out, `{"type":"and","conds":`...), c.And, appendCondition), '}')
+		return condition{Type: "and", Conds: all(c.And)}
 	case c.Or != nil:
-		return append(appendList(append(out, `{"type":"or","conds":`...), c.Or, appendCondition), '}')
+		return condition{Type: "or", Conds: all(c.Or)}
 	default:
-		return append(out, `{"type":"is_autocommit"}`...)
+		return condition{Type: "is_autocommit"}
 	}
-}
-
-// appendText writes a JSON string. The text is UTF-8, see database.CheckText,
-// and goes as it is but for what JSON wants escaped (RFC 8259, section 7).
-func appendText(out []byte, text string) []byte {
-	out = append(out, '"')
-	from := 0
-	for i := range len(text) {
-		c := text[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		out = append(out, text[from:i]...)
-		from = i + 1
-		switch c {
-		case '"', '\\':
-			out = append(out, '\\', c)
-		case '\n':
-			out = append(out, '\\', 'n')
-		default:
-			const digits = "0123456789abcdef"
-			out = append(out, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		}
-	}
-	return append(append(out, text[from:]...), '"')
 }
 
 // encode makes the message for a statement, whose text is not touched.
@@ -159,15 +94,11 @@ func encode(s database.Statement) (*stmt, error) {
 	if count >= 0 && count != len(s.Args) {
 		return nil, fmt.Errorf("statement has %d parameters and got %d arguments", count, len(s.Args))
 	}
-	encoded := &stmt{sql: s.SQL}
+	encoded := &stmt{SQL: s.SQL, WantRows: true, Args: make([]argument, len(s.Args))}
 	for i, arg := range s.Args {
-		encoded.args = append(encoded.args, "[,"[min(i, 1)])
-		if encoded.args, err = appendValue(encoded.args, arg); err != nil {
+		if encoded.Args[i], err = encodeValue(arg); err != nil {
 			return nil, fmt.Errorf("argument %d: %w", i+1, err)
 		}
-	}
-	if len(s.Args) > 0 {
-		encoded.args = append(encoded.args, ']')
 	}
 	return encoded, nil
 }
@@ -236,36 +167,29 @@ func countParameters(sql string) (int, error) {
 	return count, nil
 }
 
-func appendValue(out []byte, arg any) ([]byte, error) {
-	integer := func(n int64) []byte {
-		return append(strconv.AppendInt(append(out, `{"type":"integer","value":"`...), n, 10), `"}`...)
-	}
+func encodeValue(arg any) (argument, error) {
 	switch v := arg.(type) {
 	case nil:
-		return append(out, `{"type":"null"}`...), nil
+		return argument{Type: "null"}, nil
 	case int64:
-		return integer(v), nil
+		return argument{Type: "integer", Value: strconv.FormatInt(v, 10)}, nil // JSON has no 64 bits
 	case bool:
 		if v {
-			return integer(1), nil
+			return encodeValue(int64(1))
 		}
-		return integer(0), nil
+		return encodeValue(int64(0))
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, errors.New("is not a number that JSON can hold")
+			return argument{}, errors.New("is not a number that JSON can hold")
 		}
-		text, err := json.Marshal(v)
-		return append(append(append(out, `{"type":"float","value":`...), text...), '}'), err
+		return argument{Type: "float", Value: v}, nil
 	case string:
-		if err := database.CheckText(v); err != nil {
-			return nil, err
-		}
-		return append(appendText(append(out, `{"type":"text","value":`...), v), '}'), nil
+		return argument{Type: "text", Value: v}, database.CheckText(v)
 	case []byte:
-		out = base64.RawStdEncoding.AppendEncode(append(out, `{"type":"blob","base64":"`...), v)
-		return append(out, `"}`...), nil
+		text := base64.RawStdEncoding.EncodeToString(v)
+		return argument{Type: "blob", Base64: &text}, nil
 	}
-	return nil, fmt.Errorf("is a %T; give nil, int64, float64, string, []byte or bool", arg)
+	return argument{}, fmt.Errorf("is a %T; give nil, int64, float64, string, []byte or bool", arg)
 }
 
 // never is a statement in place of one that cannot be sent: it fails where it
@@ -275,15 +199,19 @@ const never = "SELECT json('not sent')"
 // encodeBatch makes the message for a batch. A statement that is refused here
 // fails at its own place, as one does that the database refuses; faults says
 // why, by step.
-func encodeBatch(steps []database.Step) ([]step, map[int]error) {
-	sent, faults := make([]step, len(steps)), map[int]error{}
+func encodeBatch(steps []database.Step) (*batch, map[int]error) {
+	sent, faults := &batch{Steps: make([]step, len(steps))}, map[int]error{}
 	for i, s := range steps {
 		encoded, err := encode(s.Statement)
 		if err != nil {
 			faults[i] = err
-			encoded = &stmt{sql: never}
+			encoded = &stmt{SQL: never, WantRows: true}
 		}
-		sent[i] = step{s.When, encoded}
+		sent.Steps[i].Stmt = encoded
+		if s.When != nil {
+			when := encodeCondition(*s.When)
+			sent.Steps[i].Condition = &when
+		}
 	}
 	return sent, faults
 }

@@ -99,7 +99,7 @@ func (c *Conn) one(ctx context.Context, statement database.Statement) database.S
 	if err != nil {
 		return database.StepResult{Err: err}
 	}
-	results, err := c.send(ctx, session(statement.SQL), request{kind: "execute", stmt: encoded})
+	results, err := c.send(ctx, session(statement.SQL), request{Type: "execute", Stmt: encoded})
 	if err != nil {
 		return database.StepResult{Err: err}
 	}
@@ -128,7 +128,7 @@ func (c *Conn) Batch(ctx context.Context, steps []database.Step) ([]database.Ste
 		}
 	}
 	sent, faults := encodeBatch(steps)
-	results, err := c.send(ctx, sessionOf(steps), request{kind: "batch", steps: sent})
+	results, err := c.send(ctx, sessionOf(steps), request{Type: "batch", Batch: sent})
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (c *Conn) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	_, _ = c.exchange(ctx, pipeline{baton: c.baton, requests: []request{{kind: "close"}}})
+	_, _ = c.exchange(ctx, pipeline{Baton: &c.baton, Requests: []request{{Type: "close"}}})
 	c.baton = ""
 	return nil
 }

@@ -29,14 +29,16 @@ func (c *Conn) send(ctx context.Context, left keeps, r request) ([]answer, error
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	p := pipeline{baton: c.baton, requests: []request{r}}
-	open := c.baton != ""
+	p, open := pipeline{Requests: []request{r}}, c.baton != ""
+	if open {
+		p.Baton = &c.baton
+	}
 	if !open && left != keepsOpen {
-		p.requests = append(p.requests, request{kind: "close"})
+		p.Requests = append(p.Requests, request{Type: "close"})
 	}
 	got, err := c.exchange(ctx, p)
-	if err == nil && len(got.Results) != len(p.requests) {
-		err = malformed("it has %d results, not %d", len(got.Results), len(p.requests))
+	if err == nil && len(got.Results) != len(p.Requests) {
+		err = malformed("it has %d results, not %d", len(got.Results), len(p.Requests))
 	}
 	if err == nil && got.Results[0].Type == "error" && got.Results[0].Error == nil {
 		err = malformed("it is an error that says nothing")
@@ -70,7 +72,10 @@ var again = []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond}
 
 // exchange sends a pipeline, and sends it again where it was answered 404.
 func (c *Conn) exchange(ctx context.Context, p pipeline) (answers, error) {
-	body := p.json()
+	body, err := json.Marshal(p)
+	if err != nil {
+		return answers{}, fmt.Errorf("write a request: %w", err)
+	}
 	for _, wait := range again {
 		got, err := c.post(ctx, body, p.terse())
 		var away *AwayError
