@@ -34,6 +34,9 @@ type Server struct {
 	config Config
 	plane  *control.Plane
 	one    sync.Mutex // changes of a configuration read, modify and write it
+	// forks hold it together, and a removal alone: a fork and a removal at the same
+	// time lock up sqld, which then answers nobody until it is started anew.
+	forks sync.RWMutex
 }
 
 // New returns a Server.
@@ -95,6 +98,8 @@ func (s *Server) Find(ctx context.Context, name string) (control.Database, error
 // Delete removes a namespace and all that is in it. One that is not there is no
 // error.
 func (s *Server) Delete(ctx context.Context, name string) error {
+	s.forks.Lock()
+	defer s.forks.Unlock()
 	err := s.call(ctx, "delete namespace", http.MethodDelete, name, "", map[string]bool{"keep_backup": false}, nil)
 	if errors.Is(err, control.ErrNotFound) {
 		return nil
@@ -108,6 +113,8 @@ func (s *Server) Fork(ctx context.Context, from, to string) (control.Database, e
 	if !names.MatchString(to) {
 		return control.Database{}, fmt.Errorf("sqld: fork to %q: that is no name of a namespace", to)
 	}
+	s.forks.RLock()
+	defer s.forks.RUnlock()
 	err := exists(s.call(ctx, "fork namespace", http.MethodPost, from, "fork/"+to, nil, nil))
 	return control.Database{Name: to, URL: s.URL(to)}, err
 }

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -97,6 +99,26 @@ func TestLife(t *testing.T) {
 	if _, err := s.List(ctx); !errors.Is(err, control.ErrNoList) {
 		t.Errorf("got %v, want ErrNoList", err)
 	}
+}
+
+// Copies come and go at the same time, which sqld does not take by itself.
+func TestForksBesideRemovals(t *testing.T) {
+	s, _ := namespaces(t, "sesame-key")
+	_, err := s.Create(t.Context(), "acme")
+	must(t, err)
+	var group sync.WaitGroup
+	for i := range 4 {
+		group.Go(func() {
+			for range 5 {
+				name := fmt.Sprint("acme-", i)
+				_, err := s.Fork(t.Context(), "acme", name)
+				if err := errors.Join(err, s.Delete(t.Context(), name)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
 
 // A token opens its namespace and no other, and that of a fork is its own.
