@@ -5,3 +5,5 @@ package sqldtest
 import "syscall"
 
 func diesWithParent() *syscall.SysProcAttr { return nil }
+
+func moreFiles() error { return nil }
