@@ -100,7 +100,7 @@ func (k killing) open(t *testing.T) (database.Conn, error) {
 func wait() { time.Sleep(10 * time.Second) }
 
 // kill tries a process that is killed.
-func (x *trial) kill(tries tally) {
+func (x *trial) kill(tries *tally) {
 	x.t.Helper()
 	file := filepath.Join(x.t.TempDir(), "plan.json")
 	body, err := x.plan.Encode()
@@ -124,7 +124,7 @@ func (x *trial) kill(tries tally) {
 }
 
 // start lets a child be killed in a deployment to a file.
-func (k killing) start(path string) error {
+func (k killing) start(_ *trial, path string) error {
 	k.Path = path
 	text, err := json.Marshal(k)
 	if err != nil {

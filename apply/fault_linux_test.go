@@ -71,7 +71,7 @@ func TestFaultsOnAFullFileSystem(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	tries := tally{}
+	tries := &tally{}
 	for _, s := range some() {
 		for _, wal := range []bool{true, false} {
 			x := newTrial(t, s, wal)
@@ -85,10 +85,10 @@ func TestFaultsOnAFullFileSystem(t *testing.T) {
 
 // inSpace tries with so much room beside the tenant's file, and tells whether
 // it was enough.
-func (x *trial) inSpace(kib int, tries tally) (enough bool) {
+func (x *trial) inSpace(kib int, tries *tally) (enough bool) {
 	x.t.Helper()
 	filler := filepath.Join(x.dir, "filler")
-	x.try("file system full", fmt.Sprintf("%d KiB left", kib), tries, func(path string) error {
+	x.try("file system full", fmt.Sprintf("%d KiB left", kib), tries, func(x *trial, path string) error {
 		var free syscall.Statfs_t
 		if err := syscall.Statfs(x.dir, &free); err != nil {
 			return err
@@ -128,14 +128,14 @@ func TestFaultsInADirectoryThatTurnsReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tries := tally{}
+	tries := &tally{}
 	for _, s := range some() {
 		for _, wal := range []bool{true, false} {
 			x := newTrial(t, s, wal)
 			x.dir = t.TempDir()
 			for n := range x.calls {
-				x.try("directory turns read-only", fmt.Sprintf("call %d, %.60q", n, x.calls[n]), tries, func(path string) error {
-					conn, err := disturbed(t.Context(), path, wal)
+				x.try("directory turns read-only", fmt.Sprintf("call %d, %.60q", n, x.calls[n]), tries, func(x *trial, path string) error {
+					conn, err := disturbed(x.t.Context(), path, wal)
 					if err != nil {
 						return err
 					}

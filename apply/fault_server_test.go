@@ -21,13 +21,15 @@ import (
 // statement of it, and at each request, with each fault of a network. What is
 // there before and after is what a file has. FAULT_ALL has every kind of plan.
 func TestFaultsOnServer(t *testing.T) {
-	tries := tally{}
+	tries := &tally{}
 	for _, s := range stories {
 		if !everywhere && s.name != "rebuild" && s.name != "load seeds again" {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {
+			t.Cleanup(sqldtest.Renew)
 			x := newServerTrial(t, s)
+			defer x.tries.Wait()
 			for _, f := range faults {
 				if f.server {
 					x.strike(f, tries)
@@ -45,7 +47,7 @@ func TestFaultsOnServer(t *testing.T) {
 func newServerTrial(t *testing.T, s story) *trial {
 	t.Helper()
 	inFile := newTrial(t, s, true)
-	x := &trial{t: t, story: s, dir: t.TempDir(), server: s.start(t, databasetest.Server).place}
+	x := &trial{t: t, story: s, server: s.start(t, databasetest.Server).place, tries: databasetest.NewTries(t, databasetest.Server)}
 	x.undisturbed()
 	if x.plan.Digest != inFile.plan.Digest {
 		t.Errorf("the plan is %.12s, that of a file %.12s", x.plan.Digest, inFile.plan.Digest)
@@ -87,18 +89,18 @@ const killedOnServer = "killed before and after the server has done it"
 
 // cut lets each request of a deployment, alone and with all that follow, meet
 // each fault of a network.
-func (x *trial) cut(tries tally) {
+func (x *trial) cut(tries *tally) {
 	x.t.Helper()
-	for n := range x.requests() {
+	for _, n := range x.requests() {
 		for i, f := range networkFaults {
-			if i >= 2 && x.chatty() {
+			if i >= 2 && x.chatty() && !everywhere {
 				break
 			}
 			for _, lasts := range []bool{false, true} {
 				if !everywhere && lasts != (i%2 == 0) {
 					continue
 				}
-				x.try(f.name, fmt.Sprintf("request %d, lasts %v", n, lasts), tries, func(path string) error {
+				x.try(f.name, fmt.Sprintf("request %d, lasts %v", n, lasts), tries, func(x *trial, path string) error {
 					var struck atomic.Bool
 					proxy := sqldtest.Start(x.t).Proxy(x.t, func(i int, _ *http.Request, body string) sqldtest.Fault {
 						if struck.Load() && lasts || strikes(n, i, body) && struck.CompareAndSwap(false, true) {
@@ -127,9 +129,9 @@ func strikes(n, i int, body string) bool {
 	return n == i || n == commits && strings.Contains(body, "COMMIT")
 }
 
-// requests yields those of a clean deployment that are tried: all, or some of
-// the many, and the last one.
-func (x *trial) requests() func(func(int) bool) {
+// requests are those of a clean deployment that are tried: all, or of many the
+// one that commits.
+func (x *trial) requests() []int {
 	x.t.Helper()
 	proxy := sqldtest.Start(x.t).Proxy(x.t, func(int, *http.Request, string) sqldtest.Fault { return sqldtest.None })
 	conn := x.through(x.file(), proxy.URL)
@@ -138,35 +140,28 @@ func (x *trial) requests() func(func(int) bool) {
 	}
 	all := proxy.Requests()
 	x.close(conn)
-	every := 1
-	if x.chatty() {
-		every = 10
-	}
 	if x.chatty() && !everywhere {
-		every = all
+		return []int{commits}
 	}
-	return func(yield func(int) bool) {
-		for n := range all {
-			if n%every == every-1 && n < all-1 && !yield(n) {
-				return
-			}
-		}
-		yield(commits)
+	var tried []int
+	for n := range all - 1 {
+		tried = append(tried, n)
 	}
+	return append(tried, commits)
 }
 
 // killOnServer kills the process of a deployment while a request is on its way to
 // the server, and while the answer is on its way back.
-func (x *trial) killOnServer(tries tally) {
+func (x *trial) killOnServer(tries *tally) {
 	x.t.Helper()
 	k := killing{Plan: filepath.Join(x.t.TempDir(), "plan.json"), Back: x.story.back}
 	body, err := x.plan.Encode()
 	if err := errors.Join(err, os.WriteFile(k.Plan, body, 0o600)); err != nil {
 		x.t.Fatal(err)
 	}
-	for n := range x.requests() {
+	for _, n := range x.requests() {
 		for _, done := range []bool{false, true} {
-			x.try(killedOnServer, fmt.Sprintf("request %d, done %v", n, done), tries, func(path string) error {
+			x.try(killedOnServer, fmt.Sprintf("request %d, done %v", n, done), tries, func(x *trial, path string) error {
 				return k.onServer(x.t, path, n, done)
 			})
 		}

@@ -2,6 +2,7 @@ package apply_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tenantops/reconciler/apply"
@@ -27,7 +29,7 @@ var everywhere = os.Getenv("FAULT_ALL") != ""
 // on, what the deployment makes of it, and nothing in between. The same
 // deployment then leads to what it would have led to without the fault.
 func TestFaults(t *testing.T) {
-	tries := tally{}
+	tries := &tally{}
 	for i, s := range stories {
 		t.Run(s.name, func(t *testing.T) {
 			for _, wal := range []bool{true, false} {
@@ -46,25 +48,27 @@ func TestFaults(t *testing.T) {
 	t.Logf("%d kinds of plan\n%s", len(stories), tries)
 }
 
-// tally counts tries by fault.
-type tally map[string]*struct{ tries, kept, committed, lost int }
-
-func (c tally) add(name string, o outcome) {
-	if c[name] == nil {
-		c[name] = &struct{ tries, kept, committed, lost int }{}
-	}
-	c[name].tries++
-	switch o {
-	case kept:
-		c[name].kept++
-	case committed:
-		c[name].committed++
-	default:
-		c[name].lost++
-	}
+// tally counts tries by fault and by what it left behind.
+type tally struct {
+	mu    sync.Mutex
+	tries map[string]map[outcome]int
 }
 
-func (c tally) String() string {
+func (c *tally) add(name string, o outcome) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tries == nil {
+		c.tries = map[string]map[outcome]int{}
+	}
+	if c.tries[name] == nil {
+		c.tries[name] = map[outcome]int{}
+	}
+	c.tries[name][o]++
+}
+
+func (c *tally) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var b strings.Builder
 	names := []string{}
 	for _, f := range faults {
@@ -74,8 +78,9 @@ func (c tally) String() string {
 		names = append(names, f.name)
 	}
 	for _, name := range append(names, "disk full", "killed", "killed during COMMIT", "file system full", "directory turns read-only", killedOnServer) {
-		if n := c[name]; n != nil {
-			fmt.Fprintf(&b, "%-46s %6d tries  %6d rolled back  %6d committed  %d lost\n", name, n.tries, n.kept, n.committed, n.lost)
+		if n := c.tries[name]; n != nil {
+			fmt.Fprintf(&b, "%-46s %6d tries  %6d rolled back  %6d committed  %d lost\n",
+				name, n[kept]+n[committed]+n[lost], n[kept], n[committed], n[lost])
 		}
 	}
 	return b.String()
@@ -102,12 +107,12 @@ type trial struct {
 	calls         []string // of the deployment
 	before, after string   // dumps
 	dir           string   // of the tenants' files
-	n             int
+	tries         *databasetest.Tries
 }
 
 func newTrial(t *testing.T, s story, wal bool) *trial {
 	t.Helper()
-	x := &trial{t: t, story: s, wal: wal, dir: t.TempDir()}
+	x := &trial{t: t, story: s, wal: wal, dir: t.TempDir(), tries: databasetest.NewTries(t, databasetest.File)}
 	tenant := s.start(t, databasetest.File)
 	if !s.fresh {
 		x.start = tenant.place.Path(tenant.name)
@@ -146,8 +151,7 @@ func (x *trial) file() string {
 	if x.server != nil {
 		return x.server.Copy(x.t).Dir
 	}
-	x.n++
-	path := filepath.Join(x.dir, fmt.Sprintf("tenant%d.db", x.n))
+	path := filepath.Join(x.dir, "tenant"+rand.Text()+".db")
 	copyFile(x.t, x.start, path)
 	return path
 }
@@ -193,7 +197,7 @@ func (x *trial) deploy(conn *counted) error {
 }
 
 // strike tries one fault at its calls.
-func (x *trial) strike(f fault, tries tally) {
+func (x *trial) strike(f fault, tries *tally) {
 	x.t.Helper()
 	at := f.at
 	if at == nil && x.server != nil {
@@ -203,7 +207,7 @@ func (x *trial) strike(f fault, tries tally) {
 		if at != nil && !slices.Contains(at(x), n) && (!everywhere || len(at(x)) == 1) {
 			continue
 		}
-		x.try(f.name, fmt.Sprintf("call %d, %.60q", n, x.calls[n]), tries, func(path string) error {
+		x.try(f.name, fmt.Sprintf("call %d, %.60q", n, x.calls[n]), tries, func(x *trial, path string) error {
 			conn, err := x.disturbed(path)
 			if err != nil {
 				return err
@@ -218,11 +222,11 @@ func (x *trial) strike(f fault, tries tally) {
 
 // fill tries a database that may not grow by more than so many pages, until
 // it is enough.
-func (x *trial) fill(tries tally) {
+func (x *trial) fill(tries *tally) {
 	x.t.Helper()
 	for pages, step := 0, 1; ; pages += step {
 		enough := false
-		x.try("disk full", fmt.Sprintf("%d pages left", pages), tries, func(path string) error {
+		x.try("disk full", fmt.Sprintf("%d pages left", pages), tries, func(x *trial, path string) error {
 			conn, err := disturbed(x.t.Context(), path, x.wal)
 			if err != nil {
 				return err
@@ -251,51 +255,55 @@ func (x *trial) fill(tries tally) {
 	}
 }
 
-// try lets a deployment meet a fault, looks at what it left, and deploys once
-// more.
-func (x *trial) try(name, where string, tries tally, meet func(path string) error) {
+// try lets a deployment meet a fault, as a test of its own.
+func (x *trial) try(name, where string, tries *tally, meet func(x *trial, path string) error) {
 	x.t.Helper()
-	path := x.file()
-	err := meet(path)
+	if x.wal {
+		where += ", write-ahead log"
+	}
+	x.tries.Run(name+", "+where, func(t *testing.T) {
+		one := *x
+		one.t = t
+		path := one.file()
+		tries.add(name, one.leaves(path, meet(&one, path), strings.HasPrefix(name, "killed")))
+	})
+}
+
+// leaves looks at what is left of a deployment that gave err, and deploys once
+// more.
+func (x *trial) leaves(path string, err error, killed bool) outcome {
+	x.t.Helper()
 	conn := x.open(path)
 	defer x.close(conn)
 	found := x.dump(conn)
-	left := lost
+	if killed && !errors.Is(err, errUnknown) {
+		x.t.Error(err)
+	}
 	switch {
 	case found == x.before:
-		left = kept
+		if err == nil {
+			x.t.Error("the deployment gave no error, and did nothing")
+		}
+		if err := x.deploy(count(conn)); err != nil {
+			x.t.Errorf("the next deployment: %v", err)
+		} else if got := x.dump(conn); masked(got) != masked(x.after) {
+			x.t.Errorf("the next deployment made\n%s\nwant\n%s", got, x.after)
+		}
+		return kept
 	case masked(found) == masked(x.after):
-		left = committed
-	}
-	tries.add(name, left)
-	if strings.HasPrefix(name, "killed") && !errors.Is(err, errUnknown) {
-		x.t.Errorf("%s, %s (wal %v): %v", name, where, x.wal, err)
-	}
-	switch fail := func(format string, args ...any) {
-		x.t.Helper()
-		x.t.Errorf("%s, %s (wal %v): "+format, append([]any{name, where, x.wal}, args...)...)
-	}; {
-	case left == lost:
-		fail("the deployment gave %v and left\n%s\nwant\n%s", err, found, x.before)
-	case left == kept && err == nil:
-		fail("the deployment gave no error, and did nothing")
-	case left == committed:
 		if err != nil && !errors.Is(err, errUnknown) && !x.atCommit(err) {
-			fail("the deployment committed and gave %v", err)
+			x.t.Errorf("the deployment committed and gave %v", err)
 		}
 		if err := x.deploy(count(conn)); !errors.Is(err, apply.ErrStale) {
-			fail("the plan ran twice: %v", err)
+			x.t.Errorf("the plan ran twice: %v", err)
 		}
 		if again := x.dump(conn); again != found {
-			fail("a second run changed the database to\n%s", again)
+			x.t.Errorf("a second run changed the database to\n%s", again)
 		}
-	default:
-		if err := x.deploy(count(conn)); err != nil {
-			fail("the next deployment: %v", err)
-		} else if got := x.dump(conn); masked(got) != masked(x.after) {
-			fail("the next deployment made\n%s\nwant\n%s", got, x.after)
-		}
+		return committed
 	}
+	x.t.Errorf("the deployment gave %v and left\n%s\nwant\n%s", err, found, x.before)
+	return lost
 }
 
 // errUnknown is the error of a process that was killed.
