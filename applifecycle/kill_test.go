@@ -103,7 +103,7 @@ func (w watched) Close() error {
 // row is missing, nothing is there twice, and nothing is left over.
 func TestKilledAtEveryStep(t *testing.T) {
 	databasetest.Each(t, func(t *testing.T, kind databasetest.Kind) {
-		before, tried := databasetest.New(t, kind), 0
+		before, tried, many := databasetest.New(t, kind), 0, databasetest.NewTries(t, kind)
 		for i, step := range steps {
 			clean := before.Copy(t)
 			want, calls := undisturbed(t, clean, i)
@@ -115,13 +115,16 @@ func TestKilledAtEveryStep(t *testing.T) {
 				if os.Getenv("FAULT_ALL") == "" && !chosen(kind, n, commit) {
 					continue
 				}
-				place := before.Copy(t)
-				die(t, place.Dir, i, n)
-				if got := complete(t, place, i, fmt.Sprintf("%s killed at call %d, %.60q", step.name, n, calls[n])); got != want {
-					t.Errorf("%s killed at call %d, %.60q: got\n%s\nwant\n%s", step.name, n, calls[n], got, want)
-				}
 				tried++
+				many.Run(fmt.Sprintf("%s killed at call %d, %.60q", step.name, n, calls[n]), func(t *testing.T) {
+					place := before.Copy(t)
+					die(t, place.Dir, i, n)
+					if got := complete(t, place, i); got != want {
+						t.Errorf("got\n%s\nwant\n%s", got, want)
+					}
+				})
 			}
+			many.Wait()
 			before = clean
 		}
 		t.Logf("%d processes were killed", tried)
@@ -155,11 +158,11 @@ func undisturbed(t *testing.T, place *databasetest.Place, step int) (string, []s
 }
 
 // complete takes a step once more after a process was killed in it.
-func complete(t *testing.T, place *databasetest.Place, step int, where string) string {
+func complete(t *testing.T, place *databasetest.Place, step int) string {
 	t.Helper()
 	x := storyIn(t, place)
 	if err := steps[step].run(x); err != nil {
-		t.Errorf("%s: the next try: %v", where, err)
+		t.Errorf("the next try: %v", err)
 	}
 	return x.end(step)
 }

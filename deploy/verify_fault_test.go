@@ -28,7 +28,6 @@ func strikeVerification(t *testing.T, kind databasetest.Kind) {
 			return d2.Deploy(t.Context(), conn, verifyRequest(d, true))
 		}
 	}
-	quiet := func(_ int, _ string, do func() error) error { return do() }
 	if result := first.pass(deployed(titled(t, "title", "SELECT id FROM task WHERE title = 'bad'")), quiet); result.Err != nil {
 		t.Fatal(result.Err)
 	}
@@ -45,27 +44,30 @@ func strikeVerification(t *testing.T, kind databasetest.Kind) {
 	}).RolledBack {
 		t.Fatal("without a fault it is not rolled back")
 	}
-	tries := 0
+	tries, many := 0, databasetest.NewTries(t, kind)
 	commit := slices.Index(calls, "COMMIT")
 	for n := commit; n < len(calls); n++ {
 		if kind == databasetest.Server && os.Getenv("FAULT_ALL") == "" && n > commit+1 && n < len(calls)-2 {
 			continue
 		}
 		for _, strike := range strikes {
-			p := first.copied(t)
-			p.pass(bad, func(i int, _ string, do func() error) error { return strike.call(p, n, i, do) })
-			for range 3 {
-				if p.heldBack("bundle with due") {
-					break
-				}
-				p.pass(bad, quiet)
-			}
 			tries++
-			if why := p.wrong(); why != "" {
-				t.Errorf("%s at call %d of %d, %q: %s", strike.name, n, len(calls), calls[n], why)
-			}
+			many.Run(fmt.Sprintf("%s at call %d of %d, %.60q", strike.name, n, len(calls), calls[n]), func(t *testing.T) {
+				p := first.copied(t)
+				p.pass(bad, func(i int, _ string, do func() error) error { return strike.call(p, n, i, do) })
+				for range 3 {
+					if p.heldBack("bundle with due") {
+						break
+					}
+					p.pass(bad, quiet)
+				}
+				if why := p.wrong(); why != "" {
+					t.Error(why)
+				}
+			})
 		}
 	}
+	many.Wait()
 	t.Logf("%d tries", tries)
 }
 
