@@ -13,7 +13,6 @@ import (
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/databasetest"
-	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -123,15 +122,12 @@ func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, k
 	if err != nil {
 		return nil, err
 	}
-	scratch, err := libsql.OpenMemory(ctx)
+	private, err := apply.NewCopy(ctx, master)
 	if err != nil {
 		return nil, err
 	}
-	defer scratch.Close()
-	if err := master.Replay(ctx, scratch); err != nil {
-		return nil, err
-	}
-	live, err := schema.Inspect(ctx, scratch)
+	defer private.Close()
+	live, err := private.Tables(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +152,7 @@ func planFor(ctx context.Context, conn database.Conn, objects []schema.Object, k
 	if err != nil {
 		return nil, err
 	}
-	return made, apply.Prove(ctx, in, made)
+	return made, apply.Prove(ctx, private, in, made)
 }
 
 // deploy plans and runs, and makes sure that nothing is left to do.

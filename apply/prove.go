@@ -7,27 +7,20 @@ import (
 	"strings"
 
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/schema"
 )
 
-// Prove runs a plan, and its way back, in a private in-memory database that
-// has the schema of in.Master, foreign views and triggers included, and one
-// row in each table. It sets the plan's To fingerprint and WayBack and seals
-// it.
+// Prove runs a plan, and its way back, in a copy of the schema that it starts
+// from, with one row in each table. It sets the plan's To fingerprint and
+// WayBack and seals it. The copy is of no use for anything else afterwards.
 //
 // A plan that fails, that does not lead to the schema it promises, or that
 // would change or break something foreign gives an error matching ErrProof or
 // a plan.ConflictError. A way back that cannot be proved is left out, and the
 // plan is marked as not reversible.
-func Prove(ctx context.Context, in plan.Input, p *plan.Plan) error {
-	conn, err := libsql.OpenMemory(ctx)
-	if err != nil {
-		return fmt.Errorf("prove plan: %w", err)
-	}
-	defer conn.Close()
-	s := scratch{conn: conn, in: in, plan: p}
+func Prove(ctx context.Context, c *Copy, in plan.Input, p *plan.Plan) error {
+	s := scratch{conn: c.conn, in: in, plan: p}
 	if err := s.prepare(ctx); err != nil {
 		return fmt.Errorf("prove plan: %w", err)
 	}
@@ -66,15 +59,9 @@ type scratch struct {
 	plan *plan.Plan
 }
 
-// prepare copies the schema and puts one row into every table, because some
-// statements pass on an empty table and fail on one with rows.
+// prepare puts one row into every table, because some statements pass on an
+// empty table and fail on one with rows.
 func (s scratch) prepare(ctx context.Context) error {
-	if _, err := s.conn.Query(ctx, "PRAGMA foreign_keys = OFF"); err != nil {
-		return err
-	}
-	if err := s.in.Master.Replay(ctx, s.conn); err != nil {
-		return err
-	}
 	if err := createTables(ctx, s.conn); err != nil {
 		return err
 	}
@@ -174,17 +161,14 @@ func (s scratch) viewsReadable(ctx context.Context) error {
 	if len(views) == 0 {
 		return nil
 	}
-	original, err := libsql.OpenMemory(ctx)
+	original, err := NewCopy(ctx, s.in.Master)
 	if err != nil {
 		return err
 	}
 	defer original.Close()
-	if err := s.in.Master.Replay(ctx, original); err != nil {
-		return err
-	}
 	for _, v := range views {
 		query := "SELECT * FROM " + schema.Quote(v.Name) + " LIMIT 0"
-		if _, err := original.Query(ctx, query); err != nil {
+		if _, err := original.conn.Query(ctx, query); err != nil {
 			continue // it was broken before
 		}
 		if _, err := s.conn.Query(ctx, query); err != nil {

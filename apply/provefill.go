@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/schema"
 )
@@ -15,13 +14,13 @@ import (
 // back. It must end with the values that the other way gave. It sets what the
 // proof of Plan.Staged says.
 func (s scratch) proveStaged(ctx context.Context, want map[string]string) error {
-	conn, err := libsql.OpenMemory(ctx)
+	original, err := NewCopy(ctx, s.in.Master)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer original.Close()
 	swap := s.plan.Swap()
-	staged := scratch{conn: conn, in: s.in, plan: swap}
+	staged := scratch{conn: original.conn, in: s.in, plan: swap}
 	if err := staged.prepare(ctx); err != nil {
 		return err
 	}
@@ -32,7 +31,7 @@ func (s scratch) proveStaged(ctx context.Context, want map[string]string) error 
 	if err := staged.fillAll(ctx); err != nil {
 		return err
 	}
-	r := runner{conn: conn, plan: swap}
+	r := runner{conn: staged.conn, plan: swap}
 	if err := r.settleFills(ctx); err != nil {
 		return err
 	}

@@ -8,8 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -18,8 +19,9 @@ import (
 // Ends remembers what plans lead to, so that a plan which many tenants run is
 // tried out once. The zero value is empty. It may be shared.
 type Ends struct {
-	mu    sync.Mutex
-	known map[string]end // by from-fingerprint and plan digest
+	flight singleflight.Group
+	mu     sync.Mutex
+	known  map[string]end // by from-fingerprint and plan digest
 }
 
 // end is what is known of a plan and the schema that it starts from.
@@ -31,16 +33,44 @@ type end struct {
 
 const maxEnds = 64 // plans that are run at the same time are few, and each text is that of a schema
 
-// of runs the plan in a private copy of the schema and returns what that is
-// afterwards.
+// of is what is known of a plan and the schema that it starts from. Of many who
+// ask for one at once, one finds it out.
 func (e *Ends) of(ctx context.Context, from schema.Master, p *plan.Plan) (end, error) {
 	key := from.Fingerprint() + " " + p.Digest
-	e.mu.Lock()
-	found, known := e.known[key]
-	e.mu.Unlock()
-	if known {
+	if found, known := e.recall(key); known {
 		return found, nil
 	}
+	found, err, _ := e.flight.Do(key, func() (any, error) {
+		if found, known := e.recall(key); known {
+			return found, nil
+		}
+		found, err := find(ctx, from, p)
+		if err == nil {
+			e.remember(key, found)
+		}
+		return found, err
+	})
+	return found.(end), err
+}
+
+func (e *Ends) recall(key string) (end, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	found, known := e.known[key]
+	return found, known
+}
+
+func (e *Ends) remember(key string, found end) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.known == nil || len(e.known) >= maxEnds {
+		e.known = map[string]end{}
+	}
+	e.known[key] = found
+}
+
+// find runs the plan in a copy of the schema.
+func find(ctx context.Context, from schema.Master, p *plan.Plan) (end, error) {
 	after, err := rehearse(ctx, from, p)
 	if err != nil {
 		return end{}, err
@@ -48,37 +78,25 @@ func (e *Ends) of(ctx context.Context, from schema.Master, p *plan.Plan) (end, e
 	if after.Fingerprint() != p.To {
 		return end{}, fmt.Errorf("%w: the schema would be %.12s, the proof ended with %.12s", ErrGuard, after.Fingerprint(), p.To)
 	}
-	found = end{text: after.Text(), adds: onlyAdds(p)}
+	found := end{text: after.Text(), adds: onlyAdds(p)}
 	found.keys = refers(from.Text(), found.text) || slices.ContainsFunc(p.Migration.Statements, func(m protocol.MigrationStatement) bool { return refers(m.SQL) })
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.known == nil || len(e.known) >= maxEnds {
-		e.known = map[string]end{}
-	}
-	e.known[key] = found
 	return found, nil
 }
 
 func rehearse(ctx context.Context, from schema.Master, p *plan.Plan) (schema.Master, error) {
-	conn, err := libsql.OpenMemory(ctx)
+	private, err := NewCopy(ctx, from)
 	if err != nil {
 		return schema.Master{}, err
 	}
-	defer conn.Close()
-	r := runner{conn: conn, plan: p}
-	if err := r.foreignKeys(ctx, false); err != nil {
+	defer private.Close()
+	if err := createTables(ctx, private.conn); err != nil {
 		return schema.Master{}, err
 	}
-	if err := from.Replay(ctx, conn); err != nil {
-		return schema.Master{}, err
-	}
-	if err := createTables(ctx, conn); err != nil {
-		return schema.Master{}, err
-	}
+	r := runner{conn: private.conn, plan: p}
 	if err := r.migrate(ctx); err != nil {
 		return schema.Master{}, err
 	}
-	return schema.ReadMaster(ctx, conn)
+	return schema.ReadMaster(ctx, private.conn)
 }
 
 // batched tells that a deployment can go to a server as one conditional batch.

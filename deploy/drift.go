@@ -130,7 +130,11 @@ func (p *planner) differences(ctx context.Context, s situation) ([]Difference, e
 	if found, ok := p.compared.recall(class); ok {
 		return found, nil
 	}
-	live, owned, err := s.structure(ctx)
+	live, err := inspect(ctx, s.master)
+	if err != nil {
+		return nil, err
+	}
+	owned, err := schema.ParseOwned(s.record.Owned)
 	if err != nil {
 		return nil, err
 	}

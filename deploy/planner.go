@@ -17,7 +17,6 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -209,20 +208,19 @@ func (p *planner) save(ctx context.Context, class string, made *plan.Plan) error
 	return p.store.SavePlan(ctx, state.Plan{Digest: made.Digest, Class: class, Body: body})
 }
 
-// structure is that of the database, and what in it is ours.
-func (s situation) structure(ctx context.Context) ([]schema.Table, schema.Owned, error) {
-	live, err := inspect(ctx, s.master)
+// make inspects a copy of the database's schema, compares, plans, and proves in
+// that copy.
+func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
+	private, err := apply.NewCopy(ctx, s.master)
 	if err != nil {
-		return nil, schema.Owned{}, err
+		return nil, err
+	}
+	defer private.Close()
+	live, err := private.Tables(ctx)
+	if err != nil {
+		return nil, err
 	}
 	owned, err := schema.ParseOwned(s.record.Owned)
-	return live, owned, err
-}
-
-// make inspects a private copy of the database's schema, compares, plans and
-// proves.
-func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
-	live, owned, err := s.structure(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -258,27 +256,20 @@ func (p *planner) make(ctx context.Context, s situation) (*plan.Plan, error) {
 		return nil, err
 	}
 	made.Warnings = append(made.Warnings, warnings...)
-	if err := apply.Prove(ctx, in, made); err != nil {
+	if err := apply.Prove(ctx, private, in, made); err != nil {
 		return nil, err
 	}
 	return made, nil
 }
 
-// inspect reads the tables of a private copy: inspection never touches the
-// tenant's own connection.
+// inspect reads the tables of a schema.
 func inspect(ctx context.Context, master schema.Master) ([]schema.Table, error) {
-	if master.Empty() {
-		return nil, nil
-	}
-	conn, err := libsql.OpenMemory(ctx)
+	private, err := apply.NewCopy(ctx, master)
 	if err != nil {
-		return nil, fmt.Errorf("inspect schema: %w", err)
-	}
-	defer conn.Close()
-	if err := master.Replay(ctx, conn); err != nil {
 		return nil, err
 	}
-	return schema.Inspect(ctx, conn)
+	defer private.Close()
+	return private.Tables(ctx)
 }
 
 // desiredTables are the tables of a bundle and the one of the registry, which

@@ -9,17 +9,17 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 )
 
-// The three questions that describe every table of a database. They go
-// through the pragmas' table-valued form, so that a database of a hundred
-// tables takes three queries and not hundreds.
+// The questions that describe every table of a database. They go through the
+// pragmas' table-valued form, so that a database of a hundred tables takes four
+// queries and not hundreds. The text of indexes is asked for by itself: joined to
+// the third it is looked for in the whole schema, for each index anew.
 const (
 	columnsQuery = `SELECT m.name, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden
  FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c
  WHERE m.type = 'table' ORDER BY m.name, c.cid`
-	indexesQuery = `SELECT m.name, i.name, i."unique", i.partial, s.sql, c.name
- FROM sqlite_master m JOIN pragma_index_list(m.name) i
- JOIN sqlite_master s ON s.type = 'index' AND s.name = i.name
- JOIN pragma_index_xinfo(i.name) c
+	indexTextQuery = `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL`
+	indexesQuery   = `SELECT m.name, i.name, i."unique", i.partial, c.name
+ FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) c
  WHERE m.type = 'table' AND i.origin = 'c' AND c.key = 1 ORDER BY m.name, i.name, c.seqno`
 	tablesQuery = `SELECT l.name, l.type, l.wr, m.sql
  FROM pragma_table_list l JOIN sqlite_master m ON m.type = 'table' AND m.name = l.name
@@ -30,11 +30,11 @@ const (
 // tables, the tables behind them, the engine's and ours are left out. It is
 // meant for a private copy of a tenant's schema (Master.Replay).
 func Inspect(ctx context.Context, conn database.Conn) ([]Table, error) {
-	in := inspector{byName: map[string]*Table{}}
+	in := inspector{byName: map[string]*Table{}, indexText: map[string]string{}, keys: map[string][]string{}}
 	for _, step := range []struct {
 		query string
 		row   func([]any)
-	}{{tablesQuery, in.table}, {columnsQuery, in.column}, {indexesQuery, in.index}} {
+	}{{tablesQuery, in.table}, {columnsQuery, in.column}, {indexTextQuery, in.textOfIndex}, {indexesQuery, in.index}} {
 		rows, err := conn.Query(ctx, step.query)
 		if err != nil {
 			return nil, fmt.Errorf("inspect schema: %w", err)
@@ -53,8 +53,9 @@ func Inspect(ctx context.Context, conn database.Conn) ([]Table, error) {
 }
 
 type inspector struct {
-	byName map[string]*Table
-	keys   map[string][]string
+	byName    map[string]*Table
+	indexText map[string]string // by name
+	keys      map[string][]string
 }
 
 func (in *inspector) table(row []any) {
@@ -79,9 +80,6 @@ func (in *inspector) column(row []any) {
 		Generated: row[6] != int64(0),
 	})
 	if pk, _ := row[5].(int64); pk > 0 {
-		if in.keys == nil {
-			in.keys = map[string][]string{}
-		}
 		key := in.keys[t.Name]
 		for len(key) < int(pk) {
 			key = append(key, "")
@@ -91,6 +89,8 @@ func (in *inspector) column(row []any) {
 	}
 }
 
+func (in *inspector) textOfIndex(row []any) { in.indexText[text(row[0])] = text(row[1]) }
+
 func (in *inspector) index(row []any) {
 	t := in.byName[text(row[0])]
 	if t == nil {
@@ -98,15 +98,15 @@ func (in *inspector) index(row []any) {
 	}
 	name := text(row[1])
 	if last := len(t.Indexes) - 1; last < 0 || t.Indexes[last].Name != name {
-		index := Index{Name: name, Unique: row[2] == int64(1), SQL: text(row[4])}
+		index := Index{Name: name, Unique: row[2] == int64(1), SQL: in.indexText[name]}
 		if row[3] == int64(1) {
 			index.Where = predicateOf(index.SQL)
 		}
 		t.Indexes = append(t.Indexes, index)
 	}
 	column := "(expr)"
-	if row[5] != nil {
-		column = text(row[5])
+	if row[4] != nil {
+		column = text(row[4])
 	}
 	last := &t.Indexes[len(t.Indexes)-1]
 	last.Columns = append(last.Columns, column)
