@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -187,9 +188,19 @@ func (p *Place) Copy(t testing.TB) *Place {
 	}
 	for _, path := range names {
 		name := strings.TrimSuffix(filepath.Base(path), namespace)
-		if err := p.server().Fork(t.Context(), p.at.Prefix+"-"+name, other.at.Prefix+"-"+name); err != nil {
+		if err := p.fork(t.Context(), p.at.Prefix+"-"+name, other.at.Prefix+"-"+name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return other
+}
+
+// forking is held by one at a time: sqld forks a namespace for one after the other,
+// and the deadlines of the others would run meanwhile.
+var forking sync.Mutex
+
+func (p *Place) fork(ctx context.Context, from, to string) error {
+	forking.Lock()
+	defer forking.Unlock()
+	return p.server().Fork(ctx, from, to)
 }
