@@ -33,7 +33,8 @@ func Draft(fsys fs.FS, id protocol.TenantID, text []byte, o Options) (*Tenant, c
 	if entry.lost = config.HasErrors(entry.faults); !entry.lost {
 		entry.check(string(id))
 	}
-	t := l.tenant(dir, entry)
+	t := &Tenant{}
+	l.tenant(t, dir, entry)
 	if config.HasErrors(t.Faults) {
 		return nil, l.fleet.Config, &InvalidError{Faults: t.Faults}
 	}

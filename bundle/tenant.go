@@ -51,9 +51,9 @@ func brokenTenant(f Fault) *tenantEntry {
 	return &tenantEntry{document: config.Document{File: f.File}, part: &part{}, faults: []Fault{f}, lost: true}
 }
 
-// tenant composes what a tenant should have.
-func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
-	t := &Tenant{ID: protocol.TenantID(path.Base(dir)), Dir: dir, Spec: entry.spec, document: entry.document, entry: entry}
+// tenant composes what a tenant should have, into t.
+func (l *loader) tenant(t *Tenant, dir string, entry *tenantEntry) {
+	*t = Tenant{ID: protocol.TenantID(path.Base(dir)), Dir: dir, Spec: entry.spec, document: entry.document, entry: entry}
 	if isTenantID(t.Spec.ID) {
 		t.ID = protocol.TenantID(t.Spec.ID)
 	}
@@ -61,7 +61,7 @@ func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
 	if entry.lost {
 		l.fleet.Faults = append(l.fleet.Faults, entry.part.faults...)
 		t.Faults = config.SortFaults(slices.Concat(t.Faults, entry.part.faults))
-		return t
+		return
 	}
 	l.defaults(t)
 	l.policy(t)
@@ -80,7 +80,6 @@ func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
 	if !config.HasErrors(t.Faults) {
 		t.Desired = l.desired(c.desiredIn(t.Spec.Environment), entry.manifest, set)
 	}
-	return t
 }
 
 // desired gives what was composed the manifest of this revision. Tenants that

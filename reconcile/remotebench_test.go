@@ -1,6 +1,8 @@
 package reconcile_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -8,8 +10,10 @@ import (
 	"net/http/httptrace"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,9 +24,11 @@ import (
 	"github.com/tenantops/reconciler/state"
 )
 
-// One column is added to every tenant on a server, against a loop that sends
-// each the same statements, the same rows of metadata and a row of a journal
-// as one conditional batch, eight at once.
+// One column is added to every tenant on a server, against two loops that send
+// each namespace one conditional batch, eight at once: "same" sends the very
+// batches that ours has sent, to other namespaces, and "loop" what a careful
+// person would write by hand, the same statements, the same rows of metadata
+// and a small row of a journal.
 func BenchmarkAddedColumnOnServer(b *testing.B) {
 	b.Run("1", func(b *testing.B) { columnsOnServer(b, oneApp(), "apps/big/objects/thing.yaml") })
 	b.Run("20", func(b *testing.B) { columnsOnServer(b, bigApp(), "apps/big/objects/object_00.yaml") })
@@ -40,10 +46,15 @@ func columnsOnServer(b *testing.B, app files, file string) {
 	defer server.Stop()
 	f := newRemoteFleet(b, server, app, n)
 	loop := serverLoop{b: b, server: server, client: hrana.NewClient(hrana.ClientOptions{})}
-	for range n {
+	kept, err := os.CreateTemp(b.TempDir(), "batches")
+	must(b, err)
+	defer kept.Close()
+	same := echo{b: b, server: server, client: loop.client, hosts: map[string]string{}, kept: kept}
+	for i := range n {
 		loop.namespaces = append(loop.namespaces, server.Namespace(b))
+		same.hosts[sqldtest.Host(f.namespaces[i])] = sqldtest.Host(server.Namespace(b))
 	}
-	var ours connections
+	ours := connections{sent: same.record}
 	r, closeAll := f.through(server.URL, &ours)
 	defer closeAll()
 	pass := func() *plan.Plan {
@@ -54,9 +65,11 @@ func columnsOnServer(b *testing.B, app files, file string) {
 		return report.Tenants[0].Result.Plan
 	}
 	first := pass()
+	same.send()
 	loop.send(slices.Concat(migration(first), first.Registry, rows[1:2]))
 	object := app[file]
 	var p pair
+	var sent []time.Duration
 	peak := 0
 	for i := range b.N {
 		object += fmt.Sprintf("  added_%d: {type: text}\n", i)
@@ -65,15 +78,104 @@ func columnsOnServer(b *testing.B, app files, file string) {
 		var column *plan.Plan
 		p.ours = append(p.ours, timed(func() { column = pass() }))
 		peak = max(peak, statusKiB(b, "VmHWM:"))
+		sent = append(sent, timed(same.send))
 		p.rawParallel = append(p.rawParallel, timed(func() {
 			loop.send(slices.Concat(migration(column), column.Registry, rows[3:]))
 		}))
 	}
 	p.raw = p.rawParallel
 	p.report(b, n)
+	slices.Sort(sent)
+	b.ReportMetric(milliseconds(sent[len(sent)/2]), "same-ms")
+	b.ReportMetric(milliseconds(p.ours[len(p.ours)/2])/milliseconds(sent[len(sent)/2]), "same-ratio")
 	b.ReportMetric(float64(peak)/(1<<10), "peak-MiB")
 	b.ReportMetric(float64(ours.opened.Load()), "connections")
 	b.ReportMetric(float64(descriptors(b)), "fds")
+}
+
+// echo sends what was sent to some hosts to others.
+type echo struct {
+	b      *testing.B
+	server *sqldtest.Server
+	client *http.Client
+	hosts  map[string]string // to which others, by host
+
+	mu   sync.Mutex
+	kept *os.File // what is to be sent: in memory it would count as ours
+	size int64
+	told []told
+}
+
+// told is where a batch is kept, and whom it is for.
+type told struct {
+	host string
+	body *io.SectionReader
+}
+
+func (e *echo) record(r *http.Request) {
+	if r.GetBody == nil {
+		return
+	}
+	body, err := r.GetBody()
+	must(e.b, err)
+	text, err := io.ReadAll(body)
+	must(e.b, err)
+	if !bytes.Contains(text, []byte("COMMIT")) {
+		return // it only reads
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, err = e.kept.WriteAt(text, e.size)
+	must(e.b, err)
+	e.told = append(e.told, told{e.hosts[r.Host], io.NewSectionReader(e.kept, e.size, int64(len(text)))})
+	e.size += int64(len(text))
+}
+
+// send sends what was recorded since, eight at once.
+func (e *echo) send() {
+	e.b.Helper()
+	var group errgroup.Group
+	group.SetLimit(8)
+	for _, t := range e.told {
+		group.Go(func() error { return e.post(t) })
+	}
+	must(e.b, group.Wait())
+	e.told, e.size = nil, 0
+}
+
+func (e *echo) post(t told) error {
+	body, err := io.ReadAll(t.body)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(e.b.Context(), http.MethodPost, e.server.URL+"/v3/pipeline", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Host = t.host
+	r.Header.Set("Content-Type", "application/json")
+	answered, err := e.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answered.Body.Close()
+	var got struct {
+		Results []struct {
+			Response struct {
+				Result struct {
+					Errors []any `json:"step_errors"`
+				} `json:"result"`
+			} `json:"response"`
+		} `json:"results"`
+	}
+	if err := json.NewDecoder(answered.Body).Decode(&got); err != nil {
+		return err
+	}
+	failed := func(step any) bool { return step != nil }
+	if len(got.Results) == 0 || slices.ContainsFunc(got.Results[0].Response.Result.Errors, failed) {
+		return fmt.Errorf("%s: %+v", t.host, got)
+	}
+	return nil
 }
 
 // serverLoop is what a careful person would write by hand.
@@ -109,9 +211,13 @@ func (l *serverLoop) send(statements []string) {
 type connections struct {
 	http.RoundTripper
 	opened atomic.Int64
+	sent   func(*http.Request) // is told of each request; may be nil
 }
 
 func (c *connections) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.sent != nil {
+		c.sent(r)
+	}
 	return c.RoundTripper.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 		GotConn: func(got httptrace.GotConnInfo) {
 			if !got.Reused {

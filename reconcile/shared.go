@@ -29,19 +29,23 @@ func (e *sharedError) Next() string   { return "give each tenant a database of i
 // another tenant's database is kept.
 func (r *Reconciler) shared(tenants []*bundle.Tenant) map[protocol.TenantID]*sharedError {
 	paths, files := r.identities(tenants)
-	users := make(map[string][]int, len(tenants)) // by index into tenants
+	first := make(map[string]int, len(tenants)) // by index into tenants
+	groups := map[string][]int{}                // of the few that have others
 	for i, t := range tenants {
+		other, there := first[files[i]]
+		switch {
+		case files[i] == "":
+		case !there:
+			first[files[i]] = i
 		// A directory whose tenant.yaml has another id is there under both.
-		if files[i] != "" && !slices.ContainsFunc(users[files[i]], func(other int) bool { return tenants[other].Dir == t.Dir }) {
-			users[files[i]] = append(users[files[i]], i)
+		case tenants[other].Dir != t.Dir && !slices.ContainsFunc(groups[files[i]], func(other int) bool { return tenants[other].Dir == t.Dir }):
+			groups[files[i]] = append(groups[files[i]], i)
 		}
 	}
 	found := map[protocol.TenantID]*sharedError{}
-	for _, group := range users {
+	for file, others := range groups {
+		group := append([]int{first[file]}, others...)
 		for _, i := range group {
-			if len(group) == 1 {
-				continue
-			}
 			e := &sharedError{path: paths[i]}
 			for _, other := range group {
 				if other != i {
