@@ -3,6 +3,8 @@ package provision
 import (
 	"context"
 	"errors"
+	"reflect"
+	"sync"
 
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/protocol"
@@ -83,4 +85,27 @@ type Databases struct {
 	Name string
 	// Server returns the server for the fleet's policy.
 	Server func(config.Databases) (Server, error)
+}
+
+// Shared returns open with a memory: the server of a policy is opened once. Its
+// connections, its rate of calls and what it does not do at the same time are then
+// those of all who ask for it.
+func Shared(open func(config.Databases) (Server, error)) func(config.Databases) (Server, error) {
+	var (
+		mu     sync.Mutex
+		opened Server
+		of     config.Databases
+	)
+	return func(policy config.Databases) (Server, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if opened != nil && reflect.DeepEqual(of, policy) {
+			return opened, nil
+		}
+		s, err := open(policy)
+		if err == nil {
+			opened, of = s, policy
+		}
+		return s, err
+	}
 }

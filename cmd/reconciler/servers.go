@@ -33,9 +33,9 @@ func (c *cli) databases() provision.Databases {
 	d := provision.Databases{Name: s.Name}
 	switch s.Provider {
 	case config.ServerSQLD:
-		d.Server = func(policy config.Databases) (provision.Server, error) { return c.sqld(policy) }
+		d.Server = provision.Shared(func(policy config.Databases) (provision.Server, error) { return c.sqld(policy) })
 	case config.ServerTurso:
-		d.Server = func(policy config.Databases) (provision.Server, error) { return c.turso(policy) }
+		d.Server = provision.Shared(func(policy config.Databases) (provision.Server, error) { return c.turso(policy) })
 	}
 	return d
 }
