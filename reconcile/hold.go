@@ -151,12 +151,16 @@ func ReleaseArgument(h state.Hold) string {
 // endHolds ends the holds that are over: those that have expired, and those
 // that held back one bundle from a tenant that has got another.
 func (r *Reconciler) endHolds(ctx context.Context, report Report) error {
-	ctx = context.WithoutCancel(ctx)
-	now := make(map[protocol.TenantID]Tenant, len(report.Tenants))
-	for _, t := range report.Tenants {
-		now[t.ID] = t
+	holds := r.currentHolds()
+	if len(holds) == 0 {
+		return nil
 	}
-	for _, h := range r.currentHolds() {
+	ctx = context.WithoutCancel(ctx)
+	now := make(map[protocol.TenantID]*Tenant, len(report.Tenants))
+	for i := range report.Tenants {
+		now[report.Tenants[i].ID] = &report.Tenants[i]
+	}
+	for _, h := range holds {
 		e := state.Event{Actor: "reconciler", Via: r.By.Via}
 		switch {
 		case h.Expired(r.Now()):
@@ -175,8 +179,8 @@ func (r *Reconciler) endHolds(ctx context.Context, report Report) error {
 
 // overtaken tells that the tenant of a hold has, after this pass, what git asks
 // for, and that it is another bundle than the one held back.
-func overtaken(h state.Hold, t Tenant) bool {
-	return t.Sync == state.Synced && t.bundle != "" && t.bundle != h.Bundle
+func overtaken(h state.Hold, t *Tenant) bool {
+	return t != nil && t.Sync == state.Synced && t.bundle != "" && t.bundle != h.Bundle
 }
 
 // nextExpiry is when a pass is due because a hold has ended by itself. One that

@@ -89,7 +89,10 @@ func (t Tenant) follows(row state.Observed) bool {
 // saveTags records where the tags are whose app versions are now deployed, so
 // that one that moves later is known to have moved, in another process too.
 func (r *Reconciler) saveTags(ctx context.Context, f reading, report Report) error {
-	synced := map[protocol.TenantID]bool{}
+	if len(f.loaded.Versions) == 0 {
+		return nil // no tenant is at a tag
+	}
+	synced := make(map[protocol.TenantID]bool, len(report.Tenants))
 	for _, t := range report.Tenants {
 		synced[t.ID] = t.Sync == state.Synced && t.Health == state.Healthy
 	}

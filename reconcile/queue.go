@@ -47,14 +47,18 @@ func (r *Reconciler) each(ctx context.Context, q queue) (Report, error) {
 		q.hurry = never
 	}
 	wanting, settled, failing := q.sorted()
-	report.Tenants = r.crew(ctx, q, wanting, never)
+	done := make([]Tenant, len(q.tenants))
+	first, then, last := done[:len(wanting)], done[len(wanting):len(wanting)+len(settled)], done[len(wanting)+len(settled):]
+	report.Tenants = first
+	r.crew(ctx, q, wanting, first, never)
 	if q.between != nil && ctx.Err() == nil {
-		if err := q.between(report.Tenants); err != nil {
+		if err := q.between(first); err != nil {
 			return report, err
 		}
 	}
-	report.Tenants = append(report.Tenants, r.crew(ctx, q, settled, never)...)
-	report.Tenants = append(report.Tenants, r.crew(ctx, q, failing, q.hurry)...)
+	report.Tenants = done
+	r.crew(ctx, q, settled, then, never)
+	r.crew(ctx, q, failing, last, q.hurry)
 	if err := ctx.Err(); err != nil {
 		report.Tenants = slices.DeleteFunc(report.Tenants, func(t Tenant) bool { return t.ID == "" })
 		return report, fmt.Errorf("stopped before every tenant was done: %w", err)
@@ -99,10 +103,10 @@ func inParallel(n int, do func(i int)) {
 	_ = group.Wait() // no worker returns an error
 }
 
-// crew works on some tenants until all are done, or postponed. Each worker
-// takes the next one: most take microseconds.
-func (r *Reconciler) crew(ctx context.Context, q queue, tenants []*bundle.Tenant, postpone func() bool) []Tenant {
-	done := make([]Tenant, len(tenants))
+// crew works on some tenants until all are done, or postponed, and puts what
+// came of each in its place of done. Each worker takes the next one: most take
+// microseconds.
+func (r *Reconciler) crew(ctx context.Context, q queue, tenants []*bundle.Tenant, done []Tenant, postpone func() bool) {
 	var told sync.Mutex
 	var next atomic.Int64
 	var group sync.WaitGroup
@@ -123,7 +127,6 @@ func (r *Reconciler) crew(ctx context.Context, q queue, tenants []*bundle.Tenant
 		})
 	}
 	group.Wait()
-	return done
 }
 
 // workers is how many tenants are worked on at a time.
