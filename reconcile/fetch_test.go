@@ -122,6 +122,29 @@ func TestHostAway(t *testing.T) {
 	}
 }
 
+// What wakes the daemon as it is told to stop begins nothing any more: no pass,
+// and no look at the repository that fails because it is given up.
+func TestWakeAtTheEnd(t *testing.T) {
+	w := newWorld(t, shop("a"))
+	r, closeAll := w.open()
+	defer closeAll()
+	for range 30 { // each goes wrong by chance only
+		ctx, cancel := context.WithCancel(t.Context())
+		looks := 0
+		r.OnFetch = func(state.Source) { looks++ }
+		r.OnPass = func(_ reconcile.Report, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			cancel()
+			r.Wake()
+		}
+		if err := r.Run(ctx); err != nil || looks != 1 {
+			t.Fatalf("Run looked %d times and gave %v", looks, err)
+		}
+	}
+}
+
 // A Wake during a pass is not lost, and many are one: the repository is looked
 // at again. It has nothing new, so no pass follows.
 func TestWakeDuringAPass(t *testing.T) {

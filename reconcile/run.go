@@ -19,7 +19,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	if err != nil {
 		r.Log.Warn("repository not watched", logErr, err) // polling goes on
 	}
-	for asked := true; ; {
+	for asked := true; ctx.Err() == nil; {
 		began := r.Now()
 		r.waking = func() bool {
 			return len(moved) > 0 || len(r.noticed) > 0 || len(r.woken) > 0 || r.Now().Sub(began) >= r.Poll
@@ -64,6 +64,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		default:
 		}
 	}
+	return nil // what woke it last came together with the end
 }
 
 // turn is a pass, and what follows one. Where nobody has asked for it and
@@ -71,6 +72,9 @@ func (r *Reconciler) Run(ctx context.Context) error {
 func (r *Reconciler) turn(ctx context.Context, asked bool) error {
 	started := r.Now()
 	if err := r.fetch(ctx); err != nil {
+		if ctx.Err() != nil {
+			return err // nobody wants to know whether the repository answers
+		}
 		report, err := r.unfetched(ctx, started, err)
 		r.passed(report, err)
 		return err
@@ -94,9 +98,6 @@ func (r *Reconciler) passed(report Report, err error) {
 // a status tells of it.
 func (r *Reconciler) unfetched(ctx context.Context, started time.Time, err error) (Report, error) {
 	r.last = quiet{}
-	if ctx.Err() != nil {
-		return Report{}, err
-	}
 	last, unread := r.lastRevision(ctx)
 	if unread != nil {
 		return Report{}, errors.Join(err, unread)
