@@ -25,7 +25,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	if err != nil {
 		return Report{Status: state.Failed}, err
 	}
-	f, err := r.read(ctx, s)
+	f, err := r.read(ctx, s, r.recorded.loaded)
 	if err == nil && s.Revision == "" {
 		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}

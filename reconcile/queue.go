@@ -103,6 +103,13 @@ func inParallel(n int, do func(i int)) {
 	_ = group.Wait() // no worker returns an error
 }
 
+// inTurn does the same, and leaves the other processors to others.
+func inTurn(n int, do func(i int)) {
+	for i := range n {
+		do(i)
+	}
+}
+
 // crew works on some tenants until all are done, or postponed, and puts what
 // came of each in its place of done. Each worker takes the next one: most take
 // microseconds.

@@ -256,9 +256,12 @@ func (r *Reconciler) revision(ctx context.Context, s Selection) (reading, error)
 	return f, err
 }
 
-// read is revision for those who do something with its tenants.
-func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
+// read is revision for those who do something with its tenants. before is the
+// revision read last; it may be nil.
+func (r *Reconciler) read(ctx context.Context, s Selection, before *bundle.Fleet) (reading, error) {
+	meanwhile := r.locateMeanwhile(before)
 	f, err := r.revision(ctx, s)
+	known := <-meanwhile
 	if err != nil {
 		return f, err
 	}
@@ -266,7 +269,7 @@ func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	policy := SnapshotPolicy(f.loaded.Config)
 	r.snapshots.Store(&policy)
 	r.approval.Store(&f.loaded.Config.Approval)
-	f.shared = r.shared(f.loaded.Tenants)
+	f.shared = r.shared(f.loaded.Tenants, known)
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
 		if f.tenants, err = selected(f.loaded.Tenants, s.Tenants); err != nil {
@@ -304,7 +307,7 @@ func (r *Reconciler) Sync(ctx context.Context, s Selection) (Report, error) {
 
 // Plan says what Sync would do and writes to no tenant.
 func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
-	f, err := r.read(ctx, s)
+	f, err := r.read(ctx, s, nil)
 	if err != nil {
 		return Report{Revision: f.commit, Status: state.Failed}, err
 	}
@@ -323,7 +326,7 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 // from somewhere else than the repository, such as a change that is not
 // committed. It writes to no tenant.
 func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, loaded *bundle.Fleet, id protocol.TenantID) (Tenant, error) {
-	f := reading{commit: commit, loaded: loaded, shared: r.shared(loaded.Tenants)}
+	f := reading{commit: commit, loaded: loaded, shared: r.shared(loaded.Tenants, located{})}
 	if r.Store != nil {
 		var err error
 		if f.observed, err = r.known(ctx); err == nil {

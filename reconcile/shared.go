@@ -26,9 +26,11 @@ func (e *sharedError) Next() string   { return "give each tenant a database of i
 
 // shared finds the tenants of a fleet, selected or not, that lead to one
 // database: by links, by different spellings of a URL, or by a URL that leads to where
-// another tenant's database is kept.
-func (r *Reconciler) shared(tenants []*bundle.Tenant) map[protocol.TenantID]*sharedError {
-	paths, files := r.identities(tenants)
+// another tenant's database is kept. known may be where some of them are; it
+// was found out a moment ago.
+func (r *Reconciler) shared(tenants []*bundle.Tenant, known located) map[protocol.TenantID]*sharedError {
+	at := r.locate(tenants, known, inParallel)
+	paths, files := at.paths, at.files
 	first := make(map[string]int, len(tenants)) // by index into tenants
 	groups := map[string][]int{}                // of the few that have others
 	for i, t := range tenants {
@@ -58,15 +60,46 @@ func (r *Reconciler) shared(tenants []*bundle.Tenant) map[protocol.TenantID]*sha
 	return found
 }
 
-// identities are the paths of the databases of tenants and what tells their
-// files apart, each in the order of tenants; empty for one that cannot be
-// located, which is told when its turn comes.
-func (r *Reconciler) identities(tenants []*bundle.Tenant) (paths, files []string) {
-	paths, files = make([]string, len(tenants)), make([]string, len(tenants))
-	inParallel(len(tenants), func(i int) {
-		if at, err := r.Router.Locate(tenants[i].ID, tenants[i].Spec.ConnectionConfig); err == nil {
-			paths[i], files[i] = at.Name(), r.Router.Identity(at)
+// located are the paths of the databases of tenants and what tells their files
+// apart, each in the order of tenants, which is by id; empty for one that cannot
+// be located, which is told when its turn comes.
+type located struct {
+	tenants      []*bundle.Tenant
+	paths, files []string
+}
+
+// locate looks at every file but those of tenants that known has with the same
+// connection.
+func (r *Reconciler) locate(tenants []*bundle.Tenant, known located, each func(int, func(int))) located {
+	at := located{tenants, make([]string, len(tenants)), make([]string, len(tenants))}
+	next, unknown := 0, []int{}
+	for i, t := range tenants {
+		for next < len(known.tenants) && known.tenants[next].ID < t.ID {
+			next++
+		}
+		if next < len(known.tenants) && known.tenants[next].ID == t.ID && known.tenants[next].Spec.ConnectionConfig == t.Spec.ConnectionConfig {
+			at.paths[i], at.files[i] = known.paths[next], known.files[next]
+		} else {
+			unknown = append(unknown, i)
+		}
+	}
+	each(len(unknown), func(n int) {
+		i := unknown[n]
+		if place, err := r.Router.Locate(tenants[i].ID, tenants[i].Spec.ConnectionConfig); err == nil {
+			at.paths[i], at.files[i] = place.Name(), r.Router.Identity(place)
 		}
 	})
-	return paths, files
+	return at
+}
+
+// locateMeanwhile looks at the databases of the revision before, while the next
+// one is read: they have most tenants in common. last may be nil.
+func (r *Reconciler) locateMeanwhile(last *bundle.Fleet) <-chan located {
+	done := make(chan located, 1)
+	if last == nil {
+		done <- located{}
+		return done
+	}
+	go func() { done <- r.locate(last.Tenants, located{}, inTurn) }()
+	return done
 }
