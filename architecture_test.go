@@ -33,6 +33,7 @@ var rows = []struct {
 	{name: "internal/database"},
 	{name: "internal/libsql"},
 	{name: "internal/retryafter"},
+	{name: "internal/memo"},
 	{name: "internal/hrana"},
 	{name: "internal/sqldtest", testsOnly: true},
 	{name: "internal/databasetest", testsOnly: true},

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/memo"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -19,9 +17,13 @@ import (
 // Ends remembers what plans lead to, so that a plan which many tenants run is
 // tried out once. The zero value is empty. It may be shared.
 type Ends struct {
-	flight singleflight.Group
-	mu     sync.Mutex
-	known  map[string]end // by from-fingerprint and plan digest
+	known memo.Map[found] // by from-fingerprint and plan digest
+}
+
+// found is an end, or why there is none.
+type found struct {
+	end end
+	err error
 }
 
 // end is what is known of a plan and the schema that it starts from.
@@ -33,40 +35,13 @@ type end struct {
 
 const maxEnds = 64 // plans that are run at the same time are few, and each text is that of a schema
 
-// of is what is known of a plan and the schema that it starts from. Of many who
-// ask for one at once, one finds it out.
+// of is what is known of a plan and the schema that it starts from.
 func (e *Ends) of(ctx context.Context, from schema.Master, p *plan.Plan) (end, error) {
-	key := from.Fingerprint() + " " + p.Digest
-	if found, known := e.recall(key); known {
-		return found, nil
-	}
-	found, err, _ := e.flight.Do(key, func() (any, error) {
-		if found, known := e.recall(key); known {
-			return found, nil
-		}
-		found, err := find(ctx, from, p)
-		if err == nil {
-			e.remember(key, found)
-		}
-		return found, err
+	known := e.known.Of(from.Fingerprint()+" "+p.Digest, maxEnds, func() (found, bool) {
+		end, err := find(ctx, from, p)
+		return found{end, err}, err == nil
 	})
-	return found.(end), err
-}
-
-func (e *Ends) recall(key string) (end, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	found, known := e.known[key]
-	return found, known
-}
-
-func (e *Ends) remember(key string, found end) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.known == nil || len(e.known) >= maxEnds {
-		e.known = map[string]end{}
-	}
-	e.known[key] = found
+	return known.end, known.err
 }
 
 // find runs the plan in a copy of the schema.
@@ -78,9 +53,9 @@ func find(ctx context.Context, from schema.Master, p *plan.Plan) (end, error) {
 	if after.Fingerprint() != p.To {
 		return end{}, fmt.Errorf("%w: the schema would be %.12s, the proof ended with %.12s", ErrGuard, after.Fingerprint(), p.To)
 	}
-	found := end{text: after.Text(), adds: onlyAdds(p)}
-	found.keys = refers(from.Text(), found.text) || slices.ContainsFunc(p.Migration.Statements, func(m protocol.MigrationStatement) bool { return refers(m.SQL) })
-	return found, nil
+	e := end{text: after.Text(), adds: onlyAdds(p)}
+	e.keys = refers(from.Text(), e.text) || slices.ContainsFunc(p.Migration.Statements, func(m protocol.MigrationStatement) bool { return refers(m.SQL) })
+	return e, nil
 }
 
 func rehearse(ctx context.Context, from schema.Master, p *plan.Plan) (schema.Master, error) {

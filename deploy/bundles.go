@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/internal/memo"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/protocol/shape"
 	"github.com/tenantops/reconciler/state"
@@ -17,9 +17,7 @@ import (
 // without git. Tenants that share a bundle share its row.
 type bundles struct {
 	store *state.Store
-
-	mu    sync.Mutex
-	saved map[string]bool // digests that are known to be there
+	saved memo.Map[bool] // digests that are known to be there
 }
 
 // storedBundle is a bundle as it is kept. Its objects are parsed again from
@@ -38,7 +36,7 @@ type renames struct {
 // save stores a bundle under its digest, once. It is called before the
 // deployment runs: one that commits always has its bundle there.
 func (b *bundles) save(ctx context.Context, d *bundle.Desired) error {
-	if b.store == nil || b.has(d.Digest) {
+	if there, _ := b.saved.Recall(d.Digest); there || b.store == nil {
 		return nil
 	}
 	stored := storedBundle{Bundle: d.Bundle, Apps: d.Apps}
@@ -52,19 +50,8 @@ func (b *bundles) save(ctx context.Context, d *bundle.Desired) error {
 	if err := b.store.SaveBundle(ctx, d.Digest, body); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.saved == nil || len(b.saved) >= maxKnown {
-		b.saved = map[string]bool{}
-	}
-	b.saved[d.Digest] = true
+	b.saved.Remember(d.Digest, true, maxKnown)
 	return nil
-}
-
-func (b *bundles) has(digest string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.saved[digest]
 }
 
 // load reads what save stored.

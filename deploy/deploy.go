@@ -15,6 +15,7 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/memo"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
@@ -45,7 +46,7 @@ type Deployer struct {
 	keeper  keeper
 	backlog backlog
 	ends    apply.Ends
-	alike   alike
+	alike   memo.Map[look] // by likeness
 }
 
 // New returns a Deployer.

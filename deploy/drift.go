@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
@@ -127,7 +126,7 @@ func (d *Deployer) lastApplied(ctx context.Context, conn database.Conn, seen app
 // situations are compared once.
 func (p *planner) differences(ctx context.Context, s situation) ([]Difference, error) {
 	class := "drift " + s.class()
-	if found, ok := p.compared.recall(class); ok {
+	if found, ok := p.compared.Recall(class); ok {
 		return found, nil
 	}
 	live, err := inspect(ctx, s.master)
@@ -147,7 +146,7 @@ func (p *planner) differences(ctx context.Context, s situation) ([]Difference, e
 		return nil, err
 	}
 	found := structural(compared)
-	p.compared.remember(class, found)
+	p.compared.Remember(class, slices.Clip(found), maxKnown) // what is appended to it is the caller's own
 	return found, nil
 }
 
@@ -259,27 +258,4 @@ func (d *Deployer) Kept(ctx context.Context, conn database.Conn, r Request) (Req
 	r.Revision, r.Author, r.Email, r.Subject, r.Reverts = last.Revision, last.Author, "", "", ""
 	r.Rollout, r.Apps, r.Authors, r.kept = 0, AppRequest{}, nil, true
 	return r, err
-}
-
-// comparisons remembers what differs, by class, for a fleet in which many
-// tenants have drifted in the same way.
-type comparisons struct {
-	mu    sync.Mutex
-	known map[string][]Difference
-}
-
-func (c *comparisons) recall(class string) ([]Difference, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	found, ok := c.known[class]
-	return found, ok
-}
-
-func (c *comparisons) remember(class string, found []Difference) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.known == nil || len(c.known) >= maxKnown {
-		c.known = map[string][]Difference{}
-	}
-	c.known[class] = slices.Clip(found) // what is appended to it is the caller's own
 }

@@ -3,7 +3,6 @@ package deploy
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
@@ -21,16 +20,10 @@ type Known struct {
 	Applied     string // applied digest
 }
 
-// alike remembers what a look at one database of a plan class led to, for the
-// others of the class: what state says of them is the class, and their
-// transaction makes sure of it. So they need no look, which costs a server as
-// much as the deployment.
-type alike struct {
-	mu    sync.Mutex
-	looks map[string]look
-}
-
-// look is what was found, and the plan for it.
+// look is what was found in one database of a plan class, and the plan for it. It
+// is remembered for the others of the class: what state says of them is the
+// class, and their transaction makes sure of it. So they need no look, which costs a
+// server as much as the deployment.
 type look struct {
 	seen  apply.Reading
 	plan  *plan.Plan
@@ -48,12 +41,7 @@ func (d *Deployer) remember(conn database.Conn, r Request, a Assessment) {
 		return
 	}
 	known := Known{Bundle: last.Bundle, Fingerprint: last.To, Applied: a.seen.Record.Applied}
-	d.alike.mu.Lock()
-	defer d.alike.mu.Unlock()
-	if d.alike.looks == nil || len(d.alike.looks) >= maxLooks {
-		d.alike.looks = map[string]look{}
-	}
-	d.alike.looks[r.likeness(known)] = look{a.seen, a.Plan, a.Class}
+	d.alike.Remember(r.likeness(known), look{a.seen, a.Plan, a.Class}, maxLooks)
 }
 
 // guess is the assessment of a database that was not looked at.
@@ -61,9 +49,7 @@ func (d *Deployer) guess(conn database.Conn, r Request) (Assessment, bool) {
 	if !database.Remote(conn) || !r.guessable() || r.Known.Deployment == "" || r.Known.Bundle == r.Desired.Digest {
 		return Assessment{}, false
 	}
-	d.alike.mu.Lock()
-	found, ok := d.alike.looks[r.likeness(r.Known)]
-	d.alike.mu.Unlock()
+	found, ok := d.alike.Recall(r.likeness(r.Known))
 	if !ok || r.permit(found.plan) != nil {
 		return Assessment{}, false
 	}

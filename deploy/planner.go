@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-
-	"golang.org/x/sync/singleflight"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/memo"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -52,13 +50,9 @@ func (p PlanPolicy) text() string {
 type planner struct {
 	store    *state.Store
 	readOnly bool
-	flight   singleflight.Group
-
-	mu    sync.Mutex
-	known map[string]planned
-	apps  map[string][]string // that have definitions in a registry, by its record
-
-	compared comparisons
+	known    memo.Map[planned]
+	apps     memo.Map[[]string]     // that have definitions in a registry, by its record
+	compared memo.Map[[]Difference] // by class, for a fleet in which many tenants have drifted in the same way
 }
 
 // planned is what one class led to. A class that has no plan keeps its error:
@@ -113,24 +107,16 @@ func (s situation) gone() []string {
 // appsOf lists the apps of the definitions in a registry. Tenants that have the
 // same share the record of it, which is read once.
 func (p *planner) appsOf(registered string) []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	apps, ok := p.apps[registered]
-	if ok {
-		return apps
-	}
-	list, _ := plan.ParseRegistered(registered)
-	for _, d := range list {
-		if d.Package != "" && !slices.Contains(apps, d.Package) {
-			apps = append(apps, d.Package)
+	return p.apps.Of(registered, maxKnown, func() (apps []string, keep bool) {
+		list, _ := plan.ParseRegistered(registered)
+		for _, d := range list {
+			if d.Package != "" && !slices.Contains(apps, d.Package) {
+				apps = append(apps, d.Package)
+			}
 		}
-	}
-	slices.Sort(apps)
-	if p.apps == nil || len(p.apps) >= maxKnown {
-		p.apps = map[string][]string{}
-	}
-	p.apps[registered] = apps
-	return apps
+		slices.Sort(apps)
+		return apps, true
+	})
 }
 
 // plan returns the plan for a situation, from memory, from state, or made and
@@ -138,13 +124,7 @@ func (p *planner) appsOf(registered string) []string {
 func (p *planner) plan(ctx context.Context, s situation) (*plan.Plan, string, error) {
 	s.apps = p.appsOf(s.record.Registered)
 	class := s.class()
-	if found, ok := p.recall(class); ok {
-		return found.plan, class, found.err
-	}
-	made, err, _ := p.flight.Do(class, func() (any, error) {
-		if found, ok := p.recall(class); ok {
-			return found.plan, found.err
-		}
+	found := p.known.Of(class, maxKnown, func() (planned, bool) {
 		made, err := p.load(ctx, class)
 		if made == nil && err == nil {
 			made, err = p.make(ctx, s)
@@ -152,35 +132,15 @@ func (p *planner) plan(ctx context.Context, s situation) (*plan.Plan, string, er
 				err = p.save(ctx, class, made)
 			}
 		}
-		if err == nil || isPermanent(err) {
-			p.remember(class, planned{made, err})
-		}
-		return made, err
+		return planned{made, err}, err == nil || isPermanent(err)
 	})
-	result, _ := made.(*plan.Plan)
-	return result, class, err
+	return found.plan, class, found.err
 }
 
 // isPermanent tells an error that every tenant of the class would get again.
 func isPermanent(err error) bool {
 	var invalid *InvalidError
 	return errors.Is(err, plan.ErrConflict) || errors.Is(err, apply.ErrProof) || errors.As(err, &invalid)
-}
-
-func (p *planner) recall(class string) (planned, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	found, ok := p.known[class]
-	return found, ok
-}
-
-func (p *planner) remember(class string, result planned) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.known == nil || len(p.known) >= maxKnown {
-		p.known = map[string]planned{}
-	}
-	p.known[class] = result
 }
 
 func (p *planner) load(ctx context.Context, class string) (*plan.Plan, error) {
