@@ -117,9 +117,9 @@ func (e *echo) record(r *http.Request) {
 		return
 	}
 	body, err := r.GetBody()
-	var text []byte
+	text := make([]byte, max(0, r.ContentLength)) // what this takes counts as ours
 	if err == nil {
-		text, err = io.ReadAll(body)
+		_, err = io.ReadFull(body, text)
 	}
 	if err == nil && !bytes.Contains(text, []byte("COMMIT")) {
 		return // it only reads
