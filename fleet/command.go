@@ -42,6 +42,12 @@ func Word(r state.Rollout) string {
 	return string(r.Status) + ", " + r.Reason
 }
 
+// Waits tells that a rollout has not halted and still goes no further before a
+// person does something: it is paused, or awaits a resume or an approval.
+func Waits(r state.Rollout) bool {
+	return r.Open() && r.Status == state.Running && slices.Contains([]string{reasonPaused, reasonResume, reasonApproval}, r.Reason)
+}
+
 // say is why a rollout waits as a command leaves it: until the next pass looks,
 // nobody is told what the command has just changed.
 func say(r *state.Rollout, why stop) {
