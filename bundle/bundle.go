@@ -48,7 +48,8 @@ type Options struct {
 	// Cache remembers what was parsed, so that files that have not changed are
 	// not read again. It helps only with a tree that has a method
 	// Hash(path) (string, error), which names content by its hash; the entries of
-	// its directories may have Hash() string for the same.
+	// its directories may have Hash() string for the same, and HasHash(hash string)
+	// bool to compare it.
 	Cache *Cache
 }
 

@@ -121,7 +121,11 @@ func (l *loader) readFleet() []Fault {
 }
 
 func (l *loader) readTenants() error {
-	found, err := l.discover(tenantsDir, l.tree.hash(tenantsDir), 0, l.session.before.tenants)
+	hash, found := l.tree.hash(tenantsDir), l.session.before.tenants
+	var err error
+	if !found.named() || found.hash != hash {
+		found, err = l.discover(tenantsDir, hash, 0, found)
+	}
 	if _, there := l.tree.Stat(tenantsDir); errors.Is(there, fs.ErrNotExist) {
 		return ErrNoTenants
 	}
