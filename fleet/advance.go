@@ -105,7 +105,7 @@ func specsOf(c config.Rollout, waves []state.Wave) []config.Wave {
 func (s *step) waves(r *state.Rollout) {
 	r.Status, r.Reason, r.Message, r.Next = state.Running, "", "", ""
 	if r.Paused != "" {
-		s.stopAt(0, stop{reasonPaused, r.Paused, `run "reconciler rollout resume" to let it go on`})
+		s.stopAt(0, paused(r))
 		return
 	}
 	open, change := config.Windows(s.Windows, s.Now)
@@ -170,6 +170,10 @@ func (s *step) holdsBack(r *state.Rollout, i int) bool {
 // anyAfter tells that a later wave has a tenant.
 func (s *step) anyAfter(i int) bool {
 	return slices.ContainsFunc(s.tallies[i+1:], func(t tally) bool { return t.total() > 0 })
+}
+
+func paused(r *state.Rollout) stop {
+	return stop{reasonPaused, r.Paused, `run "reconciler rollout resume" to let it go on`}
 }
 
 func closed(wave string, opens time.Time) stop {

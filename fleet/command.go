@@ -5,17 +5,25 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
 
-// ErrNotNow says that a rollout is not where a command could change it.
+// ErrNotNow says that a rollout is not where a command could change it, or has
+// no such part.
 var ErrNotNow = errors.New("this cannot be done to the rollout now")
 
+// refusal is an ErrNotNow in the words of its case.
+type refusal string
+
+func (r refusal) Error() string        { return string(r) }
+func (r refusal) Is(target error) bool { return target == ErrNotNow }
+
 func notNow(r *state.Rollout, format string, args ...any) error {
-	return fmt.Errorf("rollout %d %s: %w", r.ID, fmt.Sprintf(format, args...), ErrNotNow)
+	return refusal(fmt.Sprintf("rollout %d %s", r.ID, fmt.Sprintf(format, args...)))
 }
 
 // underWay refuses a rollout that has ended.
@@ -26,12 +34,24 @@ func underWay(r *state.Rollout) error {
 	return notNow(r, "has ended (%s)", Word(*r))
 }
 
-// Word says in a word or two how a rollout is: Running, Running Baking.
+// Word says in a word or two how a rollout is: Running; Running, Baking.
 func Word(r state.Rollout) string {
 	if r.Reason == "" {
 		return string(r.Status)
 	}
 	return string(r.Status) + ", " + r.Reason
+}
+
+// Waits tells that a rollout has not halted and still goes no further before a
+// person does something: it is paused, or awaits a resume or an approval.
+func Waits(r state.Rollout) bool {
+	return r.Open() && r.Status == state.Running && slices.Contains([]string{reasonPaused, reasonResume, reasonApproval}, r.Reason)
+}
+
+// say is why a rollout waits as a command leaves it: until the next pass looks,
+// nobody is told what the command has just changed.
+func say(r *state.Rollout, why stop) {
+	r.Status, r.Reason, r.Message, r.Next = state.Running, why.reason, why.message, why.next
 }
 
 // Pause stops a rollout until it is resumed: no tenant of it is tried from now
@@ -44,6 +64,7 @@ func Pause(r *state.Rollout, who, why string) error {
 		return notNow(r, "is paused already: %s", r.Paused)
 	}
 	r.Paused = fmt.Sprintf("%s paused it: %s", who, why)
+	say(r, paused(r))
 	return nil
 }
 
@@ -57,6 +78,7 @@ func Resume(r *state.Rollout, failed []int) (string, error) {
 	switch {
 	case r.Paused != "":
 		r.Paused = ""
+		say(r, stop{})
 		return "the pause", nil
 	case r.Reason == reasonHalted:
 		total := 0
@@ -64,11 +86,13 @@ func Resume(r *state.Rollout, failed []int) (string, error) {
 			r.Waves[i].Forgiven = max(r.Waves[i].Forgiven, n)
 			total += n
 		}
+		say(r, stop{})
 		return fmt.Sprintf("the halt after %s failed", tenants(total)), nil
 	case r.Reason == reasonResume:
 		at := slices.IndexFunc(r.Waves, func(w state.Wave) bool { return w.Tenants > 0 && w.StartedAt.IsZero() && !w.Resumed })
 		if at >= 0 {
 			r.Waves[at].Resumed = true
+			say(r, stop{})
 			return "the pause before wave " + r.Waves[at].Name, nil
 		}
 	}
@@ -112,16 +136,28 @@ func Promote(r *state.Rollout, places []state.RolloutTenant, p Promotion) (strin
 	last := len(r.Waves) - 1
 	if !p.All {
 		if last = waveOf(r, p.Wave); last < 0 {
-			return "", notNow(r, "has no wave %q", p.Wave)
+			return "", notNow(r, "has no wave %q; its waves are %s", p.Wave, waveNames(r))
 		}
 	}
 	for i := range r.Waves[:last+1] {
 		r.Waves[i].Promoted = true
 	}
+	next := slices.IndexFunc(r.Waves, func(w state.Wave) bool { return w.DoneAt.IsZero() })
+	if waits := r.Reason == reasonBaking || r.Reason == reasonWindow; waits && next >= 0 && next <= last {
+		say(r, stop{})
+	}
 	if p.All {
 		return "all waves", nil
 	}
 	return "waves up to " + r.Waves[last].Name, nil
+}
+
+func waveNames(r *state.Rollout) string {
+	names := make([]string, len(r.Waves))
+	for i, w := range r.Waves {
+		names[i] = w.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 // waveOf finds a wave by its name, else by its number from 1; -1 for none.

@@ -108,3 +108,25 @@ func TestPromoteNamesItsPart(t *testing.T) {
 		}
 	}
 }
+
+// What a command leaves behind is what a person is told until the next pass.
+func TestCommandsSayWhatTheyHaveChanged(t *testing.T) {
+	w := newWorld(t, "rollout: {waves: [{name: a, tenants: 1, bake: 1h}, {name: b}]}\n", "s1", "s2")
+	w.want("v2")
+	w.rounds()
+	w.status("Running Baking")
+	for _, step := range []struct {
+		do   func() error
+		want string
+	}{
+		{func() error { return fleet.Pause(w.last, "ada", "why") }, "Running, Paused"},
+		{func() error { _, err := fleet.Resume(w.last, nil); return err }, "Running"},
+		{func() error { w.rounds(); return nil }, "Running, Baking"},
+		{func() error { _, err := fleet.Promote(w.last, nil, fleet.Promotion{Wave: "a"}); return err }, "Running, Baking"},
+		{func() error { _, err := fleet.Promote(w.last, nil, fleet.Promotion{All: true}); return err }, "Running"},
+	} {
+		if err := step.do(); err != nil || fleet.Word(*w.last) != step.want {
+			t.Errorf("got %q, %v, want %q", fleet.Word(*w.last), err, step.want)
+		}
+	}
+}

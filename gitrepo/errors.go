@@ -34,6 +34,9 @@ var (
 	ErrNotFile      = errors.New("not a plain file") // a symbolic link or a submodule, from Tree
 )
 
+// errGone is of a local repository that was there when it was opened.
+var errGone = fmt.Errorf("%w any more: its folder is gone, or not mounted", ErrNoRepository)
+
 // Error says what failed on which repository and what helps. It matches the
 // sentinel of its kind where there is one, and the cause.
 type Error struct {
@@ -85,7 +88,7 @@ func (r *Repo) failure(ctx context.Context, op string, err error) error {
 // kindOf maps what go-git and its transports report to a sentinel of this
 // package; nil when it is neither, a full disk for example.
 func kindOf(err error) error {
-	for _, kind := range []error{ErrNoRepository, ErrEmpty, ErrNoRef, ErrCorrupt, ErrAuth, ErrUnreachable} {
+	for _, kind := range []error{errGone, ErrNoRepository, ErrEmpty, ErrNoRef, ErrCorrupt, ErrAuth, ErrUnreachable} {
 		if errors.Is(err, kind) {
 			return kind
 		}
@@ -134,6 +137,7 @@ func (r *Repo) next(kind error) string {
 		when bool
 		step string
 	}{
+		{errGone, true, "put it back, or mount its volume"},
 		{ErrNoRepository, remote, "check the URL, and that the credentials may read it"},
 		{ErrNoRepository, !remote, "give the folder that holds .git, or a bare repository"},
 		{ErrEmpty, true, "push a first commit"},

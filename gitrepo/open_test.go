@@ -223,3 +223,25 @@ func TestShortHashOfTwoCommitsIsAmbiguous(t *testing.T) {
 		t.Errorf("more digits: got %s, %v, want %s", c.Hash, err, hash)
 	}
 }
+
+// A repository whose folder is gone is no empty one, and is followed again once
+// it is back.
+func TestLocalRepositoryThatIsGone(t *testing.T) {
+	dir := newRepo(t)
+	want := commit(t, dir, "first", company)
+	r := open(t, gitrepo.Config{URL: dir})
+	fetch(t, r)
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.Fetch(t.Context())
+	if !errors.Is(err, gitrepo.ErrNoRepository) || !strings.Contains(err.Error(), "gone, or not mounted (put it back") {
+		t.Errorf("got %v, want %v", err, gitrepo.ErrNoRepository)
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := fetch(t, r); got.Hash != want {
+		t.Errorf("got %+v, want %s", got, want)
+	}
+}

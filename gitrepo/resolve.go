@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -71,7 +74,18 @@ func (r *Repo) find(refs storer.ReferenceStorer, revision string) (*object.Commi
 			return c, err
 		}
 	}
-	return nil, missing(refs, revision)
+	err := missing(refs, revision)
+	if errors.Is(err, ErrEmpty) && r.gone() {
+		err = errGone
+	}
+	return nil, err
+}
+
+// gone tells that a local repository is no longer where it was opened: it looks
+// like one without any commit.
+func (r *Repo) gone() bool {
+	_, err := os.Stat(filepath.Join(r.gitDir, "HEAD"))
+	return r.at.remote == "" && errors.Is(err, fs.ErrNotExist)
 }
 
 // candidates are the refs that a name can mean, the first one that exists wins.

@@ -30,6 +30,8 @@ func histogram(name, help string) prometheus.Histogram {
 func (m *Metrics) define() {
 	m.tenants = prometheus.NewGaugeVec(gauge("tenant_info", "Tenants by how they were in the last pass."), []string{"sync_status", "health_status"})
 	m.failing = prometheus.NewGauge(gauge("tenants_failing", "Tenants that are blocked, degraded or missing."))
+	m.drifted = prometheus.NewGauge(gauge("tenants_drifted", "Tenants whose schema or metadata somebody has changed by hand."))
+	m.rollout = prometheus.NewGaugeVec(gauge("rollout_status", "1 for how the rollout is that is under way; waiting is for a person."), []string{"status"})
 	m.queue = prometheus.NewGaugeVec(gauge("queue_tenants", "Tenants that wait: for the next try after a failure, the end of a hold, or a wave of the rollout."), []string{"queue"})
 	m.reconciled = histogram("reconcile_duration_seconds", "Time of each deployment that was tried.")
 	m.deployments = counter("deployments_total", "Deployments that passes have tried, by the phase that they ended in.", "phase")
@@ -41,6 +43,9 @@ func (m *Metrics) define() {
 	if m.config.Tenants != NoTenants {
 		m.health = prometheus.NewGaugeVec(gauge("tenant_health", "1 for each tenant that was chosen, with how it is."),
 			[]string{"tenant", "sync_status", "health_status", "reason"})
+	}
+	for _, status := range []string{rolloutRunning, rolloutWaiting, rolloutHalted} {
+		m.rollout.WithLabelValues(status)
 	}
 	for _, queue := range []string{"retry", "held", "wave"} {
 		m.queue.WithLabelValues(queue)

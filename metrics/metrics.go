@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
@@ -44,6 +46,8 @@ type Metrics struct {
 
 	tenants     *prometheus.GaugeVec
 	failing     prometheus.Gauge
+	drifted     prometheus.Gauge
+	rollout     *prometheus.GaugeVec
 	queue       *prometheus.GaugeVec
 	health      *prometheus.GaugeVec // by tenant; nil unless chosen
 	reconciled  prometheus.Histogram
@@ -67,7 +71,7 @@ func New(c Config) *Metrics {
 	}
 	m := &Metrics{config: c, registry: prometheus.NewRegistry()}
 	m.define()
-	m.registry.MustRegister(m.tenants, m.failing, m.queue, m.reconciled, m.deployments, m.passes, m.passTime, m.lastPass,
+	m.registry.MustRegister(m.tenants, m.failing, m.drifted, m.rollout, m.queue, m.reconciled, m.deployments, m.passes, m.passTime, m.lastPass,
 		m.webhooks, m.events, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.defineSource()
 	m.defineForge()
@@ -113,14 +117,45 @@ func (m *Metrics) Pass(r reconcile.Report, err error, took time.Duration) {
 	m.count(r.Tenants)
 }
 
+// How a rollout that is under way can be.
+const (
+	rolloutRunning = "running" // baking and outside of a window too
+	rolloutWaiting = "waiting" // for a person
+	rolloutHalted  = "halted"  // too many of its tenants failed
+)
+
+// Rollout takes over how the newest rollout is; the zero value is none.
+func (m *Metrics) Rollout(r state.Rollout) {
+	is := ""
+	switch {
+	case r.ID == 0 || !r.Open():
+	case r.Status == state.Failed:
+		is = rolloutHalted
+	case fleet.Waits(r):
+		is = rolloutWaiting
+	default:
+		is = rolloutRunning
+	}
+	for _, status := range []string{rolloutRunning, rolloutWaiting, rolloutHalted} {
+		value := 0.0
+		if status == is {
+			value = 1
+		}
+		m.rollout.WithLabelValues(status).Set(value)
+	}
+}
+
 func (m *Metrics) count(tenants []reconcile.Tenant) {
 	type words struct{ sync, health string }
 	counts := map[words]int{}
-	failing, retry, held, waves := 0, 0, 0, 0
+	failing, drifted, retry, held, waves := 0, 0, 0, 0, 0
 	for _, t := range tenants {
 		counts[words{string(t.Sync), string(t.Health)}]++
 		if t.Problem() {
 			failing++
+		}
+		if t.Result.Reason == deploy.ReasonDrift {
+			drifted++
 		}
 		if t.Waiting() {
 			retry++
@@ -137,6 +172,7 @@ func (m *Metrics) count(tenants []reconcile.Tenant) {
 		m.tenants.WithLabelValues(w.sync, w.health).Set(float64(n))
 	}
 	m.failing.Set(float64(failing))
+	m.drifted.Set(float64(drifted))
 	m.queue.WithLabelValues("retry").Set(float64(retry))
 	m.queue.WithLabelValues("held").Set(float64(held))
 	m.queue.WithLabelValues("wave").Set(float64(waves))

@@ -80,6 +80,35 @@ func TestPass(t *testing.T) {
 	}
 }
 
+func TestRolloutAndDrift(t *testing.T) {
+	m := counting(metrics.NoTenants)
+	m.Rollout(state.Rollout{})
+	has(t, scrape(t, m), `reconciler_rollout_status{status="running"} 0`, `reconciler_rollout_status{status="halted"} 0`)
+	for _, c := range []struct {
+		status state.Operation
+		reason string
+		want   string
+	}{
+		{state.Running, "Baking", "running"},
+		{state.Running, "AwaitingResume", "waiting"},
+		{state.Failed, "BudgetExceeded", "halted"},
+	} {
+		m.Rollout(state.Rollout{ID: 1, Status: c.status, Reason: c.reason})
+		text := scrape(t, m)
+		has(t, text, `reconciler_rollout_status{status="`+c.want+`"} 1`)
+		if n := strings.Count(text, "reconciler_rollout_status{"); n != 3 || strings.Count(text, "} 1\n") != 2 { // the version is the other
+			t.Errorf("%s: got\n%s", c.reason, text)
+		}
+	}
+	m.Rollout(state.Rollout{ID: 1, Status: state.Failed, Reason: "Aborted", EndedAt: now})
+	has(t, scrape(t, m), `reconciler_rollout_status{status="halted"} 0`)
+
+	drifted := tenant("acme", state.OutOfSync, state.Healthy)
+	drifted.Result.Reason = "Drift"
+	m.Pass(reconcile.Report{Tenants: []reconcile.Tenant{drifted, tenant("globex", state.Synced, state.Healthy)}}, nil, time.Second)
+	has(t, scrape(t, m), "reconciler_tenants_drifted 1")
+}
+
 func TestSource(t *testing.T) {
 	m := counting(metrics.NoTenants)
 	has(t, scrape(t, m), "reconciler_source_up 0", "reconciler_source_age_seconds 0")

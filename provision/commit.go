@@ -137,6 +137,8 @@ const (
 	logTenant   = "tenant"
 	logTenants  = "tenants"
 	logRevision = "revision"
+	logStatus   = "status"
+	logReason   = "reason"
 	logErr      = "err"
 )
 

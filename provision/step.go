@@ -84,7 +84,7 @@ func (s *Service) carry(ctx context.Context, t *state.Tenant, op operation) (boo
 	}
 	var err error
 	if op.forget {
-		err = s.Store.ForgetTenant(context.WithoutCancel(ctx), t.ID, op.done...)
+		err = s.tell(s.Store.ForgetTenant(context.WithoutCancel(ctx), t.ID, op.done...), op.done)
 	} else {
 		err = s.save(ctx, *t, op.done...)
 	}
@@ -96,7 +96,18 @@ func (s *Service) carry(ctx context.Context, t *state.Tenant, op operation) (boo
 // save records a lifecycle, whatever has become of the caller: what was done
 // must not be done again.
 func (s *Service) save(ctx context.Context, t state.Tenant, events ...state.Event) error {
-	return s.Store.SaveLifecycle(context.WithoutCancel(ctx), t.ID, t.Lifecycle, events...)
+	return s.tell(s.Store.SaveLifecycle(context.WithoutCancel(ctx), t.ID, t.Lifecycle, events...), events)
+}
+
+// tell logs what has become of a tenant, once that is recorded. Of one that was
+// provisioned its deployment tells, which is a step of it.
+func (s *Service) tell(err error, events []state.Event) error {
+	for _, e := range events {
+		if err == nil && e.Kind != state.EventProvisioned {
+			s.Log.Info("lifecycle changed", logTenant, string(e.Tenant), logStatus, e.Kind, logReason, e.Reason)
+		}
+	}
+	return err
 }
 
 func (s *Service) become(l *state.Lifecycle, status protocol.TenantProvisioningStatus) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -120,6 +121,37 @@ func TestHostAway(t *testing.T) {
 	if back := <-loop.fetches; !back.AwaySince.IsZero() || back.Error != "" || !back.FetchedAt.After(away.FetchedAt) {
 		t.Errorf("back: got %+v", back)
 	}
+}
+
+// While the folder of a local repository is not there the commit that was read
+// stands too: a tenant that was away is brought to it.
+func TestLocalRepositoryAway(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	r, closeAll := w.open()
+	defer closeAll()
+	file := w.tenantFile("acme")
+	move := func(from, to string) {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sync := func(want state.Health) {
+		t.Helper()
+		report, err := r.Sync(t.Context(), reconcile.Selection{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := tenantOf(t, report, "acme"); got.Health != want {
+			t.Errorf("got %s, want %s", got.Health, want)
+		}
+	}
+	sync(state.Healthy)
+	move(file, file+".away")
+	sync(state.Missing)
+	move(w.repo, w.repo+".away")
+	sync(state.Missing)
+	move(file+".away", file)
+	sync(state.Healthy)
 }
 
 // What wakes the daemon as it is told to stop begins nothing any more: no pass,

@@ -6,6 +6,7 @@ import (
 	"maps"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -91,6 +92,7 @@ func (k *known) tenants() iter.Seq[protocol.TenantID] {
 // on: the same again is the same fleet.
 type loaded struct {
 	commit string            // empty for none
+	head   gitrepo.Commit    // the commit
 	tags   map[string]string // that state had
 	asked  map[string]string // that the repository was asked for, and where they were
 	fleet  *bundle.Fleet
@@ -113,7 +115,7 @@ func (r *Reconciler) load(ctx context.Context, f *reading) error {
 	f.loaded, err = bundle.Load(tree, options)
 	r.loaded = loaded{}
 	if err == nil && ctx.Err() == nil {
-		r.loaded = loaded{f.commit.Hash, f.tags, f.asked, f.loaded}
+		r.loaded = loaded{f.commit.Hash, f.commit, f.tags, f.asked, f.loaded}
 	}
 	return err
 }

@@ -55,8 +55,15 @@ func (r *Reconciler) observeTenant(ctx context.Context, f reading, t *bundle.Ten
 		statements, class = len(made.Migration.Statements), made.Class()
 	}
 	done.Result.Reason = reasonObserved
-	done.Result.Message = fmt.Sprintf("a deployment is due (%s, %d statements, %s)", action, statements, class)
-	if done.Result.Drift {
+	noun := "statements"
+	if statements == 1 {
+		noun = "statement"
+	}
+	done.Result.Message = fmt.Sprintf("a deployment is due (%s, %d %s, %s)", action, statements, noun, class)
+	switch {
+	case !done.Result.Drift && len(done.Result.Differences) > 0:
+		done.Result.Message += ", and would put right what somebody changed: " + deploy.Words(done.Result.Differences)
+	case done.Result.Drift:
 		done.Result.Message = "the database is not what the last deployment left, and would be put right: " + deploy.Words(done.Result.Differences)
 	}
 	done.Result.Next = "review it with \"reconciler plan\", then start the daemon without --observe"

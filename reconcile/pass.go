@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -26,6 +27,9 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 		return Report{Status: state.Failed}, err
 	}
 	f, err := r.read(ctx, s, r.recorded.loaded)
+	if errors.Is(err, bundle.ErrInvalid) {
+		err = fmt.Errorf("commit %.12s: %w", f.commit.Hash, err)
+	}
 	if err == nil && s.Revision == "" {
 		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}

@@ -30,6 +30,9 @@ func (r *Reconciler) rest(f reading) {
 // to.
 func (r *Reconciler) unchanged(ctx context.Context) bool {
 	head, err := r.Repo.Resolve(ctx, "")
+	if err != nil && away(err) {
+		return r.last.commit != "" // it has nothing at all
+	}
 	if err != nil || r.last.commit == "" || head.Hash != r.last.commit {
 		return false
 	}

@@ -233,7 +233,11 @@ type reading struct {
 func (r *Reconciler) revision(ctx context.Context, s Selection) (reading, error) {
 	f := reading{now: r.Now()}
 	var err error
-	if f.commit, err = r.Repo.Resolve(ctx, s.Revision); err != nil {
+	f.commit, err = r.Repo.Resolve(ctx, s.Revision)
+	stands := err != nil && away(err) && s.Revision == "" && r.loaded.fleet != nil
+	if stands { // a local repository that is gone; what was read of it stands
+		f.commit, f.loaded, f.asked = r.loaded.head, r.loaded.fleet, r.loaded.asked
+	} else if err != nil {
 		return f, err
 	}
 	f.seen, f.gone = map[protocol.TenantID]*state.Observed{}, map[protocol.TenantID]bool{}
@@ -248,6 +252,9 @@ func (r *Reconciler) revision(ctx context.Context, s Selection) (reading, error)
 		if err := r.readHolds(ctx); err != nil {
 			return f, err
 		}
+	}
+	if stands {
+		return f, nil
 	}
 	err = r.load(ctx, &f)
 	if errors.Is(err, bundle.ErrNoTenants) && f.observed.len() > 0 {

@@ -16,7 +16,7 @@ import (
 
 func auditCommand(c *cli) *cobra.Command {
 	var tenant, from, actor, field string
-	var limit int
+	var limit uint
 	command := &cobra.Command{
 		Use:   "audit",
 		Short: "who changed what and when, newest first",
@@ -45,7 +45,7 @@ It reads DIR/state.db alone, and works while the daemon runs.`,
 			}
 			defer store.Close()
 			query := state.EventQuery{Tenant: protocol.TenantID(tenant), Actor: actor, Since: at}
-			answer, err := auditOf(ctx, store, query, field, limit)
+			answer, err := auditOf(ctx, store, query, field, int(limit))
 			if err != nil {
 				return err
 			}
@@ -58,7 +58,7 @@ It reads DIR/state.db alone, and works while the daemon runs.`,
 	flags.StringVar(&from, "since", "", "only from this `time` on: 7d for the last seven days, or a date")
 	flags.StringVar(&actor, "actor", "", "only what this `person` did or is the author of")
 	flags.StringVar(&field, "field", "", "only what touched this `object.field`, or object")
-	flags.IntVar(&limit, "limit", 0, "show this many; 0 for all")
+	flags.UintVar(&limit, "limit", 0, "show this `number`; 0 for all")
 	return command
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,7 @@ are blocked, 64 wrong usage.`,
 	flags := root.PersistentFlags()
 	flags.VarP(&c.output, "output", "o", "print a table, JSON or YAML; preview has markdown and audit jsonl besides")
 	flags.StringVar(&c.configFile, "config", "", "settings `file` (default reconciler.yaml, if there is one)")
-	flags.TextVar(&c.logLevel, "log-level", &c.logLevel, "log this `level` and above: debug, info, warn, error")
+	flags.Var(level{&c.logLevel}, "log-level", "log this `level` and above: debug, info, warn, error")
 	root.AddCommand(
 		runCommand(c), syncCommand(c), planCommand(c), previewCommand(c), verifyCommand(c), validateCommand(c), renderCommand(c),
 		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
@@ -69,6 +70,9 @@ are blocked, 64 wrong usage.`,
 		driftCommand(c), importCommand(c), notifyCommand(c), secretsCommand(c),
 		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
+	root.SetFlagErrorFunc(badFlag)
+	plain(root)
+	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasSubCommands)}}", 1))
 	return root
 }
 

@@ -142,13 +142,14 @@ func recorded(ctx context.Context, store *state.Store, connections map[protocol.
 	return err
 }
 
-// withConnections adds the databases that connections lead to. A file that was
-// listed for a tenant that there is not, and to which a URL leads, is that of the
-// URL alone.
+// withConnections adds the databases that connections lead to. A file to which
+// the URL of its tenant leads is listed once, and one of a tenant that there is
+// not, to which a URL leads, is that of the URL alone.
 func withConnections(list []placedTenant, connections map[protocol.TenantID]*protocol.TenantConnectionConfig,
 	router *tenantrouter.Router, fleet *bundle.Fleet,
 ) []placedTenant {
 	known, named, remote := map[protocol.TenantID]bool{}, map[string]bool{}, map[protocol.TenantID]bool{}
+	own := map[protocol.TenantID]string{} // what the URL of a tenant leads to
 	if fleet != nil {
 		for _, t := range fleet.Tenants {
 			known[t.ID] = true
@@ -160,14 +161,16 @@ func withConnections(list []placedTenant, connections map[protocol.TenantID]*pro
 		switch {
 		case err == nil && at.Path != "":
 			found = append(found, placedTenant{place: place{Path: at.Path}, tenant: id})
-			named[router.Identity(at)] = true
+			own[id] = router.Identity(at)
+			named[own[id]] = true
 		case err == nil, errors.Is(err, tenantrouter.ErrHost): // whoever opens it says so
 			found = append(found, placedTenant{place: place{Connection: connection}, tenant: id, router: router})
 			remote[id] = true
 		}
 	}
 	list = slices.DeleteFunc(list, func(p placedTenant) bool {
-		return remote[p.tenant] || !known[p.tenant] && named[router.Identity(tenantrouter.Location{Path: p.Path})]
+		file := router.Identity(tenantrouter.Location{Path: p.Path})
+		return remote[p.tenant] || own[p.tenant] == file || !known[p.tenant] && named[file]
 	})
 	return append(list, found...)
 }

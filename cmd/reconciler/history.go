@@ -12,7 +12,7 @@ import (
 )
 
 func historyCommand(c *cli) *cobra.Command {
-	var limit int
+	limit := uint(20)
 	command := &cobra.Command{
 		Use:   "history TENANT",
 		Short: "deployments of a tenant, newest first",
@@ -24,7 +24,7 @@ It reads DIR/state.db alone, and works while the daemon runs.`,
   reconciler history --data ./data acme --limit 0 -o json`,
 		Args: cobra.ExactArgs(1),
 		RunE: c.reading(func(ctx context.Context, store *state.Store, args []string) error {
-			answer, err := historyOf(ctx, store, protocol.TenantID(args[0]), limit)
+			answer, err := historyOf(ctx, store, protocol.TenantID(args[0]), int(limit))
 			if err != nil {
 				return err
 			}
@@ -32,7 +32,7 @@ It reads DIR/state.db alone, and works while the daemon runs.`,
 		}),
 	}
 	setting(command, "data")
-	command.Flags().IntVar(&limit, "limit", 20, "show this many; 0 for all")
+	command.Flags().UintVar(&limit, "limit", limit, "show this `number`; 0 for all")
 	return command
 }
 

@@ -40,7 +40,8 @@ API. Each tenant.yaml gets a new token, encrypted for age.identityFile.
 
 Databases are opened read-only, and no row is read. What definitions cannot
 express stays as it is and is listed with the reason. A URL is a path or a file:
-URL; a relative URL is below --data, as in a tenant.yaml. DIR must be new or empty.
+URL; a relative URL is below --data, as in a tenant.yaml, and a relative path below
+the working directory. DIR must be new or empty.
 Exit code 3: some databases could not be read, and are left out.`,
 		Example: `  reconciler import --database ./acme.db --out ./company --app crm --tenant acme
   reconciler import --from urls.csv --out ./company --app crm -o json

@@ -54,6 +54,7 @@ func (c *cli) operate(ctx context.Context, loop *reconcile.Config) (*operations,
 		Tenants: tenantMetrics[c.settings.Server.Metrics.Tenants], Version: versionAnswerOf(debug.ReadBuildInfo()).Version,
 	})
 	o.metrics.Source(known.Source)
+	o.metrics.Rollout(known.Rollout)
 	o.notifier = notify.New(notify.Config{Targets: targets, Log: loop.Log, Count: o.metrics.Notification})
 	o.watch = notify.NewWatch(o.notifier.Tell, known)
 	loop.OnTenant, loop.OnPass, loop.OnFetch = o.tenant, o.pass, o.fetch
@@ -94,6 +95,7 @@ func (o *operations) pass(r reconcile.Report, err error) {
 		o.log.Warn("rollout not read", attrErr, err)
 		return
 	}
+	o.metrics.Rollout(rollout)
 	o.watch.Rollout(rollout)
 	o.pulls.pass(r, rollout)
 }

@@ -71,11 +71,8 @@ func (c *cli) reachedBy(ctx context.Context, id int) ([]state.Deployment, bool, 
 	}
 	defer store.Close()
 	r, err := store.Rollout(ctx, id)
-	if errors.Is(err, state.ErrNotFound) {
-		return nil, false, fmt.Errorf("there is no rollout %d: see \"reconciler rollout list\"", id)
-	}
 	if err != nil {
-		return nil, false, err
+		return nil, false, noRollout(id, err)
 	}
 	list, err := store.RolloutDeployments(ctx, id)
 	list = slices.DeleteFunc(list, func(d state.Deployment) bool { return d.Status != protocol.DeployReady })

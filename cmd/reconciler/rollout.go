@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -21,7 +22,6 @@ fleet.yaml, as a rollout. These commands look at rollouts and change the one tha
 is under way. docs/rollouts.md has the whole of it.`,
 		Example: `  reconciler rollout show --data ./data
   reconciler rollout pause --reason "support is swamped" --data ./data`,
-		Args: cobra.NoArgs,
 	}
 	command.AddCommand(rolloutListCommand(c), rolloutShowCommand(c), rolloutPauseCommand(c), rolloutResumeCommand(c),
 		rolloutAbortCommand(c), rolloutPromoteCommand(c))
@@ -29,7 +29,7 @@ is under way. docs/rollouts.md has the whole of it.`,
 }
 
 func rolloutListCommand(c *cli) *cobra.Command {
-	newest := 20
+	newest := uint(20)
 	command := &cobra.Command{
 		Use:   "list",
 		Short: "rollouts, the newest first",
@@ -38,7 +38,7 @@ func rolloutListCommand(c *cli) *cobra.Command {
   reconciler rollout list --data ./data --limit 0 -o json`,
 		Args: cobra.NoArgs,
 		RunE: c.reading(func(ctx context.Context, store *state.Store, _ []string) error {
-			list, err := store.Rollouts(ctx, newest)
+			list, err := store.Rollouts(ctx, int(newest))
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ func rolloutListCommand(c *cli) *cobra.Command {
 		}),
 	}
 	setting(command, "data")
-	command.Flags().IntVar(&newest, "limit", newest, "at most this `number`; 0 for all")
+	command.Flags().UintVar(&newest, "limit", newest, "at most this `number`; 0 for all")
 	return command
 }
 
@@ -59,8 +59,8 @@ func rolloutShowCommand(c *cli) *cobra.Command {
 		Use:   "show [ROLLOUT]",
 		Short: "which tenants of a rollout are where, and why",
 		Long: `Show a rollout, the newest one unless another is named by its number: its waves,
-and the tenants that it has not reached, with the reason of each. -o json has all
-of its tenants. The tenants of the newest 50 rollouts are known.`,
+and the tenants that it has not reached, with the reason of each that does not
+just wait for its turn. -o json has all of its tenants. The tenants of the newest 50 rollouts are known.`,
 		Example: `  reconciler rollout show --data ./data
   reconciler rollout show 12 --data ./data
   reconciler rollout show --data ./data -o json | jq -r '.tenants[] | select(.error) | .tenant'`,
@@ -119,7 +119,15 @@ func rolloutOf(ctx context.Context, store *state.Store, id int) (r state.Rollout
 		return last, true, nil
 	}
 	r, err = store.Rollout(ctx, id)
-	return r, false, err
+	return r, false, noRollout(id, err)
+}
+
+// noRollout says where the rollouts are that there are.
+func noRollout(id int, err error) error {
+	if errors.Is(err, state.ErrNotFound) {
+		return fmt.Errorf("there is no rollout %d: see \"reconciler rollout list\"", id)
+	}
+	return err
 }
 
 // rolloutsAnswer is a list of rollouts.
@@ -138,8 +146,14 @@ type rolloutAnswer struct {
 	EndedAt   *stamp              `json:"endedAt"` // null while it is under way, or halted
 	Waves     []waveAnswer        `json:"waves"`
 	Error     *problem            `json:"error"` // why it waits, or how it ended
+}
 
-	word string
+func (a rolloutAnswer) word() string {
+	r := state.Rollout{Status: a.Status}
+	if a.Error != nil {
+		r.Reason = a.Error.Reason
+	}
+	return fleet.Word(r)
 }
 
 // waveAnswer is a wave of a rollout.
@@ -154,7 +168,7 @@ type waveAnswer struct {
 func rolloutAnswerOf(r state.Rollout) rolloutAnswer {
 	answer := rolloutAnswer{
 		ID: r.ID, Revision: r.Revision, Status: r.Status, Paused: optional(r.Paused), Promoted: append([]protocol.TenantID{}, r.Promoted...),
-		StartedAt: stampOf(r.StartedAt), EndedAt: stampOf(r.EndedAt), Waves: []waveAnswer{}, word: fleet.Word(r),
+		StartedAt: stampOf(r.StartedAt), EndedAt: stampOf(r.EndedAt), Waves: []waveAnswer{},
 	}
 	if r.Reason != "" || r.Next != "" {
 		answer.Error = problemOf(r.Reason, r.Message, r.Next)
@@ -167,7 +181,7 @@ func rolloutAnswerOf(r state.Rollout) rolloutAnswer {
 
 // summary adds the lines that say how a rollout is.
 func (p *page) summary(a rolloutAnswer) {
-	p.line("rollout %d of commit %s: %s", a.ID, short(a.Revision), p.word(a.word))
+	p.line("rollout %d of commit %s: %s", a.ID, short(a.Revision), p.word(a.word()))
 	if a.Error != nil {
 		p.line("  %s", a.Error.Message)
 		if a.Error.Next != "" {
@@ -188,7 +202,7 @@ func (a rolloutsAnswer) people(p *page) {
 			tenants += w.Tenants
 		}
 		rows = append(rows, []string{
-			strconv.Itoa(r.ID), short(r.Revision), r.word, strconv.Itoa(len(r.Waves)), strconv.Itoa(tenants), r.StartedAt.String(), r.EndedAt.String(),
+			strconv.Itoa(r.ID), short(r.Revision), r.word(), strconv.Itoa(len(r.Waves)), strconv.Itoa(tenants), r.StartedAt.String(), r.EndedAt.String(),
 		})
 	}
 	p.table([]string{"ROLLOUT", "COMMIT", "STATUS", "WAVES", "TENANTS", "STARTED", "ENDED"}, rows)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/protocol"
@@ -113,7 +115,7 @@ func (a rolloutDetails) people(p *page) {
 		if t.wave < len(counts) {
 			counts[t.wave][t.Status]++
 		}
-		if t.Status != placeReached && (t.Error != nil && t.Status != placeWaiting || t.Error == nil) {
+		if t.Status != placeReached && t.Status != placeWaiting {
 			behind = append(behind, t)
 		}
 	}
@@ -125,7 +127,38 @@ func (a rolloutDetails) people(p *page) {
 		})
 	}
 	p.table([]string{"WAVE", "TENANTS", "REACHED", "FAILED", "BLOCKED", "HELD", "WAITING", "STARTED", "DONE"}, rows)
+	p.waiting(a)
 	p.behind(behind)
+}
+
+// waiting adds who waits, wave by wave.
+func (p *page) waiting(a rolloutDetails) {
+	waits := make([][]string, len(a.Waves))
+	for _, t := range a.Tenants {
+		if t.Status == placeWaiting && t.wave < len(waits) {
+			waits[t.wave] = append(waits[t.wave], string(t.Tenant))
+		}
+	}
+	verb := "wait"
+	if a.EndedAt != nil {
+		verb = "not reached"
+	}
+	first := true
+	for i, names := range waits {
+		if len(names) == 0 {
+			continue
+		}
+		if first {
+			p.line("")
+		}
+		first = false
+		more := ""
+		if len(names) > mostTenants {
+			more = fmt.Sprintf(" and %d more", len(names)-mostTenants)
+			names = names[:mostTenants]
+		}
+		p.line("%s in wave %s: %s%s", verb, a.Waves[i].Name, strings.Join(names, ", "), more)
+	}
 }
 
 // behind adds why tenants were not reached, other than that they wait for their

@@ -29,6 +29,9 @@ command works while the daemon runs.`,
 		Args: cobra.ExactArgs(1),
 		RunE: c.reading(func(ctx context.Context, store *state.Store, args []string) error {
 			deployment, err := store.Deployment(ctx, args[0])
+			if errors.Is(err, state.ErrNotFound) {
+				return fmt.Errorf("there is no deployment %q: \"reconciler history TENANT\" lists those of a tenant", args[0])
+			}
 			if err != nil {
 				return err
 			}

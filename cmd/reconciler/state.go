@@ -14,10 +14,6 @@ func stateCommand(c *cli) *cobra.Command {
 		Use:     "state",
 		Short:   "the history in DIR/state.db",
 		Example: `  reconciler state rebuild --data ./data`,
-		Args:    cobra.NoArgs,
-		RunE: c.start(func(context.Context, []string) error {
-			return usagef("say what to do with the state: rebuild or version")
-		}),
 	}
 	command.AddCommand(rebuildCommand(c), stateVersionCommand(c))
 	return command

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -132,8 +133,11 @@ func tenantStatusOf(o state.Observed) tenantStatus {
 
 func (a statusAnswer) people(p *page) {
 	if a.Pass != nil {
-		p.line("last pass %s: %s, %d of %s changed, %d failed or blocked", a.Pass.StartedAt.String(),
-			p.word(string(a.Pass.Status)), a.Pass.Changed, plural(a.Pass.Tenants, "tenant"), a.Pass.Failed)
+		what := fmt.Sprintf("%d of %s changed, %d failed or blocked", a.Pass.Changed, plural(a.Pass.Tenants, "tenant"), a.Pass.Failed)
+		if a.Pass.Error != nil && a.Pass.Tenants == 0 {
+			what = "before it came to a tenant"
+		}
+		p.line("last pass %s: %s, %s", a.Pass.StartedAt.String(), p.word(string(a.Pass.Status)), what)
 		if a.Pass.Error != nil {
 			p.line("  %s", *a.Pass.Error)
 		}

@@ -38,6 +38,7 @@ was ended.`,
 	}
 	setting(command, "repo", "data")
 	command.Flags().StringToStringVar(&w.labels, "select", nil, "only the tenants with these `labels`: tier=canary,region=eu")
+	command.Flags().Lookup("select").DefValue = "" // help has no use for an empty map
 	command.Flags().StringVar(&w.timeout, "timeout", w.timeout, "give up after this `time`, such as 90s or 1h")
 	return command
 }
@@ -137,6 +138,9 @@ func (c *cli) watch(ctx context.Context, w *waiter, end time.Time) (answer waitA
 		}
 		over := !time.Now().Before(end)
 		if err == nil && (over || len(answer.Waiting) == 0 || answer.Error != nil) || err != nil && over {
+			if len(answer.Waiting) > 0 && answer.Error == nil {
+				answer.Error = answer.waits
+			}
 			return answer, err
 		}
 		select {
@@ -154,9 +158,10 @@ type waitAnswer struct {
 	Reached  int                 `json:"reached"`
 	Failed   []tenantProblem     `json:"failed"`  // or blocked
 	Waiting  []protocol.TenantID `json:"waiting"` // not yet reached
-	Error    *problem            `json:"error"`   // why the rollout goes no further
+	Error    *problem            `json:"error"`   // why the rollout goes no further, or what it waited for when the time was over
 
 	commit gitrepo.Commit
+	waits  *problem // what the rollout waits for, which may end
 }
 
 // tenantProblem is what is wrong with a tenant.
@@ -173,7 +178,7 @@ func (w *waiter) look(ctx context.Context, store *state.Store) (waitAnswer, erro
 		if observed, err = store.Observed(ctx); err != nil {
 			return answer, err
 		}
-		if answer.Error, err = w.stopped(ctx, store); err != nil {
+		if err := w.course(ctx, store, &answer); err != nil {
 			return answer, err
 		}
 	}
@@ -245,17 +250,24 @@ func (w *waiter) has(ctx context.Context, commit string) (bool, error) {
 	return descends, err
 }
 
-// stopped is why the rollout that has the commit goes no further by itself.
-func (w *waiter) stopped(ctx context.Context, store *state.Store) (*problem, error) {
+// course is why the rollout that has the commit goes no further by itself, or
+// what it waits for.
+func (w *waiter) course(ctx context.Context, store *state.Store, answer *waitAnswer) error {
 	last, ok, err := store.LastRollout(ctx)
-	if err != nil || !ok || last.Status != state.Failed || last.Reason == "" {
-		return nil, err
+	if err != nil || !ok || last.Reason == "" {
+		return err
 	}
 	has, err := w.has(ctx, last.Revision)
 	if !has {
-		return nil, err
+		return err
 	}
-	return problemOf(last.Reason, last.Message, last.Next), err
+	why := problemOf(last.Reason, last.Message, last.Next)
+	if last.Status == state.Failed {
+		answer.Error = why
+	} else if last.Open() {
+		answer.waits = why
+	}
+	return err
 }
 
 func (a *waitAnswer) judge() {
@@ -285,11 +297,13 @@ func (a waitAnswer) people(p *page) {
 	p.commit(a.commit)
 	p.line("%s: %s reached, %d failed or blocked, %d waiting", p.word(string(a.Status)), plural(a.Reached, "tenant"), len(a.Failed), len(a.Waiting))
 	if a.Status == state.Running {
-		p.line("  the time is over")
+		p.line("  the time of --timeout is over")
 	}
 	if a.Error != nil {
 		p.line("  %s: %s", a.Error.Reason, a.Error.Message)
-		p.line("  next: %s", a.Error.Next)
+		if a.Error.Next != "" {
+			p.line("  next: %s", a.Error.Next)
+		}
 	}
 	for i, t := range a.Failed {
 		if i == mostTenants {
