@@ -54,6 +54,7 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 	l.misnamed()
 	l.databases()
 	l.unusedApps()
+	l.emptyWaves()
 	for _, t := range l.fleet.Tenants {
 		if config.HasErrors(t.Faults) {
 			t.Desired = nil
