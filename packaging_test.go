@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -189,5 +190,39 @@ func TestDockerfile(t *testing.T) {
 	_, version, _ := strings.Cut(string(mod), "\ngo ")
 	if short := strings.Join(strings.Split(strings.Fields(version)[0], ".")[:2], "."); !strings.Contains(string(text), fmt.Sprintf("FROM golang:%s-", short)) {
 		t.Errorf("the image is not built with Go %s", short)
+	}
+}
+
+var pageLink = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+
+// Every page is in the list of docs/README.md, and what a page links to is there.
+func TestPagesAreListed(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{"docs/README.md": true}
+	for _, page := range append(pages, "README.md", "examples/README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range pageLink.FindAllStringSubmatch(string(text), -1) {
+			to := filepath.Join(filepath.Dir(page), link[1])
+			if strings.Contains(link[1], ", ") {
+				continue // Go, in a table of the protocol
+			}
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s links to %s, which is not there", page, link[1])
+			}
+			if page == "docs/README.md" {
+				listed[to] = true
+			}
+		}
+	}
+	for _, page := range pages {
+		if !listed[page] {
+			t.Errorf("docs/README.md does not list %s", page)
+		}
 	}
 }

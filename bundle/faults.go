@@ -52,6 +52,7 @@ const (
 	codeTwoBundles        = "two_bundles"         // a compiled bundle beside definitions
 	codeUnknownFile       = "unknown_file"        // a file or directory that is not read
 	codeURLShared         = "database_shared"     // two tenants with one database
+	codeWaveEmpty         = "empty_wave"          // labels that nobody has
 	codeVersionMismatch   = "version_mismatch"    // a tag whose app.yaml has another version
 	codeVersionMissing    = "version_missing"     // no tag of that version
 	codeVersionMoved      = "version_moved"       // a tag that has moved

@@ -57,7 +57,7 @@ Exit code 3: some databases could not be read, and are left out.`,
 	flags.StringVar(&q.out, "out", "", "`directory` to write")
 	flags.StringVar(&q.app, "app", "app", "`name` of the app")
 	flags.StringVar(&q.tenant, "tenant", "", "`id` of the tenant whose database it is; without it only the app is written")
-	setting(command, "data", "secrets-dir", "age-identity-file")
+	setting(command, "data", "secrets-dir")
 	return command
 }
 

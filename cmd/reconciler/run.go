@@ -26,10 +26,9 @@ func runCommand(c *cli) *cobra.Command {
 moves: at each poll, and at once for a local repository, which is watched. While
 it has nothing new, the databases are looked at for drift every --look. A
 commit goes to its tenants in the waves of fleet.yaml, first of all to those that
-it concerns; "reconciler rollout show"
-says how far it is. A tenant that fails is tried again, ever more slowly, without
-holding up others. A remote that cannot be reached is asked again at the next
-poll.
+it concerns; "reconciler rollout show" says how far it is. A tenant that fails is
+tried again, ever more slowly, without holding up others. A remote that cannot be
+reached is asked again at the next poll.
 
 After a force push nothing is deployed until a person agrees: stop the daemon
 and run "reconciler sync --accept-rewrite", or start it anew with

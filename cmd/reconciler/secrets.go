@@ -34,7 +34,7 @@ in a tenant.yaml for one: only who has the identity can read it.`,
 		Args:    cobra.NoArgs,
 		RunE:    c.start(func(context.Context, []string) error { return c.encrypt(os.Stdin) }),
 	}
-	setting(command, "secrets-dir", "age-identity-file")
+	setting(command, "secrets-dir")
 	return command
 }
 

@@ -34,7 +34,7 @@ off. What the repository has is encrypted again by you: git keeps what it was.`,
 			})
 		}),
 	}
-	setting(command, "data", "secrets-dir", "age-identity-file", "actor")
+	setting(command, "data", "secrets-dir", "actor")
 	return command
 }
 

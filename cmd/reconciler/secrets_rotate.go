@@ -34,7 +34,7 @@ code 3: some could not be replaced.`,
 			return c.rotate(ctx, q, tenants)
 		}),
 	}
-	setting(command, "repo", "ref", "data", "secrets-dir", "age-identity-file", "file-root", "actor")
+	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "actor")
 	command.Flags().StringVar(&q.Reason, "reason", "", "why, for the record")
 	command.Flags().BoolVar(&all, "all", false, "every tenant whose database was made on a server")
 	return command

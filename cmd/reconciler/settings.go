@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,8 +36,12 @@ var settingFlags = map[string]struct{ key, usage string }{
 	"log-format":        {"logFormat", "`form` of the log: text, json, or auto (default) for text on a terminal"},
 }
 
-// setting adds flags of settingFlags to a command.
+// setting adds flags of settingFlags to a command. One that reads secrets from
+// files can be given the key of encrypted ones too.
 func setting(command *cobra.Command, names ...string) {
+	if slices.Contains(names, "secrets-dir") {
+		names = append(slices.Clone(names), "age-identity-file")
+	}
 	for _, name := range names {
 		command.Flags().String(name, "", settingFlags[name].usage)
 	}

@@ -36,7 +36,7 @@ was ended.`,
 		Args: cobra.ExactArgs(1),
 		RunE: c.start(func(ctx context.Context, args []string) error { return c.wait(ctx, args[0], w) }),
 	}
-	setting(command, "repo", "data")
+	setting(command, "repo", "ref", "data", "secrets-dir")
 	command.Flags().StringToStringVar(&w.labels, "select", nil, "only the tenants with these `labels`: tier=canary,region=eu")
 	command.Flags().Lookup("select").DefValue = "" // help has no use for an empty map
 	command.Flags().StringVar(&w.timeout, "timeout", w.timeout, "give up after this `time`, such as 90s or 1h")
