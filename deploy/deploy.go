@@ -157,9 +157,13 @@ func (r *Result) Forget() { r.seen = apply.Reading{Record: apply.Record{Last: r.
 // Result.Err says why nothing was committed.
 func (d *Deployer) Deploy(ctx context.Context, conn database.Conn, r Request) Result {
 	start := d.now()
-	looked := d.takeTurn(ctx, conn, r)
+	likeness := ""
+	if r.mayBeGuessed(conn) {
+		likeness = r.likeness(r.Known)
+	}
+	looked := d.turns.take(ctx, likeness)
 	defer looked()
-	if a, ok := d.guess(conn, r); ok {
+	if a, ok := d.guess(conn, r, likeness); ok {
 		if result := d.carryOut(ctx, conn, r, a, start); !errors.Is(result.Err, apply.ErrStale) {
 			return result
 		}

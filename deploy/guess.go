@@ -44,12 +44,13 @@ func (d *Deployer) remember(conn database.Conn, r Request, a Assessment) {
 	d.alike.Remember(r.likeness(known), look{a.seen, a.Plan, a.Class}, maxLooks)
 }
 
-// guess is the assessment of a database that was not looked at.
-func (d *Deployer) guess(conn database.Conn, r Request) (Assessment, bool) {
-	if !r.mayBeGuessed(conn) {
+// guess is the assessment of a database that was not looked at, where one of
+// its likeness was. An empty likeness is that of none.
+func (d *Deployer) guess(conn database.Conn, r Request, likeness string) (Assessment, bool) {
+	if likeness == "" {
 		return Assessment{}, false
 	}
-	found, ok := d.alike.Recall(r.likeness(r.Known))
+	found, ok := d.alike.Recall(likeness)
 	if !ok || r.permit(found.plan) != nil {
 		return Assessment{}, false
 	}

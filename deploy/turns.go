@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/tenantops/reconciler/internal/database"
 )
 
 // turns lets one of many databases that are alike be looked at before the
@@ -28,6 +26,9 @@ const (
 // called by all, and again. A likeness whose first look told nothing is never
 // waited for again.
 func (t *turns) take(ctx context.Context, likeness string) (done func()) {
+	if likeness == "" {
+		return func() {} // nothing is alike
+	}
 	t.mu.Lock()
 	over, known := t.over[likeness]
 	if !known {
@@ -51,12 +52,4 @@ func (t *turns) take(ctx context.Context, likeness string) (done func()) {
 		late.Stop()
 		end()
 	}
-}
-
-// takeTurn lets a database that may need no look wait for one that is alike.
-func (d *Deployer) takeTurn(ctx context.Context, conn database.Conn, r Request) (done func()) {
-	if !r.mayBeGuessed(conn) {
-		return func() {}
-	}
-	return d.turns.take(ctx, r.likeness(r.Known))
 }

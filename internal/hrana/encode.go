@@ -24,29 +24,28 @@ type (
 	}
 	// request is one as JSON: execute, batch, describe or close.
 	request struct {
-		text []byte
+		text []byte // begins a pipeline, which is appended to it
 		// terse tells that the answer is short: what a batch has done, hardly any
 		// rows. Compressing that costs a server more than it saves.
 		terse bool
 	}
 )
 
-// closing ends a stream.
-var closing = request{text: []byte(`{"type":"close"}`)}
+const (
+	opening = `{"requests":[`
+	ending  = `{"type":"close"}` // of a stream
+)
 
+// text is the pipeline as JSON. It is asked for once.
 func (p pipeline) text() []byte {
-	text := make([]byte, 0, len(p.of.text)+128)
-	text = append(text, `{"baton":`...)
-	if p.baton == nil {
-		text = append(text, "null"...)
-	} else {
-		text = appendQuoted(text, *p.baton)
-	}
-	text = append(append(text, `,"requests":[`...), p.of.text...)
+	text := p.of.text
 	if p.close {
-		text = append(append(text, ','), closing.text...)
+		text = append(append(text, ','), ending...)
 	}
-	return append(text, "]}"...)
+	if text = append(text, `],"baton":`...); p.baton == nil {
+		return append(text, "null}"...)
+	}
+	return append(appendQuoted(text, *p.baton), '}')
 }
 
 // requests is how many results the answer has.
@@ -59,14 +58,17 @@ func (p pipeline) requests() int {
 
 // execute asks for one statement.
 func execute(s database.Statement) (request, error) {
-	text, err := appendStatement([]byte(`{"type":"execute","stmt":`), s)
+	text, err := appendStatement([]byte(opening+`{"type":"execute","stmt":`), s)
 	return request{text: append(text, '}')}, err
 }
 
 // describe asks what a statement would do.
 func describe(sql string) request {
-	return request{text: append(appendQuoted([]byte(`{"type":"describe","sql":`), sql), '}')}
+	return request{text: append(appendQuoted([]byte(opening+`{"type":"describe","sql":`), sql), '}')}
 }
+
+// closing asks for the end of a stream.
+func closing() request { return request{text: []byte(opening + ending)} }
 
 // never is a statement in place of one that cannot be sent: it fails where it
 // would have been.
@@ -76,7 +78,7 @@ const never = "SELECT json('not sent')"
 // place, as one does that the database refuses; faults says why, by step.
 func batch(steps []database.Step) (request, map[int]error) {
 	faults := map[int]error{}
-	text := append(make([]byte, 0, sizeOf(steps)), `{"type":"batch","batch":{"steps":[`...)
+	text := append(make([]byte, 0, sizeOf(steps)), opening+`{"type":"batch","batch":{"steps":[`...)
 	for i, s := range steps {
 		if i > 0 {
 			text = append(text, ',')
@@ -98,7 +100,7 @@ func batch(steps []database.Step) (request, map[int]error) {
 
 // sizeOf is about how many bytes steps take as text.
 func sizeOf(steps []database.Step) int {
-	size := 100
+	size := 200
 	for _, s := range steps {
 		size += 200 + len(s.SQL)
 		for _, arg := range s.Args {

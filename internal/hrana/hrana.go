@@ -158,7 +158,7 @@ func (c *Conn) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	_, _ = c.exchange(ctx, pipeline{baton: &c.baton, of: closing})
+	_, _ = c.exchange(ctx, pipeline{baton: &c.baton, of: closing()})
 	c.baton = ""
 	return nil
 }
