@@ -26,8 +26,8 @@ var ErrNoTenants = errors.New("there is no tenant below tenants/, so nothing may
 
 // Options say how to load.
 type Options struct {
-	// Revision is the full commit that the tree belongs to. Manifests without
-	// a version take its first 12 characters. Empty for a plain directory.
+	// Revision is the full commit that the tree belongs to, see Fleet.Bundle.
+	// Empty for a plain directory.
 	Revision string
 	// Version gives the tree of the repository at a version of an app, the
 	// tag app/vVERSION, and the commit that it resolved to. An error matching
@@ -48,7 +48,8 @@ type Options struct {
 	// Cache remembers what was parsed, so that files that have not changed are
 	// not read again. It helps only with a tree that has a method
 	// Hash(path) (string, error), which names content by its hash; the entries of
-	// its directories may have Hash() string for the same.
+	// its directories may have Hash() string for the same, and HasHash(hash string)
+	// bool to compare it.
 	Cache *Cache
 }
 
@@ -62,7 +63,22 @@ type Fleet struct {
 	Versions map[string]string
 	// Faults are all faults of the tree, each once, in the order of files.
 	Faults []Fault
+
+	revision string
 }
+
+// Bundle returns the bundle of a tenant that has one, as it is at this revision:
+// the first 12 digits of its commit are the version of one that gives none.
+func (f *Fleet) Bundle(t *Tenant) protocol.DeployBundle {
+	b := t.Desired.Bundle
+	if f.revision != "" && (t.entry == nil || t.entry.manifest.Version == "") {
+		b.Manifest.Version = f.revision[:min(versionLength, len(f.revision))]
+	}
+	return b
+}
+
+// versionLength is how much of a commit or of a digest makes a version.
+const versionLength = 12
 
 // Tenant is one tenant of a tree.
 type Tenant struct {
@@ -77,6 +93,7 @@ type Tenant struct {
 
 	document config.Document // tenant.yaml
 	entry    *tenantEntry    // what its directory holds
+	made     *composition    // what its apps and its own files make together
 }
 
 // SameFiles tells that two loads with one Cache have read the same files of the
@@ -123,7 +140,8 @@ type Desired struct {
 	// Bundle holds the definitions as they were written, without our own keys.
 	// Objects, views, flows and permissions are ordered by name, and entry i
 	// is the one that the manifest names at i. Seed sets keep the order of
-	// apps and files. The manifest's checksum is the digest.
+	// apps and files. The manifest's checksum is the digest, of which the first
+	// 12 digits are the version where the tenant gives none.
 	Bundle protocol.DeployBundle
 	// Apps are the apps in dependency order, with the names of what they bring.
 	Apps []protocol.AppManifest

@@ -120,8 +120,11 @@ func TestCompose(t *testing.T) {
 	if _, ok := d.Bundle.Objects[1]["renamedFrom"]; ok {
 		t.Error("renamedFrom is in the definition that is registered")
 	}
-	if len(d.Bundle.SeedData) != 1 || d.Bundle.Manifest.Version != "0123456789ab" || d.Bundle.Manifest.Checksum != d.Digest {
+	if len(d.Bundle.SeedData) != 1 || d.Bundle.Manifest.Version != d.Digest[:12] || d.Bundle.Manifest.Checksum != d.Digest {
 		t.Errorf("%d seed sets, manifest %+v", len(d.Bundle.SeedData), d.Bundle.Manifest)
+	}
+	if m := fleet.Bundle(tenant(t, fleet, "acme")).Manifest; m.Version != "0123456789ab" {
+		t.Errorf("version %s, want that of the revision", m.Version)
 	}
 }
 

@@ -17,6 +17,7 @@ type Cache struct {
 // memory is what one load took or made.
 type memory struct {
 	tenants *directory
+	made    made
 	parsed  map[string]any
 }
 

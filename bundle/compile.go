@@ -23,12 +23,13 @@ func Compile(data []byte) (*Desired, []Fault) {
 		p.faults = append(p.faults, config.FileError(compiledFile, config.CodeSyntax, "the bundle is empty", "write a JSON object"))
 	}
 	c := Options{}.composeAll([]*part{p}, nil, true)
+	c.apps = []protocol.AppManifest{}
 	if config.HasErrors(c.faults) {
 		return nil, c.faults
 	}
-	version, createdAt := p.compiled.Version, ""
+	manifest := protocol.DeployManifest{Version: p.compiled.Version}
 	if m := p.compiled.Manifest; m != nil {
-		version, createdAt = m.Version, m.CreatedAt
+		manifest = protocol.DeployManifest{Version: m.Version, CreatedAt: m.CreatedAt}
 	}
-	return c.desiredIn("").withManifest(version, createdAt, []protocol.AppManifest{}), c.faults
+	return c.desiredIn("").withManifest(manifest), c.faults
 }

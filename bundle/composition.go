@@ -19,7 +19,8 @@ type composition struct {
 	parts       []*part
 	definitions [kinds][]*definition // all but seed sets by name
 	objects     []*composed
-	faults      []Fault // sorted, those of the parts included
+	apps        []protocol.AppManifest // dependencies first
+	faults      []Fault                // sorted, those of the parts included
 	desired     map[config.Environment]*Desired
 	mapping     func(Object) []Unmapped
 	verify      []verification
@@ -125,13 +126,13 @@ func (c *composition) find(object string) *composed {
 	return c.objects[i]
 }
 
-// desiredIn returns what a tenant of an environment should have, but for what
-// its manifest says. It must not be asked for when there are errors.
+// desiredIn returns what a tenant of an environment should have. Its manifest
+// has the version of one who gives none. It must not be asked for when there are errors.
 func (c *composition) desiredIn(e config.Environment) *Desired {
 	if d := c.desired[e]; d != nil {
 		return d
 	}
-	d := &Desired{}
+	d := &Desired{Apps: c.apps}
 	lists := [kinds]*[]map[string]any{
 		&d.Bundle.Objects, &d.Bundle.Views, &d.Bundle.Flows, &d.Bundle.Permissions, &d.Bundle.SeedData,
 	}
@@ -156,7 +157,7 @@ func (c *composition) desiredIn(e config.Environment) *Desired {
 	d.Digest = digest(kept, d.Objects)
 	d.Verify = queriesOf(c.verify)
 	d.VerifyDigest = verifyDigest(d.Verify)
-	d.Bundle.Manifest.Checksum = d.Digest
+	d.Bundle.Manifest.Checksum, d.Bundle.Manifest.Version = d.Digest, d.Digest[:versionLength]
 	c.desired[e] = d
 	return d
 }
@@ -199,14 +200,13 @@ func renames(typed []Object) []any {
 	return all
 }
 
-// withManifest returns a copy with a version and time of its own.
-func (d *Desired) withManifest(version, createdAt string, apps []protocol.AppManifest) *Desired {
-	manifest := d.Bundle.Manifest
-	manifest.Version, manifest.CreatedAt = version, createdAt
-	if version == "" {
-		manifest.Version = d.Digest[:12]
+// withManifest returns what has the version and time that a manifest gives.
+func (d *Desired) withManifest(own protocol.DeployManifest) *Desired {
+	if own.Version == "" && own.CreatedAt == "" {
+		return d
 	}
 	copied := *d
-	copied.Bundle.Manifest, copied.Apps = manifest, apps
+	m := &copied.Bundle.Manifest
+	m.Version, m.CreatedAt = cmp.Or(own.Version, m.Version), own.CreatedAt
 	return &copied
 }

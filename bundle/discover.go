@@ -56,15 +56,12 @@ func (d *directory) all(places []place) []place {
 	return places
 }
 
-// is tells that a directory was looked at when it had the hash given.
-func (d *directory) is(hash string) bool { return d != nil && hash != "" && d.hash == hash }
+// named tells that a directory was looked at before, and when it had which hash.
+func (d *directory) named() bool { return d != nil && d.hash != "" }
 
-// discover finds the tenants of a directory, at any depth. One that has the
-// hash it had before is not looked at again.
+// discover finds the tenants of a directory, at any depth. One below it that has
+// the hash it had before is not looked at again.
 func (l *loader) discover(dir, hash string, depth int, before *directory) (*directory, error) {
-	if before.is(hash) {
-		return before, nil
-	}
 	d := &directory{hash: hash}
 	if depth > maxTenantDepth {
 		return nil, fmt.Errorf("%s is more than %d directories deep", dir, maxTenantDepth)
@@ -95,8 +92,8 @@ func (l *loader) discover(dir, hash string, depth int, before *directory) (*dire
 		case e.IsDir():
 			var found *directory
 			found, old = named(old, e.Name())
-			if hash := l.tree.hashOf(dir, e); !found.is(hash) { // of 10,000 nearly all are
-				if found, err = l.discover(path.Join(dir, e.Name()), hash, depth+1, found); err != nil {
+			if !found.named() || !l.tree.has(dir, e, found.hash) { // of 10,000 nearly all have
+				if found, err = l.discover(path.Join(dir, e.Name()), l.tree.hashOf(dir, e), depth+1, found); err != nil {
 					return nil, err
 				}
 			}

@@ -22,7 +22,7 @@ func Draft(fsys fs.FS, id protocol.TenantID, text []byte, o Options) (*Tenant, c
 	l := &loader{
 		tree: tree{FS: fsys}, options: o, cache: o.Cache, session: o.Cache.open(),
 		fleet: &Fleet{Versions: map[string]string{}}, apps: map[string]*app{}, tags: map[string]resolution{},
-		sets: map[string]*appSet{}, lists: map[string]*appSet{}, alone: map[bareSet]*composition{}, told: map[*composition]bool{}, shared: map[*Desired]*Desired{},
+		sets: map[string]*appSet{}, lists: map[string]*appSet{}, alone: map[bareSet]*composition{}, told: map[*composition]bool{},
 	}
 	if wrong := l.readFleet(); len(wrong) > 0 {
 		return nil, l.fleet.Config, &InvalidError{Faults: wrong}
@@ -33,8 +33,7 @@ func Draft(fsys fs.FS, id protocol.TenantID, text []byte, o Options) (*Tenant, c
 	if entry.lost = config.HasErrors(entry.faults); !entry.lost {
 		entry.check(string(id))
 	}
-	t := &Tenant{}
-	l.tenant(t, dir, entry)
+	t := l.tenant(dir, entry)
 	if config.HasErrors(t.Faults) {
 		return nil, l.fleet.Config, &InvalidError{Faults: t.Faults}
 	}

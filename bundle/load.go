@@ -37,8 +37,8 @@ func Load(fsys fs.FS, o Options) (*Fleet, error) {
 	}
 	l := &loader{
 		tree: tree{FS: fsys}, options: o, cache: o.Cache, session: o.Cache.open(),
-		fleet: &Fleet{Versions: map[string]string{}}, apps: map[string]*app{}, tags: map[string]resolution{},
-		sets: map[string]*appSet{}, lists: map[string]*appSet{}, alone: map[bareSet]*composition{}, told: map[*composition]bool{}, shared: map[*Desired]*Desired{},
+		fleet: &Fleet{Versions: map[string]string{}, revision: o.Revision}, apps: map[string]*app{}, tags: map[string]resolution{},
+		sets: map[string]*appSet{}, lists: map[string]*appSet{}, alone: map[bareSet]*composition{}, told: map[*composition]bool{},
 	}
 	if err := l.folders(); err != nil {
 		return nil, err
@@ -80,8 +80,7 @@ type loader struct {
 	sets    map[string]*appSet       // by the ids of the parts of the apps named
 	lists   map[string]*appSet       // the same by what tenants say, where nothing is wrong with it
 	alone   map[bareSet]*composition // of tenants that bring nothing of their own
-	told    map[*composition]bool    // whose faults are among the fleet's
-	shared  map[*Desired]*Desired    // with the manifest of this revision
+	told    map[*composition]bool    // that tenants of this load have; their faults are among the fleet's
 }
 
 // tell adds faults to the tenant and to the fleet.
@@ -123,7 +122,11 @@ func (l *loader) readFleet() []Fault {
 }
 
 func (l *loader) readTenants() error {
-	found, err := l.discover(tenantsDir, l.tree.hash(tenantsDir), 0, l.session.before.tenants)
+	hash, found := l.tree.hash(tenantsDir), l.session.before.tenants
+	var err error
+	if !found.named() || found.hash != hash {
+		found, err = l.discover(tenantsDir, hash, 0, found)
+	}
 	if _, there := l.tree.Stat(tenantsDir); errors.Is(there, fs.ErrNotExist) {
 		return ErrNoTenants
 	}
@@ -136,12 +139,14 @@ func (l *loader) readTenants() error {
 		return ErrNoTenants
 	}
 	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.dir, b.dir) })
-	all := make([]Tenant, len(places)) // at once: a fleet of 10,000 is made at each commit
-	l.fleet.Tenants = make([]*Tenant, len(places))
+	tenants, before := make([]*Tenant, len(places)), l.again()
 	for i, entry := range l.entries(places) {
-		l.fleet.Tenants[i] = &all[i]
-		l.tenant(&all[i], places[i].dir, entry)
+		if tenants[i] = before.take(places[i].dir, entry, l.told); tenants[i] == nil {
+			tenants[i] = l.tenant(places[i].dir, entry)
+		}
 	}
+	l.session.used.made = made{l.fleet.Config, tenants}
+	l.fleet.Tenants = slices.Clone(tenants)
 	l.twice()
 	return nil
 }
@@ -183,7 +188,9 @@ func (l *loader) twice() {
 			kept = append(kept, t)
 			continue
 		}
-		first := kept[len(kept)-1]
+		copied := *kept[len(kept)-1] // other loads may have it too
+		first := &copied
+		kept[len(kept)-1] = first
 		for _, at := range []*Tenant{first, t} {
 			l.tell(first, at.document.Error([]any{"id"}, codeTenantTwice,
 				fmt.Sprintf("tenant %q is in %s and in %s", t.ID, first.Dir, t.Dir), "remove one of them"))

@@ -92,6 +92,14 @@ func (t tree) hashOf(dir string, e fs.DirEntry) string {
 	return t.hash(path.Join(dir, e.Name()))
 }
 
+// has tells that an entry of a directory has a hash, which is not empty.
+func (t tree) has(dir string, e fs.DirEntry, hash string) bool {
+	if named, ok := e.(interface{ HasHash(string) bool }); ok {
+		return named.HasHash(hash)
+	}
+	return t.hashOf(dir, e) == hash
+}
+
 // read returns the text of a file that is not too large.
 func (t tree) read(name string) ([]byte, *Fault) {
 	var message string

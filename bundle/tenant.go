@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -51,9 +50,9 @@ func brokenTenant(f Fault) *tenantEntry {
 	return &tenantEntry{document: config.Document{File: f.File}, part: &part{}, faults: []Fault{f}, lost: true}
 }
 
-// tenant composes what a tenant should have, into t.
-func (l *loader) tenant(t *Tenant, dir string, entry *tenantEntry) {
-	*t = Tenant{ID: protocol.TenantID(path.Base(dir)), Dir: dir, Spec: entry.spec, document: entry.document, entry: entry}
+// tenant composes what a tenant should have.
+func (l *loader) tenant(dir string, entry *tenantEntry) *Tenant {
+	t := &Tenant{ID: protocol.TenantID(path.Base(dir)), Dir: dir, Spec: entry.spec, document: entry.document, entry: entry}
 	if isTenantID(t.Spec.ID) {
 		t.ID = protocol.TenantID(t.Spec.ID)
 	}
@@ -61,13 +60,14 @@ func (l *loader) tenant(t *Tenant, dir string, entry *tenantEntry) {
 	if entry.lost {
 		l.fleet.Faults = append(l.fleet.Faults, entry.part.faults...)
 		t.Faults = config.SortFaults(slices.Concat(t.Faults, entry.part.faults))
-		return
+		return t
 	}
 	l.defaults(t)
 	l.policy(t)
 	set, all := l.appsOf(t)
 	l.dropped(t, set)
 	c := l.composed(set, entry.part, all)
+	t.made = c
 	if !l.told[c] {
 		l.told[c] = true
 		l.fleet.Faults = append(l.fleet.Faults, c.faults...)
@@ -78,21 +78,9 @@ func (l *loader) tenant(t *Tenant, dir string, entry *tenantEntry) {
 		t.Faults = config.SortFaults(slices.Concat(t.Faults, c.faults))
 	}
 	if !config.HasErrors(t.Faults) {
-		t.Desired = l.desired(c.desiredIn(t.Spec.Environment), entry.manifest, set)
+		t.Desired = c.desiredIn(t.Spec.Environment).withManifest(entry.manifest)
 	}
-}
-
-// desired gives what was composed the manifest of this revision. Tenants that
-// give no manifest of their own share the result.
-func (l *loader) desired(d *Desired, own protocol.DeployManifest, set *appSet) *Desired {
-	version := l.options.Revision[:min(12, len(l.options.Revision))]
-	if own.Version != "" || own.CreatedAt != "" {
-		return d.withManifest(cmp.Or(own.Version, version), own.CreatedAt, set.manifests())
-	}
-	if l.shared[d] == nil {
-		l.shared[d] = d.withManifest(version, "", set.manifests())
-	}
-	return l.shared[d]
+	return t
 }
 
 // bareSet are the apps of tenants that have nothing else, all of them found or
@@ -105,29 +93,31 @@ type bareSet struct {
 // composed is what apps and a tenant's own part make together.
 func (l *loader) composed(set *appSet, own *part, all bool) *composition {
 	if !own.empty() {
-		return l.compose(append(set.parts(), own), set.faults, all)
+		return l.compose(set, append(set.parts(), own), all)
 	}
 	bare := bareSet{set, all}
 	c := l.alone[bare]
 	if c == nil {
-		c = l.compose(set.parts(), set.faults, all)
+		c = l.compose(set, set.parts(), all)
 		l.alone[bare] = c
 	}
 	return c
 }
 
-// compose composes parts once for all tenants that have the same. more are
-// faults of how the parts were found, and all is whether they all were.
-func (l *loader) compose(parts []*part, more []Fault, all bool) *composition {
+// compose composes parts, those of apps and what a tenant adds, once for all
+// tenants that have the same; all is whether all apps were found.
+func (l *loader) compose(set *appSet, parts []*part, all bool) *composition {
 	key := strconv.AppendBool(nil, all)
 	for _, p := range parts {
 		key = strconv.AppendUint(append(key, ' '), p.id, 10)
 	}
-	for _, f := range more {
+	for _, f := range set.faults {
 		key = fmt.Appendln(key, f)
 	}
 	return remember(l.session, "composition", "", string(key), func() *composition {
-		return l.options.composeAll(parts, more, all)
+		c := l.options.composeAll(parts, set.faults, all)
+		c.apps = set.manifests()
+		return c
 	})
 }
 

@@ -49,7 +49,7 @@ func TestProgressOf(t *testing.T) {
 		{"known from its journal", state.Observed{Health: state.Healthy, BundleDigest: "b2"}, fleet.Reached},
 		{"known from its journal, with another bundle", state.Observed{Health: state.Healthy, BundleDigest: "b1"}, fleet.Pending},
 	} {
-		if got := fleet.ProgressOf(c.row, "v2", "b2"); got != c.want {
+		if got := fleet.ProgressOf(&c.row, "v2", "b2"); got != c.want {
 			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
 		}
 	}

@@ -34,7 +34,7 @@ const (
 // ProgressOf reads the progress off what was seen last. A row has no target when
 // it was written from a journal: then bundle, the digest of the bundle that git
 // wants, decides.
-func ProgressOf(row state.Observed, target, bundle string) Progress {
+func ProgressOf(row *state.Observed, target, bundle string) Progress {
 	if row.Tried == target && target != "" {
 		switch row.Health {
 		case state.Degraded, state.Missing:

@@ -172,17 +172,17 @@ func (s *store) tree(h plumbing.Hash) ([]object.TreeEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree, err := decoded(object.DecodeTree(nil, obj))
+	entries, err := decoded(decodeTree(obj))
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(tree.Entries, func(a, b object.TreeEntry) int { return strings.Compare(a.Name, b.Name) })
-	for i, e := range tree.Entries {
-		if e.Name == "." || e.Name == ".." || strings.Contains(e.Name, "/") || i > 0 && e.Name == tree.Entries[i-1].Name {
+	slices.SortFunc(entries, func(a, b object.TreeEntry) int { return strings.Compare(a.Name, b.Name) })
+	for i, e := range entries {
+		if e.Name == "." || e.Name == ".." || strings.Contains(e.Name, "/") || i > 0 && e.Name == entries[i-1].Name {
 			return nil, fmt.Errorf("%w: tree %s has the entry %q, which no directory can have", ErrCorrupt, h, e.Name)
 		}
 	}
-	return tree.Entries, nil
+	return entries, nil
 }
 
 // decoded marks an object that has the right hash and yet makes no sense.

@@ -3,6 +3,7 @@ package gitrepo
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -236,6 +237,16 @@ func (d *dirEntry) String() string { return fs.FormatDirEntry(d) }
 
 // Hash is Tree.Hash of the entry.
 func (d *dirEntry) Hash() string { return d.entry.Hash.String() }
+
+// HasHash tells that Hash is the one given, for less than making it.
+func (d *dirEntry) HasHash(hash string) bool {
+	var bytes plumbing.Hash
+	if len(hash) != hex.EncodedLen(len(bytes)) {
+		return false
+	}
+	_, err := hex.Decode(bytes[:], []byte(hash))
+	return err == nil && bytes == d.entry.Hash
+}
 
 type fileInfo struct {
 	name string

@@ -15,13 +15,13 @@ import (
 // pass has written it since. The nil known is of nobody.
 type known struct {
 	before state.Seen
-	saved  map[protocol.TenantID]state.Observed
+	saved  map[protocol.TenantID]*state.Observed
 	more   int // tenants of saved that had no row before
 }
 
 func (r *Reconciler) known(ctx context.Context) (*known, error) {
 	seen, err := r.Store.Seen(ctx)
-	return &known{before: seen, saved: map[protocol.TenantID]state.Observed{}}, err
+	return &known{before: seen, saved: map[protocol.TenantID]*state.Observed{}}, err
 }
 
 // of returns a tenant's row, and whether there is one.
@@ -30,9 +30,27 @@ func (k *known) of(id protocol.TenantID) (state.Observed, bool) {
 		return state.Observed{}, false
 	}
 	if row, ok := k.saved[id]; ok {
-		return row, true
+		return *row, true
 	}
 	return k.before.Of(id)
+}
+
+// noRow is what is known of a tenant of which nothing is.
+var noRow state.Observed
+
+// peek returns a tenant's row, or noRow, to be read only, and without its
+// revisions: 10,000 are asked several questions in each pass.
+func (k *known) peek(id protocol.TenantID) *state.Observed {
+	if k == nil {
+		return &noRow
+	}
+	if row, ok := k.saved[id]; ok {
+		return row
+	}
+	if row := k.before.Peek(id); row != nil {
+		return row
+	}
+	return &noRow
 }
 
 // save takes note of a row that is written.
@@ -40,7 +58,7 @@ func (k *known) save(row state.Observed) {
 	if _, ok := k.of(row.Tenant); !ok {
 		k.more++
 	}
-	k.saved[row.Tenant] = row
+	k.saved[row.Tenant] = &row
 }
 
 // len is how many tenants have a row.

@@ -111,7 +111,8 @@ func (r *Reconciler) round(ctx context.Context, f reading, tenants []*bundle.Ten
 	})
 	for _, t := range report.Tenants {
 		if !t.unchanged {
-			f.seen[t.ID] = r.observed(f, t)
+			row := r.observed(f, t)
+			f.seen[t.ID] = &row
 		}
 	}
 	return report, err

@@ -3,12 +3,9 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
@@ -87,29 +84,6 @@ func (q queue) sorted() (wanting, settled, failing []*bundle.Tenant) {
 	return wanting, settled, failing
 }
 
-// inParallel does something for each of n, which takes microseconds.
-func inParallel(n int, do func(i int)) {
-	const batch = 256
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for start := 0; start < n; start += batch {
-		group.Go(func() error {
-			for i := start; i < min(start+batch, n); i++ {
-				do(i)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // no worker returns an error
-}
-
-// inTurn does the same, and leaves the other processors to others.
-func inTurn(n int, do func(i int)) {
-	for i := range n {
-		do(i)
-	}
-}
-
 // crew works on some tenants until all are done, or postponed, and puts what
 // came of each in its place of done. Each worker takes the next one: most take
 // microseconds.
@@ -148,7 +122,7 @@ func (r *Reconciler) workers(rollout config.Rollout) int {
 // ailing tells that a tenant was in trouble when it was looked at last, or takes
 // its time.
 func (f reading) ailing(t *bundle.Tenant) bool {
-	row := f.before(t.ID)
+	row := f.observed.peek(t.ID)
 	switch row.Health {
 	case state.Degraded, state.Missing, state.Blocked:
 		return true
@@ -159,7 +133,7 @@ func (f reading) ailing(t *bundle.Tenant) bool {
 // settled tells that a tenant follows the fleet, and that this revision wants
 // the same of it as the one that it is at.
 func (r *Reconciler) settled(f reading, t *bundle.Tenant) bool {
-	row := f.before(t.ID)
+	row := f.observed.peek(t.ID)
 	if !row.Follows || t.Desired == nil || f.shared[t.ID] != nil || f.suspended(t) || row.Target != f.gate.target(t.ID) {
 		return false
 	}

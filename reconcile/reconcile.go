@@ -213,12 +213,12 @@ type reading struct {
 	commit   gitrepo.Commit
 	loaded   *bundle.Fleet
 	common   common
-	observed *known                               // nil without state
-	seen     map[protocol.TenantID]state.Observed // of the tenants that the pass has come to
-	gone     map[protocol.TenantID]bool           // those of which nothing is left to observe
-	tags     map[string]string                    // commits that tags were deployed from
-	asked    map[string]string                    // tags that were asked for, and where they are; empty for one that is not there
-	tenants  []*bundle.Tenant                     // those selected
+	observed *known                                // nil without state
+	seen     map[protocol.TenantID]*state.Observed // of the tenants that the pass has come to
+	gone     map[protocol.TenantID]bool            // those of which nothing is left to observe
+	tags     map[string]string                     // commits that tags were deployed from
+	asked    map[string]string                     // tags that were asked for, and where they are; empty for one that is not there
+	tenants  []*bundle.Tenant                      // those selected
 	shared   map[protocol.TenantID]*sharedError
 	gate     *gate                              // nil for a pass that only looks
 	waiting  *Removal                           // why nothing is removed
@@ -240,7 +240,7 @@ func (r *Reconciler) revision(ctx context.Context, s Selection) (reading, error)
 	} else if err != nil {
 		return f, err
 	}
-	f.seen, f.gone = map[protocol.TenantID]state.Observed{}, map[protocol.TenantID]bool{}
+	f.seen, f.gone = map[protocol.TenantID]*state.Observed{}, map[protocol.TenantID]bool{}
 	if r.Store != nil {
 		f.observed, err = r.known(ctx)
 		if err == nil {
@@ -268,7 +268,7 @@ func (r *Reconciler) revision(ctx context.Context, s Selection) (reading, error)
 func (r *Reconciler) read(ctx context.Context, s Selection, before *bundle.Fleet) (reading, error) {
 	meanwhile := r.locateMeanwhile(before)
 	f, err := r.revision(ctx, s)
-	known := <-meanwhile
+	known := meanwhile()
 	if err != nil {
 		return f, err
 	}
@@ -415,7 +415,7 @@ func removed(f reading, s Selection) []protocol.TenantID {
 	var gone []protocol.TenantID
 	there := 0
 	for _, t := range f.loaded.Tenants {
-		if _, ok := f.observed.of(t.ID); ok {
+		if f.observed.peek(t.ID) != &noRow {
 			there++
 		}
 	}
@@ -449,10 +449,10 @@ func (f reading) before(id protocol.TenantID) state.Observed {
 	return row
 }
 
-// row is what is known of a tenant by now.
-func (f reading) row(id protocol.TenantID) state.Observed {
+// peek is what is known of a tenant by now, as known has it.
+func (f reading) peek(id protocol.TenantID) *state.Observed {
 	if row, ok := f.seen[id]; ok {
 		return row
 	}
-	return f.before(id)
+	return f.observed.peek(id)
 }

@@ -171,7 +171,7 @@ func (r *Reconciler) progress(f reading, t *bundle.Tenant, target string) fleet.
 	if f.suspended(t) {
 		return fleet.Aside
 	}
-	row := f.row(t.ID)
+	row := f.peek(t.ID)
 	if hold, held := r.hold(t); held {
 		// What was taken back by itself has failed, and is held for that.
 		if hold.Bundle != "" && row.Tried == target && row.Target != target {
@@ -184,7 +184,7 @@ func (r *Reconciler) progress(f reading, t *bundle.Tenant, target string) fleet.
 
 // isNew tells that a tenant has neither a past nor a database.
 func (r *Reconciler) isNew(f reading, t *bundle.Tenant) bool {
-	if row := f.row(t.ID); row.BundleDigest != "" || row.Deployment != "" {
+	if row := f.peek(t.ID); row.BundleDigest != "" || row.Deployment != "" {
 		return false
 	}
 	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)

@@ -29,7 +29,8 @@ func (e *sharedError) Next() string   { return "give each tenant a database of i
 // another tenant's database is kept. known may be where some of them are; it
 // was found out a moment ago.
 func (r *Reconciler) shared(tenants []*bundle.Tenant, known located) map[protocol.TenantID]*sharedError {
-	at := r.locate(tenants, known, inParallel)
+	at, looking := r.locating(tenants, known)
+	looking.all()
 	paths, files := at.paths, at.files
 	first := make(map[string]int, len(tenants)) // by index into tenants
 	groups := map[string][]int{}                // of the few that have others
@@ -68,9 +69,9 @@ type located struct {
 	paths, files []string
 }
 
-// locate looks at every file but those of tenants that known has with the same
-// connection.
-func (r *Reconciler) locate(tenants []*bundle.Tenant, known located, each func(int, func(int))) located {
+// locating is the work of looking at every file but those of tenants that known
+// has with the same connection; what it finds is there once the work is done.
+func (r *Reconciler) locating(tenants []*bundle.Tenant, known located) (located, *work) {
 	at := located{tenants, make([]string, len(tenants)), make([]string, len(tenants))}
 	next, unknown := 0, []int{}
 	for i, t := range tenants {
@@ -83,23 +84,25 @@ func (r *Reconciler) locate(tenants []*bundle.Tenant, known located, each func(i
 			unknown = append(unknown, i)
 		}
 	}
-	each(len(unknown), func(n int) {
+	return at, &work{n: len(unknown), do: func(n int) {
 		i := unknown[n]
 		if place, err := r.Router.Locate(tenants[i].ID, tenants[i].Spec.ConnectionConfig); err == nil {
 			at.paths[i], at.files[i] = place.Name(), r.Router.Identity(place)
 		}
-	})
-	return at
+	}}
 }
 
 // locateMeanwhile looks at the databases of the revision before, while the next
-// one is read: they have most tenants in common. last may be nil.
-func (r *Reconciler) locateMeanwhile(last *bundle.Fleet) <-chan located {
-	done := make(chan located, 1)
+// one is read: they have most tenants in common. Whoever asks what was found
+// helps with the rest. last may be nil.
+func (r *Reconciler) locateMeanwhile(last *bundle.Fleet) (found func() located) {
 	if last == nil {
-		done <- located{}
-		return done
+		return func() located { return located{} }
 	}
-	go func() { done <- r.locate(last.Tenants, located{}, inTurn) }()
-	return done
+	at, looking := r.locating(last.Tenants, located{})
+	looking.begin() // once: the other processors are for the reading
+	return func() located {
+		looking.finish()
+		return at
+	}
 }

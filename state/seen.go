@@ -30,6 +30,10 @@ func (s Seen) Of(tenant protocol.TenantID) (Observed, bool) {
 	return o, true
 }
 
+// Peek returns a tenant's row as it is kept, nil when there is none: to be read
+// only, and without the revisions of one that follows.
+func (s Seen) Peek(tenant protocol.TenantID) *Observed { return s.rows[tenant] }
+
 // Len is how many tenants have a row.
 func (s Seen) Len() int { return len(s.rows) }
 

@@ -64,6 +64,6 @@ func renderAnswerOf(commit gitrepo.Commit, loaded *bundle.Fleet, id protocol.Ten
 	}
 	return renderAnswer{
 		Tenant: id, Revision: commit.Hash, Digest: t.Desired.Digest,
-		Bundle: t.Desired.Bundle, Apps: append([]protocol.AppManifest{}, t.Desired.Apps...),
+		Bundle: loaded.Bundle(t), Apps: append([]protocol.AppManifest{}, t.Desired.Apps...),
 	}, nil
 }

@@ -216,7 +216,8 @@ func (k *control) failed(ctx context.Context, r state.Rollout) ([]int, error) {
 	observed, err := k.store.Observed(ctx)
 	counts := make([]int, len(r.Waves))
 	for _, at := range places {
-		if at.Wave < len(counts) && fleet.ProgressOf(observed[at.Tenant], at.Target, "") == fleet.Failed {
+		row := observed[at.Tenant]
+		if at.Wave < len(counts) && fleet.ProgressOf(&row, at.Target, "") == fleet.Failed {
 			counts[at.Wave]++
 		}
 	}

@@ -64,7 +64,7 @@ func whereNow(ctx context.Context, store *state.Store) (func(state.RolloutTenant
 	return func(at state.RolloutTenant) (string, *problem) {
 		row := observed[at.Tenant]
 		status := placeWaiting
-		switch fleet.ProgressOf(row, at.Target, "") {
+		switch fleet.ProgressOf(&row, at.Target, "") {
 		case fleet.Reached:
 			return placeReached, nil
 		case fleet.Failed:
