@@ -33,7 +33,7 @@ func (s *script) Exec(_ context.Context, sql string, args ...any) (int64, error)
 // add adds a step that runs when the one before has succeeded. The failure of
 // one that is not needed changes nothing.
 func (s *script) add(needed bool, sql string, args ...any) int {
-	step := database.Step{Statement: database.Statement{SQL: sql, Args: args}}
+	step := database.Step{Statement: database.Statement{SQL: sql, Args: args}, Brief: true}
 	if len(s.steps) > 0 {
 		step.When = &database.Condition{OK: pointer(s.last)}
 	}
@@ -128,7 +128,7 @@ func (r *runner) script(ctx context.Context, now Reading) (*script, error) {
 	s.mean(func(err error) error { return fmt.Errorf("commit: %w", err) })
 	s.add(true, "COMMIT")
 	s.steps = append(s.steps, database.Step{
-		Statement: database.Statement{SQL: "ROLLBACK"}, When: &database.Condition{Not: &database.Condition{IsAutocommit: true}},
+		Statement: database.Statement{SQL: "ROLLBACK"}, When: &database.Condition{Not: &database.Condition{IsAutocommit: true}}, Brief: true,
 	})
 	s.wrong = append(s.wrong, nil)
 	return s, nil

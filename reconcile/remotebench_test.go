@@ -239,7 +239,7 @@ func (c *connections) RoundTrip(r *http.Request) (*http.Response, error) {
 func inOrder(statements []string) []database.Step {
 	steps := make([]database.Step, len(statements))
 	for i, sql := range statements {
-		steps[i].SQL = sql
+		steps[i].SQL, steps[i].Brief = sql, true
 		if i > 0 {
 			before := i - 1
 			steps[i].When = &database.Condition{OK: &before}

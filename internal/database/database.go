@@ -80,6 +80,9 @@ type Statement struct {
 type Step struct {
 	Statement
 	When *Condition
+	// Brief says that of the result only Err and Skipped are looked at. It may
+	// have nothing else then.
+	Brief bool
 }
 
 // StepResult is what one step of a Batch did. A skipped step has neither rows

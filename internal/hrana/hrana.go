@@ -135,7 +135,7 @@ func (c *Conn) Batch(ctx context.Context, steps []database.Step) ([]database.Ste
 	if failed := results[0].Error; failed != nil {
 		return nil, failed.typed()
 	}
-	answered, err := results[0].batch(len(steps))
+	answered, err := results[0].batch(steps)
 	for i, fault := range faults {
 		if err == nil && !answered[i].Skipped {
 			answered[i].Err = fault

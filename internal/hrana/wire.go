@@ -36,10 +36,10 @@ type (
 	// result is that of a statement, a batch or a description.
 	result struct {
 		stmtResult
-		Results  []*stmtResult  `json:"step_results"`
-		Errors   []*serverError `json:"step_errors"`
-		Explain  bool           `json:"is_explain"`
-		ReadOnly bool           `json:"is_readonly"`
+		Results  []json.RawMessage `json:"step_results"` // each a stmtResult or null
+		Errors   []*serverError    `json:"step_errors"`
+		Explain  bool              `json:"is_explain"`
+		ReadOnly bool              `json:"is_readonly"`
 	}
 	stmtResult struct {
 		Cols []struct {
@@ -59,25 +59,29 @@ func (a answer) execute() (database.StepResult, error) {
 	return result.decode()
 }
 
-// batch reads the results of so many steps.
-func (a answer) batch(steps int) ([]database.StepResult, error) {
+// batch reads the results of steps.
+func (a answer) batch(steps []database.Step) ([]database.StepResult, error) {
 	result, err := a.result("batch")
 	if err != nil {
 		return nil, err
 	}
-	if len(result.Results) != steps || len(result.Errors) != steps {
-		return nil, malformed("it has results of %d steps, not %d", len(result.Results), steps)
+	if len(result.Results) != len(steps) || len(result.Errors) != len(steps) {
+		return nil, malformed("it has results of %d steps, not %d", len(result.Results), len(steps))
 	}
-	decoded := make([]database.StepResult, steps)
-	for i := range decoded {
+	decoded := make([]database.StepResult, len(steps))
+	for i, text := range result.Results {
 		switch {
 		case result.Errors[i] != nil:
 			decoded[i].Err = result.Errors[i].typed()
-		case result.Results[i] == nil:
+		case string(text) == "null":
 			decoded[i].Skipped = true
+		case steps[i].Brief && text[0] == '{':
 		default:
-			var err error
-			if decoded[i], err = result.Results[i].decode(); err != nil {
+			var done stmtResult
+			if err := json.Unmarshal(text, &done); err != nil {
+				return nil, malformed("%w", err)
+			}
+			if decoded[i], err = done.decode(); err != nil {
 				return nil, err
 			}
 		}

@@ -26,7 +26,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		results, err := c.Batch(t.Context(), []database.Step{{Statement: database.Statement{SQL: "SELECT 1"}}, {Statement: database.Statement{SQL: "SELECT 2"}}})
+		results, err := c.Batch(t.Context(), []database.Step{{Statement: database.Statement{SQL: "SELECT 1"}}, {Statement: database.Statement{SQL: "SELECT 2"}, Brief: true}})
 		if err == nil && len(results) != 2 {
 			t.Fatalf("%d results", len(results))
 		}
