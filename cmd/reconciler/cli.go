@@ -60,7 +60,8 @@ are blocked or wait, 64 wrong usage.`,
 	flags := root.PersistentFlags()
 	flags.VarP(&c.output, "output", "o", "print a table, JSON or YAML; preview has markdown and audit jsonl besides")
 	flags.StringVar(&c.configFile, "config", "", "settings `file` (default reconciler.yaml, if there is one)")
-	flags.Var(level{&c.logLevel}, "log-level", "log this `level` and above: debug, info, warn, error")
+	flags.Var(level{&c.logLevel}, logLevelFlag, "log this `level` and above: debug, info, warn, error (default info for run, else warn)")
+	flags.Lookup(logLevelFlag).DefValue = "" // it has two
 	root.AddCommand(
 		runCommand(c), syncCommand(c), planCommand(c), previewCommand(c), verifyCommand(c), validateCommand(c), renderCommand(c),
 		statusCommand(c), historyCommand(c), showCommand(c), auditCommand(c), exportCommand(c),
@@ -82,10 +83,15 @@ const (
 	writing = "writing" // it can be written as Markdown
 )
 
+const logLevelFlag = "log-level"
+
 // start makes a command's RunE from what it does.
 func (c *cli) start(do func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(command *cobra.Command, args []string) error {
 		c.started = true
+		if command.Name() != "run" && !command.Flags().Changed(logLevelFlag) {
+			c.logLevel.Set(slog.LevelWarn) // what it does is its answer
+		}
 		if c.output == asJSONL && command.Annotations[listing] == "" {
 			return usagef("-o jsonl is for audit; %s has table, json and yaml", command.Name())
 		}

@@ -27,31 +27,31 @@ instead. Exit code 2: there are errors. Warnings alone are fine.`,
 		Example: `  reconciler validate ./company
   reconciler validate --repo ./company --revision add-vat-number -o json`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: c.start(func(ctx context.Context, args []string) error {
-			var answer validateAnswer
-			var err error
-			switch {
-			case len(args) == 1 && c.settings.Repo != "":
-				return usagef("give a PATH or --repo, not both")
-			case len(args) == 1:
-				answer, err = validatePath(ctx, args[0])
-			case c.settings.Repo == "":
-				return usagef("say what to check: give a PATH or --repo")
-			default:
-				answer, err = c.validateRevision(ctx)
-			}
-			if err != nil {
-				return err
-			}
-			if err := c.print(answer, answer.people); err != nil {
-				return err
-			}
-			if answer.Errors > 0 {
-				return outcome(exitFailed)
-			}
-			return nil
-		}),
 	}
+	command.RunE = c.start(func(ctx context.Context, args []string) error {
+		var answer validateAnswer
+		var err error
+		switch {
+		case len(args) == 1 && (command.Flags().Changed("repo") || c.revision != ""): // settings may name a repository
+			return usagef("give a PATH, or --repo and --revision, not both")
+		case len(args) == 1:
+			answer, err = validatePath(ctx, args[0])
+		case c.settings.Repo == "":
+			return usagef("say what to check: give a PATH or --repo")
+		default:
+			answer, err = c.validateRevision(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.print(answer, answer.people); err != nil {
+			return err
+		}
+		if answer.Errors > 0 {
+			return outcome(exitFailed)
+		}
+		return nil
+	})
 	setting(command, "repo", "ref", "secrets-dir")
 	c.revisionFlag(command)
 	return command
