@@ -57,7 +57,7 @@ const CodeForge = "bad_forge"
 // forge checks how the forge is reached.
 func (m *merge) forge(f Forge) {
 	at := func(keys ...any) []any { return append([]any{"forge"}, keys...) }
-	m.span(at("poll"), f.Poll)
+	m.interval(at("poll"), f.Poll)
 	m.secret(at("token"), f.Token)
 	m.secret(at("app", "key"), f.App.Key)
 	if f.Kind == "" {

@@ -189,8 +189,8 @@ func Load(from Sources) (Settings, []Fault) {
 		m.faults = append(m.faults, m.Issues(protocol.SeverityError, shape.Issues{issue})...)
 		m.blame(issue.Path)
 	}
-	m.span([]any{"poll"}, s.Poll)
-	m.span([]any{"look"}, s.Look)
+	m.interval([]any{"poll"}, s.Poll)
+	m.interval([]any{"look"}, s.Look)
 	m.span([]any{"router", "token", "skew"}, s.Router.Token.Skew)
 	m.secret([]any{"git", "token"}, s.Git.Token)
 	m.secret([]any{"git", "keyPassphrase"}, s.Git.KeyPassphrase)
@@ -243,6 +243,13 @@ func set(values map[string]any, path []any, value any) {
 	}
 	set(group, path[1:], value)
 	values[key] = group
+}
+
+func (m *merge) interval(path []any, s Span) {
+	m.span(path, s)
+	if d, err := s.Parse(); err == nil && d == 0 && s != "" {
+		m.fault(path, CodeSpan, "there has to be some time in between", "write it like 90s, 1h30m or 7d")
+	}
 }
 
 func (m *merge) span(path []any, s Span) {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -46,6 +48,9 @@ func (c *cli) drift(ctx context.Context, args []string) error {
 	}
 	slices.Sort(tenants)
 	found, err := reconcile.New(w.config).Drift(ctx, slices.Compact(tenants))
+	if errors.Is(err, reconcile.ErrUnseenTenant) {
+		err = fmt.Errorf("%w: \"reconciler status\" lists those that have been seen", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -140,7 +145,7 @@ func (a driftAnswer) people(p *page) {
 		p.line("")
 		p.table([]string{"TENANT", "NEWER WAITS", "DIFFERENCE"}, rows)
 		p.line("")
-		p.line("next: set drift: heal in fleet.yaml or in a tenant.yaml to put it right, or change the bundle to match")
+		p.line("next: drift: heal in fleet.yaml or in a tenant.yaml puts it right (\"reconciler status\" says where that waits), or change the bundle to match")
 	}
 	for _, t := range a.Tenants {
 		if t.Error != nil {

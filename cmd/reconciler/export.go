@@ -39,7 +39,7 @@ data are no migrations and are left out.`,
 				return err
 			}
 			defer store.Close()
-			deployment, err := store.Deployment(ctx, args[0])
+			deployment, err := deploymentOf(ctx, store, args[0])
 			if err != nil {
 				return err
 			}

@@ -28,10 +28,7 @@ command works while the daemon runs.`,
   reconciler show --data ./data 019a1f2e-44c0 -o json | jq -r '.plan.statements[].sql'`,
 		Args: cobra.ExactArgs(1),
 		RunE: c.reading(func(ctx context.Context, store *state.Store, args []string) error {
-			deployment, err := store.Deployment(ctx, args[0])
-			if errors.Is(err, state.ErrNotFound) {
-				return fmt.Errorf("there is no deployment %q: \"reconciler history TENANT\" lists those of a tenant", args[0])
-			}
+			deployment, err := deploymentOf(ctx, store, args[0])
 			if err != nil {
 				return err
 			}
@@ -45,6 +42,15 @@ command works while the daemon runs.`,
 	}
 	setting(command, "data", "secrets-dir")
 	return command
+}
+
+// deploymentOf finds a deployment by its id or the first digits of that.
+func deploymentOf(ctx context.Context, store *state.Store, id string) (state.Deployment, error) {
+	d, err := store.Deployment(ctx, id)
+	if errors.Is(err, state.ErrNotFound) {
+		err = fmt.Errorf("there is no deployment %q: \"reconciler history TENANT\" lists those of a tenant", id)
+	}
+	return d, err
 }
 
 // planOf returns the plan of a deployment as state has it, or the statements
