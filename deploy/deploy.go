@@ -47,6 +47,7 @@ type Deployer struct {
 	backlog backlog
 	ends    apply.Ends
 	alike   memo.Map[look] // by likeness
+	turns   turns
 }
 
 // New returns a Deployer.
@@ -156,22 +157,30 @@ func (r *Result) Forget() { r.seen = apply.Reading{Record: apply.Record{Last: r.
 // Result.Err says why nothing was committed.
 func (d *Deployer) Deploy(ctx context.Context, conn database.Conn, r Request) Result {
 	start := d.now()
-	if a, ok := d.guess(conn, r); ok {
+	likeness := ""
+	if r.mayBeGuessed(conn) {
+		likeness = r.likeness(r.Known)
+	}
+	looked := d.turns.take(ctx, likeness)
+	defer looked()
+	if a, ok := d.guess(conn, r, likeness); ok {
 		if result := d.carryOut(ctx, conn, r, a, start); !errors.Is(result.Err, apply.ErrStale) {
 			return result
 		}
 	}
-	result := d.attempt(ctx, conn, r)
+	result := d.attempt(ctx, conn, r, looked)
 	if errors.Is(result.Err, apply.ErrStale) || errors.Is(result.Err, apply.ErrUnfilled) {
-		result = d.attempt(ctx, conn, r)
+		result = d.attempt(ctx, conn, r, looked)
 	}
 	return result
 }
 
-func (d *Deployer) attempt(ctx context.Context, conn database.Conn, r Request) Result {
+// attempt calls looked when the database has been looked at.
+func (d *Deployer) attempt(ctx context.Context, conn database.Conn, r Request, looked func()) Result {
 	start := d.now()
 	a := d.Assess(ctx, conn, r)
 	d.remember(conn, r, a)
+	looked()
 	return d.carryOut(ctx, conn, r, a, start)
 }
 

@@ -44,12 +44,13 @@ func (d *Deployer) remember(conn database.Conn, r Request, a Assessment) {
 	d.alike.Remember(r.likeness(known), look{a.seen, a.Plan, a.Class}, maxLooks)
 }
 
-// guess is the assessment of a database that was not looked at.
-func (d *Deployer) guess(conn database.Conn, r Request) (Assessment, bool) {
-	if !database.Remote(conn) || !r.guessable() || r.Known.Deployment == "" || r.Known.Bundle == r.Desired.Digest {
+// guess is the assessment of a database that was not looked at, where one of
+// its likeness was. An empty likeness is that of none.
+func (d *Deployer) guess(conn database.Conn, r Request, likeness string) (Assessment, bool) {
+	if likeness == "" {
 		return Assessment{}, false
 	}
-	found, ok := d.alike.Recall(r.likeness(r.Known))
+	found, ok := d.alike.Recall(likeness)
 	if !ok || r.permit(found.plan) != nil {
 		return Assessment{}, false
 	}
@@ -61,6 +62,11 @@ func (d *Deployer) guess(conn database.Conn, r Request) (Assessment, bool) {
 	seen.Record.Owner = r.Owner
 	seen.Record.Last = &apply.Entry{Deployment: r.Known.Deployment, Bundle: r.Known.Bundle, To: r.Known.Fingerprint}
 	return Assessment{Action: Update, Class: found.class, Plan: found.plan, Checked: true, Estimate: takes, seen: seen, guess: true}, true
+}
+
+// mayBeGuessed tells that the database needs no look where one like it had one.
+func (r Request) mayBeGuessed(conn database.Conn) bool {
+	return database.Remote(conn) && r.guessable() && r.Known.Deployment != "" && r.Known.Bundle != r.Desired.Digest
 }
 
 // guessable tells that nothing in the request depends on what a look at this

@@ -104,6 +104,7 @@ type echo struct {
 	kept *os.File // what is to be sent: in memory it would count as ours
 	size int64
 	told []told
+	text bytes.Buffer
 }
 
 // told is where a batch is kept, and whom it is for.
@@ -116,16 +117,17 @@ func (e *echo) record(r *http.Request) {
 	if r.GetBody == nil {
 		return
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.text.Reset() // what this takes counts as ours: one buffer for all
 	body, err := r.GetBody()
-	var text []byte
 	if err == nil {
-		text, err = io.ReadAll(body)
+		_, err = e.text.ReadFrom(body)
 	}
+	text := e.text.Bytes()
 	if err == nil && !bytes.Contains(text, []byte("COMMIT")) {
 		return // it only reads
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if err == nil {
 		_, err = e.kept.WriteAt(text, e.size)
 	}

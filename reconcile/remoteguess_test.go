@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -27,11 +28,19 @@ func (f *remoteFleet) counted() (*reconcile.Reconciler, *atomic.Int64) {
 }
 
 // TestOneRequestATenant holds what a change costs a fleet on a server: the first
-// tenant of a class is looked at, and each of the others takes one request.
+// tenant of a class is looked at, and each of the others takes one request,
+// though they begin at the same time.
 func TestOneRequestATenant(t *testing.T) {
+	for _, atOnce := range []int{1, 8} {
+		t.Run(fmt.Sprint(atOnce, " at once"), func(t *testing.T) { oneRequestATenant(t, atOnce) })
+	}
+}
+
+func oneRequestATenant(t *testing.T, atOnce int) {
 	const n = 5
 	f := newRemoteFleet(t, sqldtest.Start(t), oneApp(), n)
 	r, count := f.counted()
+	r.MaxConcurrent = atOnce
 	f.synced(r)
 	object := oneObject
 	for _, column := range []string{"more", "yet_more"} {

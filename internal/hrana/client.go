@@ -31,6 +31,7 @@ const (
 	defaultTimeout     = time.Minute
 	dialTime           = 10 * time.Second
 	idleTime           = 90 * time.Second
+	writeBuffer        = 64 << 10 // a deployment is one write, which wakes the server once
 )
 
 var defaultClient = sync.OnceValue(func() *http.Client { return NewClient(ClientOptions{}) })
@@ -59,6 +60,7 @@ func NewClient(o ClientOptions) *http.Client {
 		TLSClientConfig:     &tls.Config{RootCAs: o.CA, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: dialTime,
 		IdleConnTimeout:     idleTime,
+		WriteBufferSize:     writeBuffer,
 		MaxIdleConns:        o.Concurrency, MaxIdleConnsPerHost: o.Concurrency,
 	}
 	return &http.Client{

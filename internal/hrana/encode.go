@@ -2,10 +2,10 @@ package hrana
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,94 +13,161 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 )
 
-// The requests of the protocol, as far as they are used here.
+// The requests of the protocol, as far as they are used here, are written as
+// text without anything in between: most of what a batch to one tenant says is
+// said to all of a fleet.
 type (
 	pipeline struct {
-		Baton    *string   `json:"baton"` // nil begins a stream
-		Requests []request `json:"requests"`
+		baton *string // nil begins a stream
+		of    request
+		close bool // it ends the stream
 	}
+	// request is one as JSON: execute, batch, describe or close.
 	request struct {
-		Type  string  `json:"type"` // execute, batch, describe or close
-		Stmt  *stmt   `json:"stmt,omitempty"`
-		Batch *batch  `json:"batch,omitempty"`
-		SQL   *string `json:"sql,omitempty"` // of describe
-	}
-	stmt struct {
-		SQL      string     `json:"sql"`
-		Args     []argument `json:"args,omitempty"`
-		WantRows bool       `json:"want_rows"`
-	}
-	// argument has a value of any kind but null and blob.
-	argument struct {
-		Type   string  `json:"type"`
-		Value  any     `json:"value,omitempty"`
-		Base64 *string `json:"base64,omitempty"`
-	}
-	batch struct {
-		Steps []step `json:"steps"`
-	}
-	step struct {
-		Condition *condition `json:"condition,omitempty"`
-		Stmt      *stmt      `json:"stmt"`
-	}
-	condition struct {
-		Type  string      `json:"type"`
-		Step  *int        `json:"step,omitempty"`
-		Cond  *condition  `json:"cond,omitempty"`
-		Conds []condition `json:"conds,omitempty"`
+		text []byte // begins a pipeline, which is appended to it
+		// terse tells that the answer is short: what a batch has done, hardly any
+		// rows. Compressing that costs a server more than it saves.
+		terse bool
 	}
 )
 
-// terse tells that the answer is short: what a batch has done, hardly any
-// rows. Compressing that costs a server more than it saves.
-func (p pipeline) terse() bool {
-	return slices.ContainsFunc(p.Requests, func(r request) bool { return r.Batch != nil })
+const (
+	opening = `{"requests":[`
+	ending  = `{"type":"close"}` // of a stream
+)
+
+// text is the pipeline as JSON. It is asked for once.
+func (p pipeline) text() []byte {
+	text := p.of.text
+	if p.close {
+		text = append(append(text, ','), ending...)
+	}
+	if text = append(text, `],"baton":`...); p.baton == nil {
+		return append(text, "null}"...)
+	}
+	return append(appendQuoted(text, *p.baton), '}')
 }
 
-func encodeCondition(c database.Condition) condition {
-	all := func(parts []database.Condition) []condition {
-		conds := make([]condition, len(parts))
-		for i, part := range parts {
-			conds[i] = encodeCondition(part)
+// requests is how many results the answer has.
+func (p pipeline) requests() int {
+	if p.close {
+		return 2
+	}
+	return 1
+}
+
+// execute asks for one statement.
+func execute(s database.Statement) (request, error) {
+	text, err := appendStatement([]byte(opening+`{"type":"execute","stmt":`), s)
+	return request{text: append(text, '}')}, err
+}
+
+// describe asks what a statement would do.
+func describe(sql string) request {
+	return request{text: append(appendQuoted([]byte(opening+`{"type":"describe","sql":`), sql), '}')}
+}
+
+// closing asks for the end of a stream.
+func closing() request { return request{text: []byte(opening + ending)} }
+
+// never is a statement in place of one that cannot be sent: it fails where it
+// would have been.
+const never = "SELECT json('not sent')"
+
+// batch asks for steps. A statement that is refused here fails at its own
+// place, as one does that the database refuses; faults says why, by step.
+func batch(steps []database.Step) (request, map[int]error) {
+	faults := map[int]error{}
+	text := append(make([]byte, 0, sizeOf(steps)), opening+`{"type":"batch","batch":{"steps":[`...)
+	for i, s := range steps {
+		if i > 0 {
+			text = append(text, ',')
 		}
-		return conds
+		if text = append(text, '{'); s.When != nil {
+			text = append(appendCondition(append(text, `"condition":`...), *s.When), ',')
+		}
+		text = append(text, `"stmt":`...)
+		before := len(text)
+		var err error
+		if text, err = appendStatement(text, s.Statement); err != nil {
+			faults[i] = err
+			text, _ = appendStatement(text[:before], database.Statement{SQL: never})
+		}
+		text = append(text, '}')
+	}
+	return request{text: append(text, "]}}"...), terse: true}, faults
+}
+
+// sizeOf is about how many bytes steps take as text.
+func sizeOf(steps []database.Step) int {
+	size := 200
+	for _, s := range steps {
+		size += 200 + len(s.SQL)
+		for _, arg := range s.Args {
+			if text, ok := arg.(string); ok {
+				size += len(text) + len(text)/4
+			}
+			size += 40
+		}
+	}
+	return size
+}
+
+func appendCondition(text []byte, c database.Condition) []byte {
+	of := func(kind string, step *int) []byte {
+		text = append(append(text, `{"type":"`...), kind...)
+		return append(strconv.AppendInt(append(text, `","step":`...), int64(*step), 10), '}')
+	}
+	all := func(kind string, parts []database.Condition) []byte {
+		text = append(append(text, `{"type":"`...), kind...)
+		text = append(text, `","conds":[`...)
+		for i, part := range parts {
+			if i > 0 {
+				text = append(text, ',')
+			}
+			text = appendCondition(text, part)
+		}
+		return append(text, "]}"...)
 	}
 	switch {
 	case c.OK != nil:
-		return condition{Type: "ok", Step: c.OK}
+		return of("ok", c.OK)
 	case c.Error != nil:
-		return condition{Type: "error", Step: c.Error}
+		return of("error", c.Error)
 	case c.Not != nil:
-		not := encodeCondition(*c.Not)
-		return condition{Type: "not", Cond: &not}
+		return append(appendCondition(append(text, `{"type":"not","cond":`...), *c.Not), '}')
 	case c.And != nil:
-		return condition{Type: "and", Conds: all(c.And)}
+		return all("and", c.And)
 	case c.Or != nil:
-		return condition{Type: "or", Conds: all(c.Or)}
+		return all("or", c.Or)
 	default:
-		return condition{Type: "is_autocommit"}
+		return append(text, `{"type":"is_autocommit"}`...)
 	}
 }
 
-// encode makes the message for a statement, whose text is not touched.
-func encode(s database.Statement) (*stmt, error) {
-	if err := database.CheckText(s.SQL); err != nil {
-		return nil, fmt.Errorf("statement: %w", err)
+// appendStatement adds a statement, whose SQL is not touched.
+func appendStatement(text []byte, s database.Statement) ([]byte, error) {
+	text, err := appendText(append(text, `{"sql":`...), s.SQL)
+	if err != nil {
+		return text, fmt.Errorf("statement: %w", err)
 	}
 	count, err := parameters.of(s.SQL)
 	if err != nil {
-		return nil, err
+		return text, err
 	}
 	if count >= 0 && count != len(s.Args) {
-		return nil, fmt.Errorf("statement has %d parameters and got %d arguments", count, len(s.Args))
+		return text, fmt.Errorf("statement has %d parameters and got %d arguments", count, len(s.Args))
 	}
-	encoded := &stmt{SQL: s.SQL, WantRows: true, Args: make([]argument, len(s.Args))}
+	text = append(text, `,"args":[`...)
 	for i, arg := range s.Args {
-		if encoded.Args[i], err = encodeValue(arg); err != nil {
-			return nil, fmt.Errorf("argument %d: %w", i+1, err)
+		if i > 0 {
+			text = append(text, ',')
+		}
+		if text, err = appendValue(text, arg); err != nil {
+			return text, fmt.Errorf("argument %d: %w", i+1, err)
 		}
 	}
-	return encoded, nil
+	return append(text, `],"want_rows":true}`...), nil
 }
 
 // counts knows how many parameters the statements have that are sent again and
@@ -167,51 +234,30 @@ func countParameters(sql string) (int, error) {
 	return count, nil
 }
 
-func encodeValue(arg any) (argument, error) {
+func appendValue(text []byte, arg any) ([]byte, error) {
 	switch v := arg.(type) {
 	case nil:
-		return argument{Type: "null"}, nil
+		return append(text, `{"type":"null"}`...), nil
 	case int64:
-		return argument{Type: "integer", Value: strconv.FormatInt(v, 10)}, nil // JSON has no 64 bits
+		text = append(text, `{"type":"integer","value":"`...) // JSON has no 64 bits
+		return append(strconv.AppendInt(text, v, 10), `"}`...), nil
 	case bool:
 		if v {
-			return encodeValue(int64(1))
+			return appendValue(text, int64(1))
 		}
-		return encodeValue(int64(0))
+		return appendValue(text, int64(0))
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return argument{}, errors.New("is not a number that JSON can hold")
+			return text, errors.New("is not a number that JSON can hold")
 		}
-		return argument{Type: "float", Value: v}, nil
+		number, err := json.Marshal(v)
+		return append(append(append(text, `{"type":"float","value":`...), number...), '}'), err
 	case string:
-		return argument{Type: "text", Value: v}, database.CheckText(v)
+		text, err := appendText(append(text, `{"type":"text","value":`...), v)
+		return append(text, '}'), err
 	case []byte:
-		text := base64.RawStdEncoding.EncodeToString(v)
-		return argument{Type: "blob", Base64: &text}, nil
+		text = append(text, `{"type":"blob","base64":"`...)
+		return append(base64.RawStdEncoding.AppendEncode(text, v), `"}`...), nil
 	}
-	return argument{}, fmt.Errorf("is a %T; give nil, int64, float64, string, []byte or bool", arg)
-}
-
-// never is a statement in place of one that cannot be sent: it fails where it
-// would have been.
-const never = "SELECT json('not sent')"
-
-// encodeBatch makes the message for a batch. A statement that is refused here
-// fails at its own place, as one does that the database refuses; faults says
-// why, by step.
-func encodeBatch(steps []database.Step) (*batch, map[int]error) {
-	sent, faults := &batch{Steps: make([]step, len(steps))}, map[int]error{}
-	for i, s := range steps {
-		encoded, err := encode(s.Statement)
-		if err != nil {
-			faults[i] = err
-			encoded = &stmt{SQL: never, WantRows: true}
-		}
-		sent.Steps[i].Stmt = encoded
-		if s.When != nil {
-			when := encodeCondition(*s.When)
-			sent.Steps[i].Condition = &when
-		}
-	}
-	return sent, faults
+	return text, fmt.Errorf("is a %T; give nil, int64, float64, string, []byte or bool", arg)
 }

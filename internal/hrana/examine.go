@@ -27,7 +27,7 @@ func (c *Conn) Examine(ctx context.Context, sql string, limit int) (int, error) 
 
 // reads asks the server whether a statement only reads.
 func (c *Conn) reads(ctx context.Context, sql string) error {
-	results, err := c.send(ctx, keepsNothing, request{Type: "describe", SQL: &sql})
+	results, err := c.send(ctx, keepsNothing, describe(sql))
 	if err != nil {
 		return err
 	}

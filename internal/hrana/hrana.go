@@ -92,14 +92,14 @@ func (c *Conn) Query(ctx context.Context, sql string, args ...any) (database.Row
 }
 
 func (c *Conn) one(ctx context.Context, statement database.Statement) database.StepResult {
-	encoded, err := encode(statement)
+	encoded, err := execute(statement)
 	if err == nil {
 		err = c.permit(ctx, statement.SQL)
 	}
 	if err != nil {
 		return database.StepResult{Err: err}
 	}
-	results, err := c.send(ctx, session(statement.SQL), request{Type: "execute", Stmt: encoded})
+	results, err := c.send(ctx, session(statement.SQL), encoded)
 	if err != nil {
 		return database.StepResult{Err: err}
 	}
@@ -127,8 +127,8 @@ func (c *Conn) Batch(ctx context.Context, steps []database.Step) ([]database.Ste
 			return nil, err
 		}
 	}
-	sent, faults := encodeBatch(steps)
-	results, err := c.send(ctx, sessionOf(steps), request{Type: "batch", Batch: sent})
+	sent, faults := batch(steps)
+	results, err := c.send(ctx, sessionOf(steps), sent)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (c *Conn) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	_, _ = c.exchange(ctx, pipeline{Baton: &c.baton, Requests: []request{{Type: "close"}}})
+	_, _ = c.exchange(ctx, pipeline{baton: &c.baton, of: closing()})
 	c.baton = ""
 	return nil
 }

@@ -29,16 +29,14 @@ func (c *Conn) send(ctx context.Context, left keeps, r request) ([]answer, error
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	p, open := pipeline{Requests: []request{r}}, c.baton != ""
+	p, open := pipeline{of: r}, c.baton != ""
 	if open {
-		p.Baton = &c.baton
+		p.baton = &c.baton
 	}
-	if !open && left != keepsOpen {
-		p.Requests = append(p.Requests, request{Type: "close"})
-	}
+	p.close = !open && left != keepsOpen
 	got, err := c.exchange(ctx, p)
-	if err == nil && len(got.Results) != len(p.Requests) {
-		err = malformed("it has %d results, not %d", len(got.Results), len(p.Requests))
+	if requests := p.requests(); err == nil && len(got.Results) != requests {
+		err = malformed("it has %d results, not %d", len(got.Results), requests)
 	}
 	if err == nil && got.Results[0].Type == "error" && got.Results[0].Error == nil {
 		err = malformed("it is an error that says nothing")
@@ -72,12 +70,9 @@ var again = []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond}
 
 // exchange sends a pipeline, and sends it again where it was answered 404.
 func (c *Conn) exchange(ctx context.Context, p pipeline) (answers, error) {
-	body, err := json.Marshal(p)
-	if err != nil {
-		return answers{}, fmt.Errorf("write a request: %w", err)
-	}
+	body := p.text()
 	for _, wait := range again {
-		got, err := c.post(ctx, body, p.terse())
+		got, err := c.post(ctx, body, p.of.terse)
 		var away *AwayError
 		if !errors.As(err, &away) || away.Status != http.StatusNotFound {
 			return got, err
@@ -86,7 +81,7 @@ func (c *Conn) exchange(ctx context.Context, p pipeline) (answers, error) {
 			return answers{}, err
 		}
 	}
-	got, err := c.post(ctx, body, p.terse())
+	got, err := c.post(ctx, body, p.of.terse)
 	var away *AwayError
 	if errors.As(err, &away) && away.Status == http.StatusNotFound && c.options.Gone != nil && c.options.Gone(ctx) {
 		err = fmt.Errorf("%w: %s", database.ErrMissing, c.host)
@@ -123,7 +118,7 @@ func (c *Conn) post(ctx context.Context, body []byte, terse bool) (answers, erro
 		return answers{}, c.unanswered(ctx, err)
 	}
 	defer answered.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answered.Body, c.options.MaxResponse+1))
+	text, err := read(answered, c.options.MaxResponse+1)
 	switch {
 	case err != nil:
 		return answers{}, c.unanswered(ctx, err)
@@ -132,7 +127,18 @@ func (c *Conn) post(ctx context.Context, body []byte, terse bool) (answers, erro
 	case answered.StatusCode != http.StatusOK:
 		return answers{}, c.refusal(answered, text)
 	}
-	return c.read(text)
+	return c.understand(text)
+}
+
+// read reads the body of an answer, at most so many bytes of it.
+func read(r *http.Response, most int64) ([]byte, error) {
+	const usual = 64 << 10 // of one that says how long it is, which may not be true
+	var text bytes.Buffer
+	if r.ContentLength > 0 && r.ContentLength <= usual {
+		text.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := text.ReadFrom(io.LimitReader(r.Body, most))
+	return text.Bytes(), err
 }
 
 // unanswered makes the error of a request without a whole answer. The URL is
@@ -148,9 +154,9 @@ func (c *Conn) unanswered(ctx context.Context, err error) error {
 	return c.away(err)
 }
 
-// read reads an answer. Its base_url is not followed: requests go where the
+// understand reads an answer. Its base_url is not followed: requests go where the
 // operator allows, and a server that wants them elsewhere is away.
-func (c *Conn) read(text []byte) (answers, error) {
+func (c *Conn) understand(text []byte) (answers, error) {
 	var got answers
 	if err := json.Unmarshal(text, &got); err != nil {
 		return answers{}, malformed("%w", err)

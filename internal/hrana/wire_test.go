@@ -2,7 +2,6 @@ package hrana
 
 import (
 	"encoding/json"
-	"errors"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -62,9 +61,9 @@ func TestSession(t *testing.T) {
 
 // TestRequest holds what a server reads in a request against what it was made of.
 func TestRequest(t *testing.T) {
-	texts := []string{"", "a", "\"", `\`, "\\\"x\n\r\t\x01\x1f", "é \u2028 </script> 🎉", "'?'"}
-	for _, text := range texts {
-		sent, faults := encodeBatch([]database.Step{
+	texts := []string{"", "a", "\"", `\`, "\\\"x\n\r\t\x01\x1f", "é \u2028 </script> 🎉", "'?'", strings.Repeat("long\n\"", 1000)}
+	for _, text := range append(texts, texts...) { // the second time a long one is known
+		sent, faults := batch([]database.Step{
 			{Statement: database.Statement{SQL: "SELECT ?, ?, ?, ?, ?, ? -- " + text, Args: []any{text, int64(math.MinInt64), 1.5, []byte(text), nil, true}}},
 			{Statement: database.Statement{SQL: "SELECT :a"}},
 		})
@@ -85,8 +84,7 @@ func TestRequest(t *testing.T) {
 				}
 			}
 		}
-		body, err := json.Marshal(pipeline{Baton: &text, Requests: []request{{Type: "batch", Batch: sent}, {Type: "close"}}})
-		if err := errors.Join(err, json.Unmarshal(body, &got)); err != nil {
+		if err := json.Unmarshal(pipeline{baton: &text, of: sent, close: true}.text(), &got); err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
 		steps := got.Requests[0].Batch.Steps
