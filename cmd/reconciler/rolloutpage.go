@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"regexp"
 	"strconv"
 
 	"github.com/tenantops/reconciler/fleet"
@@ -99,7 +100,15 @@ func whereThen(ctx context.Context, store *state.Store, id int) (func(state.Roll
 // mostTenants is how many tenants of a wave that wait are shown to people by name.
 const mostTenants = 50
 
+// here is what the next step says that leads to this page.
+var here = regexp.MustCompile(`^see "reconciler rollout show"( for the reasons)?; `)
+
 func (a rolloutDetails) people(p *page) {
+	if a.Error != nil {
+		why := *a.Error
+		why.Next = here.ReplaceAllString(why.Next, "")
+		a.Error = &why
+	}
 	p.summary(a.rolloutAnswer)
 	p.line("  started %s, ended %s", a.StartedAt.String(), a.EndedAt.String())
 	p.line("")
