@@ -16,14 +16,7 @@ import (
 // Its error is one of fleet.yaml, as Load has it, or matches ErrInvalid for a
 // tenant with faults.
 func Draft(fsys fs.FS, id protocol.TenantID, text []byte, o Options) (*Tenant, config.Fleet, error) {
-	if o.Cache == nil {
-		o.Cache = NewCache()
-	}
-	l := &loader{
-		tree: tree{FS: fsys}, options: o, cache: o.Cache, session: o.Cache.open(),
-		fleet: &Fleet{Versions: map[string]string{}}, apps: map[string]*app{}, tags: map[string]resolution{},
-		sets: map[string]*appSet{}, lists: map[string]*appSet{}, alone: map[bareSet]*composition{}, told: map[*composition]bool{},
-	}
+	l := newLoader(fsys, o)
 	if wrong := l.readFleet(); len(wrong) > 0 {
 		return nil, l.fleet.Config, &InvalidError{Faults: wrong}
 	}

@@ -32,14 +32,7 @@ const (
 // else, or what kept tenants/ from being read. What is
 // wrong with an app or a tenant is in the faults of those it concerns.
 func Load(fsys fs.FS, o Options) (*Fleet, error) {
-	if o.Cache == nil {
-		o.Cache = NewCache()
-	}
-	l := &loader{
-		tree: tree{FS: fsys}, options: o, cache: o.Cache, session: o.Cache.open(),
-		fleet: &Fleet{Versions: map[string]string{}, revision: o.Revision}, apps: map[string]*app{}, tags: map[string]resolution{},
-		sets: map[string]*appSet{}, lists: map[string]*appSet{}, alone: map[bareSet]*composition{}, told: map[*composition]bool{},
-	}
+	l := newLoader(fsys, o)
 	if err := l.folders(); err != nil {
 		return nil, err
 	}
@@ -81,6 +74,17 @@ type loader struct {
 	lists   map[string]*appSet       // the same by what tenants say, where nothing is wrong with it
 	alone   map[bareSet]*composition // of tenants that bring nothing of their own
 	told    map[*composition]bool    // that tenants of this load have; their faults are among the fleet's
+}
+
+func newLoader(fsys fs.FS, o Options) *loader {
+	if o.Cache == nil {
+		o.Cache = NewCache()
+	}
+	return &loader{
+		tree: tree{FS: fsys}, options: o, cache: o.Cache, session: o.Cache.open(),
+		fleet: &Fleet{Versions: map[string]string{}, revision: o.Revision}, apps: map[string]*app{}, tags: map[string]resolution{},
+		sets: map[string]*appSet{}, lists: map[string]*appSet{}, alone: map[bareSet]*composition{}, told: map[*composition]bool{},
+	}
 }
 
 // tell adds faults to the tenant and to the fleet.

@@ -13,6 +13,7 @@ import (
 // found as our changes. Both sides are made from our own inspection: Atlas's
 // fails on seven kinds of tables that tenants have (measured, v0.38.0).
 func atlasChanges(from, to []schema.Table) ([]Change, error) {
+	from, to = differing(from, to)
 	differences, err := sqlite.DefaultDiff.SchemaDiff(schema.Atlas(from), schema.Atlas(to))
 	if err != nil {
 		return nil, fmt.Errorf("compare tables: %w", err)
@@ -24,6 +25,26 @@ func atlasChanges(from, to []schema.Table) ([]Change, error) {
 		}
 	}
 	return r.changes, nil
+}
+
+// differing are the tables that the other side does not have just as they are:
+// of 20 a commit changes one.
+func differing(from, to []schema.Table) (before, after []schema.Table) {
+	same := make(map[string]bool, len(to))
+	wanted := byName(to)
+	for _, t := range from {
+		if w := wanted[t.Name]; w != nil && schema.SameAtlas(t, *w) {
+			same[t.Name] = true
+		} else {
+			before = append(before, t)
+		}
+	}
+	for _, t := range to {
+		if !same[t.Name] {
+			after = append(after, t)
+		}
+	}
+	return before, after
 }
 
 // reader turns Atlas's changes into ours.

@@ -44,18 +44,18 @@ func (r *Reconciler) each(ctx context.Context, q queue) (Report, error) {
 		q.hurry = never
 	}
 	wanting, settled, failing := q.sorted()
-	done := make([]Tenant, len(q.tenants))
-	first, then, last := done[:len(wanting)], done[len(wanting):len(wanting)+len(settled)], done[len(wanting)+len(settled):]
-	report.Tenants = first
-	r.crew(ctx, q, wanting, first, never)
+	report.Tenants = make([]Tenant, len(wanting))
+	r.crew(ctx, q, wanting, report.Tenants, never)
 	if q.between != nil && ctx.Err() == nil {
-		if err := q.between(first); err != nil {
+		if err := q.between(report.Tenants); err != nil {
 			return report, err
 		}
 	}
-	report.Tenants = done
-	r.crew(ctx, q, settled, then, never)
-	r.crew(ctx, q, failing, last, q.hurry)
+	// Room for all only now: it is 9 MB for 10,000, and nobody waits for them.
+	report.Tenants = slices.Grow(report.Tenants, len(settled)+len(failing))[:len(q.tenants)]
+	rest := report.Tenants[len(wanting):]
+	r.crew(ctx, q, settled, rest[:len(settled)], never)
+	r.crew(ctx, q, failing, rest[len(settled):], q.hurry)
 	if err := ctx.Err(); err != nil {
 		report.Tenants = slices.DeleteFunc(report.Tenants, func(t Tenant) bool { return t.ID == "" })
 		return report, fmt.Errorf("stopped before every tenant was done: %w", err)

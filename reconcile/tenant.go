@@ -228,6 +228,7 @@ func (t *Tenant) judge() {
 		}
 	case t.Result.Reason == "Missing":
 		t.Sync, t.Health = state.Unknown, state.Missing
+		t.Result.Next = strings.Replace(t.Result.Next, "TENANT", string(t.ID), 1)
 	case t.Result.Action == deploy.Blocked:
 		t.Sync, t.Health = state.OutOfSync, state.Blocked
 	case t.Result.Action == deploy.Backfill:

@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"slices"
+
 	atlas "ariga.io/atlas/sql/schema"
 	"ariga.io/atlas/sql/sqlite"
 )
@@ -38,6 +40,15 @@ func AtlasTable(t Table) *atlas.Table {
 		table.AddIndexes(AtlasIndex(i, columns))
 	}
 	return table
+}
+
+// SameAtlas tells that two tables are one and the same Atlas value.
+func SameAtlas(a, b Table) bool {
+	return a.Name == b.Name && slices.Equal(a.PrimaryKey, b.PrimaryKey) &&
+		slices.EqualFunc(a.Columns, b.Columns, func(a, b Column) bool { return a.Name == b.Name && a.Form() == b.Form() }) &&
+		slices.EqualFunc(a.Indexes, b.Indexes, func(a, b Index) bool {
+			return a.Name == b.Name && a.Unique == b.Unique && a.Where == b.Where && slices.Equal(a.Columns, b.Columns)
+		})
 }
 
 // AtlasColumn returns one column as an Atlas value. Types that we give stay

@@ -9,8 +9,8 @@ package schema
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tenantops/reconciler/protocol"
@@ -115,22 +115,60 @@ func (i Index) Equal(o Index) bool {
 // does the case of types.
 func Digest(tables []Table) string {
 	lines := make([]string, 0, len(tables)*8)
+	var line digestLine
 	for _, t := range tables {
 		name := strings.ToLower(t.Name)
-		lines = append(lines, fmt.Sprintf("table %q key %q", name, t.PrimaryKey))
+		lines = append(lines, line.begin("table").text(name).word("key").texts(t.PrimaryKey).String())
 		for _, c := range t.Columns {
-			lines = append(lines, fmt.Sprintf("column %q %q %q %t %q",
-				name, strings.ToLower(c.Name), strings.ToUpper(c.Type), c.NotNull, c.Default))
+			line.begin("column").text(name).text(strings.ToLower(c.Name)).text(strings.ToUpper(c.Type))
+			lines = append(lines, line.truth(c.NotNull).text(c.Default).String())
 		}
 		for _, i := range t.Indexes {
-			lines = append(lines, fmt.Sprintf("index %q %q %t %q %q",
-				name, strings.ToLower(i.Name), i.Unique, i.Columns, i.Where))
+			line.begin("index").text(name).text(strings.ToLower(i.Name)).truth(i.Unique)
+			lines = append(lines, line.texts(i.Columns).text(i.Where).String())
 		}
 	}
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
 	return hex.EncodeToString(sum[:])
 }
+
+// digestLine is one line of what Digest is over: words, and texts in quotes.
+type digestLine []byte
+
+func (l *digestLine) begin(word string) *digestLine {
+	*l = append((*l)[:0], word...)
+	return l
+}
+
+func (l *digestLine) word(word string) *digestLine {
+	*l = append(append(*l, ' '), word...)
+	return l
+}
+
+func (l *digestLine) text(s string) *digestLine {
+	*l = strconv.AppendQuote(append(*l, ' '), s)
+	return l
+}
+
+func (l *digestLine) texts(list []string) *digestLine {
+	*l = append(*l, " ["...)
+	for i, s := range list {
+		if i > 0 {
+			*l = append(*l, ' ')
+		}
+		*l = strconv.AppendQuote(*l, s)
+	}
+	*l = append(*l, ']')
+	return l
+}
+
+func (l *digestLine) truth(b bool) *digestLine {
+	*l = strconv.AppendBool(append(*l, ' '), b)
+	return l
+}
+
+func (l *digestLine) String() string { return string(*l) }
 
 // Quote quotes a name for SQL text. Names are data of strangers: they are
 // quoted everywhere, reserved word or not.

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/protocol"
@@ -98,11 +97,18 @@ func whereThen(ctx context.Context, store *state.Store, id int) (func(state.Roll
 	}, err
 }
 
-// mostTenants is how many tenants that a rollout has not reached are shown to
-// people.
+// mostTenants is how many tenants of a wave that wait are shown to people by name.
 const mostTenants = 50
 
+// here is what the next step says that leads to this page.
+var here = regexp.MustCompile(`^see "reconciler rollout show"( for the reasons)?; `)
+
 func (a rolloutDetails) people(p *page) {
+	if a.Error != nil {
+		why := *a.Error
+		why.Next = here.ReplaceAllString(why.Next, "")
+		a.Error = &why
+	}
 	p.summary(a.rolloutAnswer)
 	p.line("  started %s, ended %s", a.StartedAt.String(), a.EndedAt.String())
 	p.line("")
@@ -110,13 +116,13 @@ func (a rolloutDetails) people(p *page) {
 	for i := range counts {
 		counts[i] = map[string]int{}
 	}
-	var behind []rolloutTenant
+	var behind []tenantProblem
 	for _, t := range a.Tenants {
 		if t.wave < len(counts) {
 			counts[t.wave][t.Status]++
 		}
 		if t.Status != placeReached && t.Status != placeWaiting {
-			behind = append(behind, t)
+			behind = append(behind, tenantProblem{t.Tenant, t.Error})
 		}
 	}
 	var rows [][]string
@@ -128,7 +134,7 @@ func (a rolloutDetails) people(p *page) {
 	}
 	p.table([]string{"WAVE", "TENANTS", "REACHED", "FAILED", "BLOCKED", "HELD", "WAITING", "STARTED", "DONE"}, rows)
 	p.waiting(a)
-	p.behind(behind)
+	p.problems(behind)
 }
 
 // waiting adds who waits, wave by wave.
@@ -139,43 +145,18 @@ func (p *page) waiting(a rolloutDetails) {
 			waits[t.wave] = append(waits[t.wave], string(t.Tenant))
 		}
 	}
-	verb := "wait"
+	verb, gap := "wait", true
 	if a.EndedAt != nil {
 		verb = "not reached"
 	}
-	first := true
 	for i, names := range waits {
 		if len(names) == 0 {
 			continue
 		}
-		if first {
+		if gap {
 			p.line("")
+			gap = false
 		}
-		first = false
-		more := ""
-		if len(names) > mostTenants {
-			more = fmt.Sprintf(" and %d more", len(names)-mostTenants)
-			names = names[:mostTenants]
-		}
-		p.line("%s in wave %s: %s%s", verb, a.Waves[i].Name, strings.Join(names, ", "), more)
-	}
-}
-
-// behind adds why tenants were not reached, other than that they wait for their
-// turn.
-func (p *page) behind(tenants []rolloutTenant) {
-	if len(tenants) > 0 {
-		p.line("")
-	}
-	for i, t := range tenants {
-		if i == mostTenants {
-			p.line("and %s more; -o json has them all", plural(len(tenants)-i, "tenant"))
-			return
-		}
-		if t.Error == nil {
-			p.line("%s: not reached", t.Tenant)
-			continue
-		}
-		p.problem(string(t.Tenant), t.Error)
+		p.line("%s in wave %s: %s", verb, a.Waves[i].Name, first(mostTenants, names))
 	}
 }

@@ -177,9 +177,10 @@ func (a statusAnswer) people(p *page) {
 			p.line("")
 			p.usage(*t.Usage, t.Quotas)
 		}
-		if t.Error != nil {
-			p.line("")
-			p.problem(string(t.Tenant), t.Error)
-		}
 	}
+	var wrong []tenantProblem
+	for _, t := range a.Tenants {
+		wrong = append(wrong, tenantProblem{t.Tenant, t.Error})
+	}
+	p.problems(wrong)
 }

@@ -162,11 +162,12 @@ func (a syncAnswer) people(p *page) {
 		})
 	}
 	p.table([]string{"TENANT", "PLAN", "STATEMENTS", "TIME", "STATUS"}, rows)
+	var wrong []tenantProblem
 	for _, t := range a.Tenants {
-		if t.Error != nil {
-			p.line("")
-			p.problem(string(t.Tenant), t.Error)
-		}
+		wrong = append(wrong, tenantProblem{t.Tenant, t.Error})
+	}
+	p.problems(wrong)
+	for _, t := range a.Tenants {
 		for _, issue := range t.SeedIssues {
 			p.line("%s: seed %s", t.Tenant, issue)
 		}

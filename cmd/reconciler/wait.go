@@ -164,12 +164,6 @@ type waitAnswer struct {
 	waits  *problem // what the rollout waits for, which may end
 }
 
-// tenantProblem is what is wrong with a tenant.
-type tenantProblem struct {
-	Tenant protocol.TenantID `json:"tenant"`
-	Error  *problem          `json:"error"`
-}
-
 func (w *waiter) look(ctx context.Context, store *state.Store) (waitAnswer, error) {
 	answer := waitAnswer{Revision: w.commit.Hash, commit: w.commit, Failed: []tenantProblem{}, Waiting: []protocol.TenantID{}}
 	observed := map[protocol.TenantID]state.Observed{}
@@ -305,12 +299,5 @@ func (a waitAnswer) people(p *page) {
 			p.line("  next: %s", a.Error.Next)
 		}
 	}
-	for i, t := range a.Failed {
-		if i == mostTenants {
-			p.line("and %s more; -o json has them all", plural(len(a.Failed)-i, "tenant"))
-			break
-		}
-		p.line("")
-		p.problem(string(t.Tenant), t.Error)
-	}
+	p.problems(a.Failed)
 }
