@@ -56,8 +56,8 @@ func (d *directory) all(places []place) []place {
 	return places
 }
 
-// named tells that a directory was looked at before, and when it had which hash.
-func (d *directory) named() bool { return d != nil && d.hash != "" }
+// hashed tells that a directory was looked at before, and when it had which hash.
+func (d *directory) hashed() bool { return d != nil && d.hash != "" }
 
 // discover finds the tenants of a directory, at any depth. One below it that has
 // the hash it had before is not looked at again.
@@ -92,7 +92,7 @@ func (l *loader) discover(dir, hash string, depth int, before *directory) (*dire
 		case e.IsDir():
 			var found *directory
 			found, old = named(old, e.Name())
-			if !found.named() || !l.tree.has(dir, e, found.hash) { // of 10,000 nearly all have
+			if !found.hashed() || !l.tree.has(dir, e, found.hash) { // of 10,000 nearly all have
 				if found, err = l.discover(path.Join(dir, e.Name()), l.tree.hashOf(dir, e), depth+1, found); err != nil {
 					return nil, err
 				}

@@ -128,7 +128,7 @@ func (l *loader) readFleet() []Fault {
 func (l *loader) readTenants() error {
 	hash, found := l.tree.hash(tenantsDir), l.session.before.tenants
 	var err error
-	if !found.named() || found.hash != hash {
+	if !found.hashed() || found.hash != hash {
 		found, err = l.discover(tenantsDir, hash, 0, found)
 	}
 	if _, there := l.tree.Stat(tenantsDir); errors.Is(there, fs.ErrNotExist) {

@@ -17,11 +17,10 @@ func TestTurns(t *testing.T) {
 			return time.Since(start)
 		}
 		done := all.take(t.Context(), "a")
-		go func() {
-			time.Sleep(time.Millisecond)
+		time.AfterFunc(time.Millisecond, func() {
 			done()
 			done()
-		}()
+		})
 		if got := waited(t.Context(), "a"); got != time.Millisecond {
 			t.Errorf("waited %v for one that took a millisecond", got)
 		}

@@ -220,6 +220,8 @@ func (t Tenant) failed(err error) Tenant {
 
 // judge says the result in the words of a status.
 func (t *Tenant) judge() {
+	// Who made an error does not always know whose it is, and says TENANT.
+	t.Result.Next = strings.ReplaceAll(t.Result.Next, " TENANT", " "+string(t.ID))
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
 	case t.Result.Reason == deploy.ReasonVerifyFailed:
@@ -228,7 +230,6 @@ func (t *Tenant) judge() {
 		}
 	case t.Result.Reason == "Missing":
 		t.Sync, t.Health = state.Unknown, state.Missing
-		t.Result.Next = strings.Replace(t.Result.Next, "TENANT", string(t.ID), 1)
 	case t.Result.Action == deploy.Blocked:
 		t.Sync, t.Health = state.OutOfSync, state.Blocked
 	case t.Result.Action == deploy.Backfill:
