@@ -147,6 +147,12 @@ func (s *Server) Stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
+// Pause stops the server where it is, until Resume: it takes no time from others.
+func (s *Server) Pause() { _ = s.command.Process.Signal(syscall.SIGSTOP) }
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() { _ = s.command.Process.Signal(syscall.SIGCONT) }
+
 // PID is the server's process, to read its memory.
 func (s *Server) PID() int { return s.command.Process.Pid }
 
