@@ -9,8 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
+	"sync/atomic"
 
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/protocol"
@@ -159,24 +159,30 @@ func (l *loader) readTenants() error {
 // processors.
 func (l *loader) entries(places []place) []*tenantEntry {
 	entries := make([]*tenantEntry, len(places))
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	var unread []int
 	for i, p := range places {
-		if p.broken != nil {
+		switch {
+		case p.broken != nil:
 			entries[i] = brokenTenant(*p.broken)
-			continue
-		}
-		if p.at.entry != nil && p.at.hash != "" { // as it was read before
+		case p.at.entry != nil && p.at.hash != "": // as it was read before
 			entries[i] = p.at.entry
-			continue
+		default:
+			unread = append(unread, i)
 		}
-		group.Go(func() error {
-			p.at.entry = l.readTenant(p.dir)
-			entries[i] = p.at.entry
-			return nil
+	}
+	// Few goroutines for many tenants: the stack of each has to grow once.
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(unread)) {
+		group.Go(func() {
+			for n := int(next.Add(1)) - 1; n < len(unread); n = int(next.Add(1)) - 1 {
+				i := unread[n]
+				places[i].at.entry = l.readTenant(places[i].dir)
+				entries[i] = places[i].at.entry
+			}
 		})
 	}
-	_ = group.Wait() // what is wrong is among the faults of the entries
+	group.Wait() // what is wrong is among the faults of the entries
 	return entries
 }
 

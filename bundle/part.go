@@ -102,6 +102,14 @@ func (t tree) has(dir string, e fs.DirEntry, hash string) bool {
 
 // read returns the text of a file that is not too large.
 func (t tree) read(name string) ([]byte, *Fault) {
+	// One look where the tree can. What is wrong with a file is told below.
+	if at, ok := t.FS.(interface {
+		ReadFileMax(name string, limit int64) ([]byte, error)
+	}); ok {
+		if data, err := at.ReadFileMax(name, config.MaxFileSize); err == nil {
+			return data, nil
+		}
+	}
 	var message string
 	info, err := t.Stat(name)
 	switch {

@@ -8,7 +8,7 @@ import (
 
 // reader is where a Tree has its objects from.
 type reader interface {
-	object(plumbing.Hash) (*plumbing.MemoryObject, error)
+	object(h plumbing.Hash, limit int64) (*plumbing.MemoryObject, error)
 	size(plumbing.Hash) (int64, error)
 	tree(plumbing.Hash) ([]object.TreeEntry, error)
 }
@@ -21,7 +21,7 @@ type layer struct {
 }
 
 func newLayer(below *store) *layer {
-	return &layer{store: below, own: newStore(memfs.New()), owns: map[plumbing.Hash]bool{}}
+	return &layer{store: below, own: newStore(memfs.New(), ""), owns: map[plumbing.Hash]bool{}}
 }
 
 func (l *layer) of(h plumbing.Hash) *store {
@@ -31,9 +31,11 @@ func (l *layer) of(h plumbing.Hash) *store {
 	return l.store
 }
 
-func (l *layer) object(h plumbing.Hash) (*plumbing.MemoryObject, error) { return l.of(h).object(h) }
-func (l *layer) size(h plumbing.Hash) (int64, error)                    { return l.of(h).size(h) }
-func (l *layer) tree(h plumbing.Hash) ([]object.TreeEntry, error)       { return l.of(h).tree(h) }
+func (l *layer) object(h plumbing.Hash, limit int64) (*plumbing.MemoryObject, error) {
+	return l.of(h).object(h, limit)
+}
+func (l *layer) size(h plumbing.Hash) (int64, error)              { return l.of(h).size(h) }
+func (l *layer) tree(h plumbing.Hash) ([]object.TreeEntry, error) { return l.of(h).tree(h) }
 
 // add keeps an object in memory.
 func (l *layer) add(obj *plumbing.MemoryObject) (plumbing.Hash, error) {

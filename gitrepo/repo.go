@@ -115,7 +115,7 @@ func Open(ctx context.Context, c Config) (*Repo, error) {
 	if err := borrows(r.commonDir); err != nil {
 		return nil, r.failure(ctx, "open", err)
 	}
-	r.objects = newStore(r.dot)
+	r.objects = newStore(r.dot, filepath.Join(r.commonDir, "objects"))
 	if r.at.remote != "" {
 		if found, err := r.find(r.refs, c.Ref); err == nil {
 			r.head = found.Hash.String()

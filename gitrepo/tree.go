@@ -57,7 +57,7 @@ func (t *Tree) Open(name string) (fs.File, error) {
 		list, err := t.list("open", name, e)
 		return &openDir{info: t.info(e, 0), list: list}, err
 	}
-	content, err := t.content("open", name, e)
+	content, err := t.content("open", name, e, anySize)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,17 @@ func (t *Tree) ReadFile(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.content("read", name, e)
+	return t.content("read", name, e, anySize)
+}
+
+// ReadFileMax is ReadFile of a file with at most limit bytes. A larger one gives
+// an error that matches ErrTooLarge and is not read.
+func (t *Tree) ReadFileMax(name string, limit int64) ([]byte, error) {
+	e, err := t.find("read", name)
+	if err != nil {
+		return nil, err
+	}
+	return t.content("read", name, e, limit)
 }
 
 // ReadDir lists a directory by name.
@@ -162,7 +172,7 @@ func (t *Tree) list(op, name string, e object.TreeEntry) ([]fs.DirEntry, error) 
 	return list, nil
 }
 
-func (t *Tree) content(op, name string, e object.TreeEntry) ([]byte, error) {
+func (t *Tree) content(op, name string, e object.TreeEntry, limit int64) ([]byte, error) {
 	switch e.Mode {
 	case filemode.Symlink:
 		return nil, t.failure(op, name, fmt.Errorf("%w: symbolic links are not followed, commit a copy instead", ErrNotFile))
@@ -171,7 +181,7 @@ func (t *Tree) content(op, name string, e object.TreeEntry) ([]byte, error) {
 	case filemode.Dir:
 		return nil, t.failure(op, name, errors.New("is a directory"))
 	}
-	blob, err := t.objects.object(e.Hash)
+	blob, err := t.objects.object(e.Hash, limit)
 	if err != nil {
 		return nil, t.failure(op, name, err)
 	}
@@ -179,7 +189,9 @@ func (t *Tree) content(op, name string, e object.TreeEntry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(r)
+	content := make([]byte, blob.Size())
+	_, err = io.ReadFull(r, content)
+	return content, err
 }
 
 // stat describes an entry. Only a blob has a size.
@@ -196,7 +208,7 @@ func (t *Tree) stat(name string, e object.TreeEntry) (fs.FileInfo, error) {
 
 // failure names the path, and the repository too when it is at fault.
 func (t *Tree) failure(op, name string, err error) error {
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrNotFile) {
+	if !anyOf(err, fs.ErrNotExist, ErrNotFile, ErrTooLarge) {
 		err = t.repo.failure(context.Background(), "read", err)
 	}
 	return &fs.PathError{Op: op, Path: name, Err: err}

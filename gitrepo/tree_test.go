@@ -53,6 +53,37 @@ func TestTreeIsAFileSystem(t *testing.T) {
 	}
 }
 
+// A file with more bytes than wanted is not read, whether it has a file of its
+// own in the repository, is in a pack, or there in parts.
+func TestReadFileMax(t *testing.T) {
+	content := files{}
+	for name, size := range map[string]int{"small": 100, "large": 100_000} {
+		content[name] = strings.Repeat("x", size)
+	}
+	dir := newRepo(t)
+	commit(t, dir, "first", content)
+	changed := files{"small": content["small"] + "y", "large": "y" + content["large"]}
+	hash := commit(t, dir, "second", changed)
+	check := func(how string) {
+		tree := readTree(t, dir, hash)
+		for name, want := range changed {
+			size := int64(len(want))
+			if got, err := tree.ReadFileMax(name, size); err != nil || string(got) != want {
+				t.Errorf("%s: %s: got %d bytes, %v, want %d", how, name, len(got), err, size)
+			}
+			if got, err := tree.ReadFileMax(name, size-1); !errors.Is(err, gitrepo.ErrTooLarge) || got != nil {
+				t.Errorf("%s: %s: got %d bytes, %v, want %v", how, name, len(got), err, gitrepo.ErrTooLarge)
+			}
+		}
+		if _, err := tree.ReadFileMax("gone", 1); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: got %v, want %v", how, err, fs.ErrNotExist)
+		}
+	}
+	check("loose")
+	git(t, dir, "gc", "-q", "--aggressive")
+	check("packed")
+}
+
 func TestTreeErrors(t *testing.T) {
 	dir := newRepo(t)
 	tree := readTree(t, dir, commit(t, dir, "first", company))

@@ -105,20 +105,23 @@ func equalFiles(a, b *gitrepo.Tree, name string) bool {
 	return one == other
 }
 
-// ruled is a tree with the fleet.yaml of another one.
-type ruled struct {
-	*gitrepo.Tree
-	rules *gitrepo.Tree
-}
+// ruled is a tree with the fleet.yaml of another one. It embeds neither: whatever
+// a Tree learns to do would be done past of.
+type ruled struct{ tree, rules *gitrepo.Tree }
 
 func (t ruled) of(name string) *gitrepo.Tree {
 	if name == fleetFile {
 		return t.rules
 	}
-	return t.Tree
+	return t.tree
 }
 
-func (t ruled) Open(name string) (fs.File, error)     { return t.of(name).Open(name) }
-func (t ruled) ReadFile(name string) ([]byte, error)  { return t.of(name).ReadFile(name) }
-func (t ruled) Stat(name string) (fs.FileInfo, error) { return t.of(name).Stat(name) }
-func (t ruled) Hash(name string) (string, error)      { return t.of(name).Hash(name) }
+func (t ruled) Open(name string) (fs.File, error)          { return t.of(name).Open(name) }
+func (t ruled) ReadFile(name string) ([]byte, error)       { return t.of(name).ReadFile(name) }
+func (t ruled) ReadDir(name string) ([]fs.DirEntry, error) { return t.of(name).ReadDir(name) }
+func (t ruled) Stat(name string) (fs.FileInfo, error)      { return t.of(name).Stat(name) }
+func (t ruled) Hash(name string) (string, error)           { return t.of(name).Hash(name) }
+
+func (t ruled) ReadFileMax(name string, limit int64) ([]byte, error) {
+	return t.of(name).ReadFileMax(name, limit)
+}
