@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tenantops/reconciler/internal/database"
@@ -186,7 +187,7 @@ func foreignDependent(kind, name, why string) error {
 // reached makes sure that the tables are now what the bundle wants: comparing
 // again finds nothing.
 func (s scratch) reached(ctx context.Context) ([]schema.Table, error) {
-	tables, err := schema.Inspect(ctx, s.conn)
+	tables, err := schema.Inspect(ctx, s.conn, s.in.Live...)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +213,7 @@ func (s scratch) back(ctx context.Context, after schema.Master, tables []schema.
 			return fmt.Errorf("way back: %w", &StatementError{Index: i, SQL: sql, Err: err})
 		}
 	}
-	if tables, err = schema.Inspect(ctx, s.conn); err != nil {
+	if tables, err = schema.Inspect(ctx, s.conn, slices.Concat(tables, s.in.Live)...); err != nil {
 		return err
 	}
 	if err := plan.SameManaged(s.in, tables); err != nil {

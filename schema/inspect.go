@@ -16,11 +16,11 @@ import (
 const (
 	columnsQuery = `SELECT m.name, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden
  FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c
- WHERE m.type = 'table' ORDER BY m.name, c.cid`
-	indexTextQuery = `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL`
+ WHERE m.type = 'table'%s ORDER BY m.name, c.cid`
+	indexTextQuery = `SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL`
 	indexesQuery   = `SELECT m.name, i.name, i."unique", i.partial, c.name
  FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) c
- WHERE m.type = 'table' AND i.origin = 'c' AND c.key = 1 ORDER BY m.name, i.name, c.seqno`
+ WHERE m.type = 'table'%s AND i.origin = 'c' AND c.key = 1 ORDER BY m.name, i.name, c.seqno`
 	tablesQuery = `SELECT l.name, l.type, l.wr, m.sql
  FROM pragma_table_list l JOIN sqlite_master m ON m.type = 'table' AND m.name = l.name
  WHERE l.schema = 'main' ORDER BY l.name`
@@ -29,21 +29,33 @@ const (
 // Inspect returns the ordinary tables of a database, ordered by name: virtual
 // tables, the tables behind them, the engine's and ours are left out. It is
 // meant for a private copy of a tenant's schema (Master.Replay).
-func Inspect(ctx context.Context, conn database.Conn) ([]Table, error) {
-	in := inspector{byName: map[string]*Table{}, indexText: map[string]string{}, keys: map[string][]string{}}
+//
+// Tables that were seen before, here or in another database, and whose text and
+// that of their indexes is the same, are taken over as they are: nothing else
+// makes a table what it is.
+func Inspect(ctx context.Context, conn database.Conn, before ...Table) ([]Table, error) {
+	in := inspector{byName: map[string]*Table{}, indexText: map[string]string{}, indexes: map[string]int{}, keys: map[string][]string{}}
 	for _, step := range []struct {
 		query string
 		row   func([]any)
-	}{{tablesQuery, in.table}, {columnsQuery, in.column}, {indexTextQuery, in.textOfIndex}, {indexesQuery, in.index}} {
-		rows, err := conn.Query(ctx, step.query)
-		if err != nil {
-			return nil, fmt.Errorf("inspect schema: %w", err)
-		}
-		for _, row := range rows.Values {
-			step.row(row)
+	}{{tablesQuery, in.table}, {indexTextQuery, in.textOfIndex}} {
+		if err := in.ask(ctx, conn, step.row, step.query); err != nil {
+			return nil, err
 		}
 	}
-	tables := make([]Table, 0, len(in.byName))
+	tables := in.takeOver(before)
+	only, names := in.only(len(tables))
+	for _, step := range []struct {
+		query string
+		row   func([]any)
+	}{{columnsQuery, in.column}, {indexesQuery, in.index}} {
+		if len(in.byName) == 0 {
+			break // all were seen before
+		}
+		if err := in.ask(ctx, conn, step.row, fmt.Sprintf(step.query, only), names...); err != nil {
+			return nil, err
+		}
+	}
 	for _, t := range in.byName {
 		in.finish(t)
 		tables = append(tables, *t)
@@ -55,7 +67,46 @@ func Inspect(ctx context.Context, conn database.Conn) ([]Table, error) {
 type inspector struct {
 	byName    map[string]*Table
 	indexText map[string]string // by name
+	indexes   map[string]int    // how many of them have a text, by table
 	keys      map[string][]string
+}
+
+func (in *inspector) ask(ctx context.Context, conn database.Conn, tell func([]any), query string, args ...any) error {
+	rows, err := conn.Query(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("inspect schema: %w", err)
+	}
+	for _, row := range rows.Values {
+		tell(row)
+	}
+	return nil
+}
+
+// takeOver returns those of the tables that are still as they were seen, and
+// leaves the others to be asked for.
+func (in *inspector) takeOver(before []Table) []Table {
+	var same []Table
+	for _, t := range before {
+		now := in.byName[t.Name]
+		changed := func(i Index) bool { return in.indexText[i.Name] != i.SQL }
+		if now != nil && now.SQL == t.SQL && in.indexes[t.Name] == len(t.Indexes) && !slices.ContainsFunc(t.Indexes, changed) {
+			same = append(same, t)
+			delete(in.byName, t.Name)
+		}
+	}
+	return same
+}
+
+// only narrows a question to the tables that are left, where they are few.
+func (in *inspector) only(taken int) (condition string, names []any) {
+	const few = 100
+	if taken == 0 || len(in.byName) > few {
+		return "", nil
+	}
+	for name := range in.byName {
+		names = append(names, name)
+	}
+	return " AND m.name IN (?" + strings.Repeat(", ?", max(0, len(names)-1)) + ")", names
 }
 
 func (in *inspector) table(row []any) {
@@ -89,7 +140,10 @@ func (in *inspector) column(row []any) {
 	}
 }
 
-func (in *inspector) textOfIndex(row []any) { in.indexText[text(row[0])] = text(row[1]) }
+func (in *inspector) textOfIndex(row []any) {
+	in.indexText[text(row[0])] = text(row[2])
+	in.indexes[text(row[1])]++
+}
 
 func (in *inspector) index(row []any) {
 	t := in.byName[text(row[0])]
