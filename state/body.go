@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/tenantops/reconciler/internal/database"
 )
@@ -70,7 +71,7 @@ func (s *Store) SaveBundle(ctx context.Context, digest string, body []byte) erro
 	if err != nil || len(rows.Values) > 0 {
 		return err
 	}
-	packed, err := compress(body) // 20 ms for a large one: not while others wait
+	packed, err := s.packer.compress(body) // 20 ms for a large one: not while others wait
 	if err != nil {
 		return explain(s.path, doing, err)
 	}
@@ -98,13 +99,25 @@ func (s *Store) Bundle(ctx context.Context, digest string) ([]byte, error) {
 	return body, nil
 }
 
-func compress(body []byte) ([]byte, error) {
+// packer compresses with one writer for all: to make one takes longer than to
+// compress most bodies. The zero packer is ready.
+type packer struct {
+	mu     sync.Mutex
+	writer *gzip.Writer
+}
+
+func (p *packer) compress(body []byte) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var out bytes.Buffer
-	w := gzip.NewWriter(&out)
-	if _, err := w.Write(body); err != nil {
+	if p.writer == nil {
+		p.writer = gzip.NewWriter(nil)
+	}
+	p.writer.Reset(&out)
+	if _, err := p.writer.Write(body); err != nil {
 		return nil, err
 	}
-	if err := w.Close(); err != nil {
+	if err := p.writer.Close(); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil

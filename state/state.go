@@ -46,6 +46,7 @@ type Store struct {
 	now    func() time.Time
 	conn   chan database.Conn // holds the connection while nobody uses it
 	memory memory
+	packer packer
 }
 
 // Open opens the store in the file at path, creating the file, but not its
