@@ -233,6 +233,50 @@ func TestReplayAndInspect(t *testing.T) {
 	}
 }
 
+// Tables that were seen before, after any of these statements, are what looking
+// at all of them gives.
+func TestInspectTakesOver(t *testing.T) {
+	conn := memory(t)
+	var seen []schema.Table
+	for _, statement := range []string{
+		"CREATE TABLE a (id TEXT PRIMARY KEY, n INTEGER DEFAULT 1, m TEXT)",
+		"CREATE TABLE b (id TEXT PRIMARY KEY, a TEXT REFERENCES a (id), u TEXT UNIQUE)",
+		"CREATE TABLE c (x, y, PRIMARY KEY (y, x)) WITHOUT ROWID",
+		"CREATE VIRTUAL TABLE f USING fts5 (body)",
+		"CREATE INDEX a_n ON a (n)",
+		"CREATE UNIQUE INDEX b_u ON b (u) WHERE u <> ''",
+		"ALTER TABLE a ADD COLUMN k TEXT NOT NULL DEFAULT 'x'",
+		"ALTER TABLE a RENAME COLUMN n TO o",
+		"DROP INDEX a_n",
+		"CREATE INDEX a_n ON b (a)", // the same name, on another table
+		"DROP INDEX a_n",
+		"CREATE INDEX a_n ON a (o)", // as it was
+		"CREATE INDEX a_m ON a (lower(m))",
+		"ALTER TABLE a RENAME TO d", // b refers to it
+		"ALTER TABLE b RENAME TO a", // one that was there before, and is another now
+		"ALTER TABLE d RENAME TO b",
+		"ALTER TABLE b DROP COLUMN k",
+		"CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM c; END",
+		"DROP TABLE c",
+		"CREATE TABLE c (x, y, PRIMARY KEY (x, y)) WITHOUT ROWID",
+	} {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+		want, err := schema.Inspect(t.Context(), conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, before := range [][]schema.Table{seen, want, nil} {
+			got, err := schema.Inspect(t.Context(), conn, before...)
+			if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				t.Fatalf("after %s: %v (-want +got):\n%s", statement, err, diff)
+			}
+		}
+		seen = append(want, seen...)
+	}
+}
+
 func memory(t *testing.T) *libsql.Conn {
 	t.Helper()
 	conn, err := libsql.OpenMemory(t.Context())
