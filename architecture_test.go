@@ -34,6 +34,7 @@ var rows = []struct {
 	{name: "internal/libsql"},
 	{name: "internal/retryafter"},
 	{name: "internal/memo"},
+	{name: "internal/garbage"},
 	{name: "internal/hrana"},
 	{name: "internal/sqldtest", testsOnly: true},
 	{name: "internal/databasetest", testsOnly: true},

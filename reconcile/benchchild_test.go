@@ -3,7 +3,6 @@ package reconcile_test
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantops/reconciler/internal/garbage"
 	"github.com/tenantops/reconciler/reconcile"
 )
 
@@ -48,6 +48,7 @@ func TestBenchChild(t *testing.T) {
 	if data == "" {
 		return // only the child has something to do
 	}
+	garbage.Bound() // as the program does
 	r, closeAll, err := openWorld(t, os.Getenv("RECONCILER_TEST_REPO"), data, func(*reconcile.Config) {})
 	must(t, err)
 	defer closeAll()
@@ -55,6 +56,9 @@ func TestBenchChild(t *testing.T) {
 	orders := bufio.NewScanner(os.Stdin)
 	for orders.Scan() {
 		must(t, out.Encode(obey(t, r, orders.Text())))
+		if orders.Text() == "sync" {
+			reconcile.Tidy(r) // as Run does
+		}
 	}
 }
 
@@ -167,7 +171,7 @@ type child struct {
 func startChild(b *testing.B, repo, data string) *child {
 	b.Helper()
 	c := &child{b: b, began: time.Now(), process: exec.Command(os.Args[0], "-test.run=^TestBenchChild$")}
-	c.process.Env = append(os.Environ(), "GOGC="+cmp.Or(os.Getenv("BENCH_GOGC"), "50"), childData+"="+data, "RECONCILER_TEST_REPO="+repo) // 50: as the program has it
+	c.process.Env = append(os.Environ(), childData+"="+data, "RECONCILER_TEST_REPO="+repo)
 	c.process.Stdout, c.process.Stderr = &c.log, &c.log
 	var err error
 	c.orders, err = c.process.StdinPipe()

@@ -8,6 +8,9 @@ var Workers = (*Reconciler).workers
 // Jittered is jittered.
 var Jittered = jittered
 
+// Tidy is tidy.
+var Tidy = (*Reconciler).tidy
+
 // PollOnce is what Run does when a poll is due and nobody has asked for a pass. It
 // tells whether it made one.
 func (r *Reconciler) PollOnce(ctx context.Context) (passed bool, err error) {

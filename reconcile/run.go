@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 )
 
@@ -85,7 +86,18 @@ func (r *Reconciler) turn(ctx context.Context, asked bool) error {
 	report, err := r.tick(ctx)
 	r.passed(report, err)
 	r.compact(ctx)
+	r.tidy()
 	return err
+}
+
+// tidy has the garbage of a pass collected while nobody waits, where nothing
+// else is to be done. In a fleet of 10,000 tenants it would else be collected
+// in the middle of the next pass, which doubles what a commit takes until the
+// tenant that it concerns has it.
+func (r *Reconciler) tidy() {
+	if r.waking == nil || !r.waking() {
+		go runtime.GC()
+	}
 }
 
 func (r *Reconciler) passed(report Report, err error) {

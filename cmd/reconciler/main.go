@@ -8,18 +8,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
+
+	"github.com/tenantops/reconciler/internal/garbage"
 )
 
-// gcPercent keeps less garbage than Go does by itself (pkg.go.dev/runtime): most
-// of what is alive is the fleet's tenants, and a pass took no longer with it.
-const gcPercent = 50
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	garbage.Bound()
 	// The first signal ends ctx, and what is under way ends well; after it, a
 	// second one ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/internal/garbage"
 	"github.com/tenantops/reconciler/internal/gittest"
 	"github.com/tenantops/reconciler/preview"
 	"github.com/tenantops/reconciler/reconcile"
@@ -107,7 +107,7 @@ var residentKiB = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 // measured is the program, which says at its end how much was resident at most.
 // What the kernel says of a child has its parent's size in it.
 func measured() {
-	debug.SetGCPercent(gcPercent)
+	garbage.Bound()
 	code := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
