@@ -67,7 +67,8 @@ func (r *Reconciler) Provider() provision.Provider {
 }
 
 func (r *Reconciler) readAhead(ctx context.Context, a Ahead) (reading, error) {
-	f := reading{commit: a.Commit, loaded: a.Fleet, shared: r.shared(a.Fleet.Tenants, located{}), now: r.Now()}
+	f := reading{commit: a.Commit, loaded: a.Fleet, now: r.Now()}
+	f.shared, _ = r.shared(a.Fleet.Tenants, located{})
 	if r.Store != nil {
 		var err error
 		if f.observed, err = r.known(ctx); err == nil {

@@ -22,11 +22,12 @@ type turns interface {
 func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, error) {
 	started := r.Now()
 	r.last = quiet{}
+	defer r.foreseeing.Wait()
 	last, err := r.lastRevision(ctx)
 	if err != nil {
 		return Report{Status: state.Failed}, err
 	}
-	f, err := r.read(ctx, s, r.recorded.loaded)
+	f, err := r.read(ctx, s)
 	if errors.Is(err, bundle.ErrInvalid) {
 		err = fmt.Errorf("commit %.12s: %w", f.commit.Hash, err)
 	}
@@ -34,6 +35,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}
 	if err == nil {
+		r.foresee(ctx, f)
 		err = r.record(ctx, &f, s)
 	}
 	if err == nil && !r.Observe {

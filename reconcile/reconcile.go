@@ -89,9 +89,11 @@ type Reconciler struct {
 	head        string // revision that state has the fleet at
 	last        quiet
 	loaded      loaded
-	source      *state.Source // what is known of the repository; nil before it was read
-	sourceSaved time.Time     // FetchedAt of source, as state has it
-	nextEnd     time.Time     // when the first tenant that is being removed is due
+	located     located        // as a pass has looked them up
+	foreseeing  sync.WaitGroup // see foresee
+	source      *state.Source  // what is known of the repository; nil before it was read
+	sourceSaved time.Time      // FetchedAt of source, as state has it
+	nextEnd     time.Time      // when the first tenant that is being removed is due
 
 	noticed   chan struct{} // has an element when Run is to make a pass
 	woken     chan struct{} // the same, with nothing to hurry for
@@ -263,12 +265,9 @@ func (r *Reconciler) revision(ctx context.Context, s Selection) (reading, error)
 	return f, err
 }
 
-// read is revision for those who do something with its tenants. before is the
-// revision read last; it may be nil.
-func (r *Reconciler) read(ctx context.Context, s Selection, before *bundle.Fleet) (reading, error) {
-	meanwhile := r.locateMeanwhile(before)
+// read is revision for those who do something with its tenants.
+func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
 	f, err := r.revision(ctx, s)
-	known := meanwhile()
 	if err != nil {
 		return f, err
 	}
@@ -276,7 +275,7 @@ func (r *Reconciler) read(ctx context.Context, s Selection, before *bundle.Fleet
 	policy := SnapshotPolicy(f.loaded.Config)
 	r.snapshots.Store(&policy)
 	r.approval.Store(&f.loaded.Config.Approval)
-	f.shared = r.shared(f.loaded.Tenants, known)
+	f.shared, r.located = r.shared(f.loaded.Tenants, r.located.recent(f.now, r.Look))
 	f.tenants = f.loaded.Tenants
 	if len(s.Tenants) > 0 {
 		if f.tenants, err = selected(f.loaded.Tenants, s.Tenants); err != nil {
@@ -314,7 +313,7 @@ func (r *Reconciler) Sync(ctx context.Context, s Selection) (Report, error) {
 
 // Plan says what Sync would do and writes to no tenant.
 func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
-	f, err := r.read(ctx, s, nil)
+	f, err := r.read(ctx, s)
 	if err != nil {
 		return Report{Revision: f.commit, Status: state.Failed}, err
 	}
@@ -333,7 +332,8 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 // from somewhere else than the repository, such as a change that is not
 // committed. It writes to no tenant.
 func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, loaded *bundle.Fleet, id protocol.TenantID) (Tenant, error) {
-	f := reading{commit: commit, loaded: loaded, shared: r.shared(loaded.Tenants, located{})}
+	f := reading{commit: commit, loaded: loaded}
+	f.shared, _ = r.shared(loaded.Tenants, located{})
 	if r.Store != nil {
 		var err error
 		if f.observed, err = r.known(ctx); err == nil {
@@ -413,13 +413,13 @@ func removed(f reading, s Selection) []protocol.TenantID {
 		return nil
 	}
 	var gone []protocol.TenantID
-	there := 0
-	for _, t := range f.loaded.Tenants {
-		if f.observed.peek(t.ID) != &noRow {
-			there++
+	var unseen atomic.Int64
+	inParallel(len(f.loaded.Tenants), func(i int) {
+		if f.observed.peek(f.loaded.Tenants[i].ID) == &noRow {
+			unseen.Add(1)
 		}
-	}
-	if there == f.observed.len() {
+	})
+	if len(f.loaded.Tenants)-int(unseen.Load()) == f.observed.len() {
 		return nil // nearly always, and 10,000 are not searched for
 	}
 	for id := range f.observed.tenants() {
@@ -432,14 +432,17 @@ func removed(f reading, s Selection) []protocol.TenantID {
 }
 
 // tenant finds a tenant of the revision, nil when it has none of that id.
-func (f reading) tenant(id protocol.TenantID) *bundle.Tenant {
-	at, found := slices.BinarySearchFunc(f.loaded.Tenants, id, func(t *bundle.Tenant, id protocol.TenantID) int {
+func (f reading) tenant(id protocol.TenantID) *bundle.Tenant { return find(f.loaded.Tenants, id) }
+
+// find finds a tenant among some by id, nil when it is none of them.
+func find(tenants []*bundle.Tenant, id protocol.TenantID) *bundle.Tenant {
+	at, found := slices.BinarySearchFunc(tenants, id, func(t *bundle.Tenant, id protocol.TenantID) int {
 		return strings.Compare(string(t.ID), string(id))
 	})
 	if !found {
 		return nil
 	}
-	return f.loaded.Tenants[at]
+	return tenants[at]
 }
 
 // before is the row of a tenant as it was before the pass, or as that has written

@@ -111,14 +111,16 @@ func (r *Reconciler) records(ctx context.Context, of []protocol.TenantID) ([]sta
 // this revision says something else. One that is broken, or shares its database, stays as it was.
 func (f *reading) changedTenants(among []protocol.TenantID) ([]state.Tenant, error) {
 	var changed []state.Tenant
-	within := map[protocol.TenantID]bool{}
-	for _, id := range among {
-		within[id] = true
-	}
-	for _, t := range f.tenants {
-		if among != nil && !within[t.ID] {
-			continue
+	tenants := f.tenants
+	if among != nil {
+		tenants = nil
+		for _, id := range among {
+			if t := find(f.tenants, id); t != nil {
+				tenants = append(tenants, t)
+			}
 		}
+	}
+	for _, t := range tenants {
 		if t.Desired == nil || f.shared[t.ID] != nil {
 			continue
 		}

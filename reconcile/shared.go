@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/tenantrouter"
 )
 
 // sharedError says that several tenants have one database. None of them may
@@ -26,12 +28,20 @@ func (e *sharedError) Next() string   { return "give each tenant a database of i
 
 // shared finds the tenants of a fleet, selected or not, that lead to one
 // database: by links, by different spellings of a URL, or by a URL that leads to where
-// another tenant's database is kept. known may be where some of them are; it
-// was found out a moment ago.
-func (r *Reconciler) shared(tenants []*bundle.Tenant, known located) map[protocol.TenantID]*sharedError {
-	at, looking := r.locating(tenants, known)
-	looking.all()
-	paths, files := at.paths, at.files
+// another tenant's database is kept. Where databases are is looked up of those
+// that are not among the ones looked up before, and of all when it seems that
+// some are shared: a file that came in the place of another may have its inode.
+func (r *Reconciler) shared(tenants []*bundle.Tenant, before located) (map[protocol.TenantID]*sharedError, located) {
+	at := r.locate(tenants, before)
+	found := at.shared()
+	if len(found) > 0 && len(before.tenants) > 0 {
+		return r.shared(tenants, located{})
+	}
+	return found, at
+}
+
+func (at located) shared() map[protocol.TenantID]*sharedError {
+	tenants, paths, files := at.tenants, at.paths, at.files
 	first := make(map[string]int, len(tenants)) // by index into tenants
 	groups := map[string][]int{}                // of the few that have others
 	for i, t := range tenants {
@@ -67,42 +77,43 @@ func (r *Reconciler) shared(tenants []*bundle.Tenant, known located) map[protoco
 type located struct {
 	tenants      []*bundle.Tenant
 	paths, files []string
+	lasting      []bool    // that it is no file, or one that is there
+	since        time.Time // when the first of them was looked up
 }
 
-// locating is the work of looking at every file but those of tenants that known
-// has with the same connection; what it finds is there once the work is done.
-func (r *Reconciler) locating(tenants []*bundle.Tenant, known located) (located, *work) {
-	at := located{tenants, make([]string, len(tenants)), make([]string, len(tenants))}
+// recent are the locations, or none when they are so old that all databases are
+// to be looked at anyway.
+func (at located) recent(now time.Time, look time.Duration) located {
+	if age := now.Sub(at.since); age < 0 || age >= look {
+		return located{}
+	}
+	return at
+}
+
+// locate looks at the files of tenants, but not of those that are as they were
+// when they were looked up before and had a database.
+func (r *Reconciler) locate(tenants []*bundle.Tenant, before located) located {
+	at := located{tenants, make([]string, len(tenants)), make([]string, len(tenants)), make([]bool, len(tenants)), before.since}
+	if len(before.tenants) == 0 {
+		at.since = r.Now()
+	}
 	next, unknown := 0, []int{}
 	for i, t := range tenants {
-		for next < len(known.tenants) && known.tenants[next].ID < t.ID {
+		for next < len(before.tenants) && before.tenants[next].ID < t.ID {
 			next++
 		}
-		if next < len(known.tenants) && known.tenants[next].ID == t.ID && known.tenants[next].Spec.ConnectionConfig == t.Spec.ConnectionConfig {
-			at.paths[i], at.files[i] = known.paths[next], known.files[next]
+		if next < len(before.tenants) && before.tenants[next] == t && before.lasting[next] {
+			at.paths[i], at.files[i], at.lasting[i] = before.paths[next], before.files[next], true
 		} else {
 			unknown = append(unknown, i)
 		}
 	}
-	return at, &work{n: len(unknown), do: func(n int) {
+	inParallel(len(unknown), func(n int) {
 		i := unknown[n]
 		if place, err := r.Router.Locate(tenants[i].ID, tenants[i].Spec.ConnectionConfig); err == nil {
 			at.paths[i], at.files[i] = place.Name(), r.Router.Identity(place)
+			at.lasting[i] = place.Remote != "" || tenantrouter.IsFile(at.files[i])
 		}
-	}}
-}
-
-// locateMeanwhile looks at the databases of the revision before, while the next
-// one is read: they have most tenants in common. Whoever asks what was found
-// helps with the rest. last may be nil.
-func (r *Reconciler) locateMeanwhile(last *bundle.Fleet) (found func() located) {
-	if last == nil {
-		return func() located { return located{} }
-	}
-	at, looking := r.locating(last.Tenants, located{})
-	looking.begin() // once: the other processors are for the reading
-	return func() located {
-		looking.finish()
-		return at
-	}
+	})
+	return at
 }

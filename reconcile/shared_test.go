@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
@@ -120,4 +121,59 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A reconciler that runs looks where databases are at each look at the fleet, and at
+// each pass of those that git wants something new of.
+func TestDatabaseSharedLater(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex", "initech"))
+	now := time.Now()
+	r, closeAll := w.openWith(func(c *reconcile.Config) {
+		c.Look, c.Now = time.Hour, func() time.Time { return now }
+	})
+	defer closeAll()
+	sync := func() reconcile.Report {
+		t.Helper()
+		report, err := r.Sync(t.Context(), reconcile.Selection{})
+		must(t, err)
+		return report
+	}
+	sync() // makes the files, which the next pass finds there
+	sync()
+	object := "name: extra\nfields:\n  name: {type: text}\n"
+	ask := func(more string) {
+		object += "  " + more + ": {type: text}\n"
+		w.commit("more", files{"tenants/globex/objects/extra.yaml": object})
+	}
+
+	// Another's file in the place of its own is no shared one.
+	aside := filepath.Join(w.data, "aside.db")
+	swap := func() {
+		t.Helper()
+		for _, move := range [][2]string{{w.tenantFile("acme"), aside}, {w.tenantFile("globex"), w.tenantFile("acme")}, {aside, w.tenantFile("globex")}} {
+			must(t, os.Rename(move[0], move[1]))
+		}
+	}
+	swap()
+	ask("one")
+	if got := tenantOf(t, sync(), "globex").Result.Reason; got != "OwnedElsewhere" {
+		t.Errorf("the file of another: got %q", got)
+	}
+	swap()
+	ask("two")
+	if got := sync(); got.Status != state.Succeeded {
+		t.Fatalf("all files are back: got %+v", tenantOf(t, got, "globex").Result.Assessment)
+	}
+
+	must(t, os.Remove(w.tenantFile("globex")))
+	must(t, os.Symlink("acme.db", w.tenantFile("globex")))
+	ask("three")
+	report := sync()
+	expectShared(t, tenantOf(t, report, "acme"))
+	expectShared(t, tenantOf(t, report, "globex"))
+
+	must(t, os.Remove(w.tenantFile("initech")))
+	must(t, os.Link(w.tenantFile("acme"), w.tenantFile("initech")))
+	now = now.Add(time.Hour)
+	expectShared(t, tenantOf(t, sync(), "initech"))
 }

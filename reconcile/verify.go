@@ -24,7 +24,7 @@ type Verified struct {
 // tenants, in order of id, and writes nothing: neither to a tenant nor to state.
 // A database that the revision was not deployed to is asked as it is.
 func (r *Reconciler) Verify(ctx context.Context, s Selection) (gitrepo.Commit, []Verified, error) {
-	f, err := r.read(ctx, s, nil)
+	f, err := r.read(ctx, s)
 	if err != nil {
 		return f.commit, nil, err
 	}

@@ -245,6 +245,9 @@ func (r *Router) Identity(at Location) string {
 	return path
 }
 
+// IsFile tells that what Identity gave for a file is one that exists.
+func IsFile(identity string) bool { return !strings.Contains(identity, "/") }
+
 func inode(path string) (string, bool) {
 	stat, err := look(path)
 	if err != nil {
