@@ -34,51 +34,56 @@ func (e *sharedError) Next() string   { return "give each tenant a database of i
 func (r *Reconciler) shared(tenants []*bundle.Tenant, before located) (map[protocol.TenantID]*sharedError, located) {
 	at := r.locate(tenants, before)
 	found := at.shared()
-	if len(found) > 0 && len(before.tenants) > 0 {
+	if len(found) > 0 && len(before.places) > 0 {
 		return r.shared(tenants, located{})
 	}
 	return found, at
 }
 
 func (at located) shared() map[protocol.TenantID]*sharedError {
-	tenants, paths, files := at.tenants, at.paths, at.files
-	first := make(map[string]int, len(tenants)) // by index into tenants
-	groups := map[string][]int{}                // of the few that have others
-	for i, t := range tenants {
-		other, there := first[files[i]]
+	first := make(map[string]int, len(at.places)) // by index
+	groups := map[string][]int{}                  // of the few that have others
+	dirOf := func(i int) string { return at.places[i].tenant.Dir }
+	for i, p := range at.places {
+		other, there := first[p.file]
 		switch {
-		case files[i] == "":
+		case p.file == "":
 		case !there:
-			first[files[i]] = i
+			first[p.file] = i
 		// A directory whose tenant.yaml has another id is there under both.
-		case tenants[other].Dir != t.Dir && !slices.ContainsFunc(groups[files[i]], func(other int) bool { return tenants[other].Dir == t.Dir }):
-			groups[files[i]] = append(groups[files[i]], i)
+		case dirOf(other) != dirOf(i) && !slices.ContainsFunc(groups[p.file], func(other int) bool { return dirOf(other) == dirOf(i) }):
+			groups[p.file] = append(groups[p.file], i)
 		}
 	}
 	found := map[protocol.TenantID]*sharedError{}
 	for file, others := range groups {
 		group := append([]int{first[file]}, others...)
 		for _, i := range group {
-			e := &sharedError{path: paths[i]}
+			e := &sharedError{path: at.places[i].path}
 			for _, other := range group {
 				if other != i {
-					e.others = append(e.others, fmt.Sprintf("%q", tenants[other].ID))
+					e.others = append(e.others, fmt.Sprintf("%q", at.places[other].tenant.ID))
 				}
 			}
-			found[tenants[i].ID] = e // others are in the order of tenants, by id
+			found[at.places[i].tenant.ID] = e // others are in the order of tenants, by id
 		}
 	}
 	return found
 }
 
-// located are the paths of the databases of tenants and what tells their files
-// apart, each in the order of tenants, which is by id; empty for one that cannot
-// be located, which is told when its turn comes.
+// located is where the databases of tenants are, by id.
 type located struct {
-	tenants      []*bundle.Tenant
-	paths, files []string
-	lasting      []bool    // that it is no file, or one that is there
-	since        time.Time // when the first of them was looked up
+	places []place
+	since  time.Time // when the first of them was looked up
+}
+
+// place is where the database of a tenant is. One that cannot be located has
+// neither path nor file, which is told when its turn comes.
+type place struct {
+	tenant  *bundle.Tenant
+	path    string // as it is told
+	file    string // equal for equal databases
+	lasting bool   // file is that of a database, and not where one would be made
 }
 
 // recent are the locations, or none when they are so old that all databases are
@@ -93,27 +98,33 @@ func (at located) recent(now time.Time, look time.Duration) located {
 // locate looks at the files of tenants, but not of those that are as they were
 // when they were looked up before and had a database.
 func (r *Reconciler) locate(tenants []*bundle.Tenant, before located) located {
-	at := located{tenants, make([]string, len(tenants)), make([]string, len(tenants)), make([]bool, len(tenants)), before.since}
-	if len(before.tenants) == 0 {
+	at := located{make([]place, len(tenants)), before.since}
+	if len(before.places) == 0 {
 		at.since = r.Now()
 	}
-	next, unknown := 0, []int{}
+	known, unknown := before.places, []int{}
 	for i, t := range tenants {
-		for next < len(before.tenants) && before.tenants[next].ID < t.ID {
-			next++
+		for len(known) > 0 && known[0].tenant.ID < t.ID {
+			known = known[1:]
 		}
-		if next < len(before.tenants) && before.tenants[next] == t && before.lasting[next] {
-			at.paths[i], at.files[i], at.lasting[i] = before.paths[next], before.files[next], true
+		if len(known) > 0 && known[0].tenant == t && known[0].lasting {
+			at.places[i] = known[0]
 		} else {
 			unknown = append(unknown, i)
 		}
 	}
 	inParallel(len(unknown), func(n int) {
 		i := unknown[n]
-		if place, err := r.Router.Locate(tenants[i].ID, tenants[i].Spec.ConnectionConfig); err == nil {
-			at.paths[i], at.files[i] = place.Name(), r.Router.Identity(place)
-			at.lasting[i] = place.Remote != "" || tenantrouter.IsFile(at.files[i])
-		}
+		at.places[i] = r.placeOf(tenants[i])
 	})
 	return at
+}
+
+func (r *Reconciler) placeOf(t *bundle.Tenant) place {
+	at, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig)
+	if err != nil {
+		return place{tenant: t}
+	}
+	file := r.Router.Identity(at)
+	return place{t, at.Name(), file, at.Remote != "" || tenantrouter.IsFile(file)}
 }
