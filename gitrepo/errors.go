@@ -32,7 +32,7 @@ var (
 	ErrAuth         = errors.New("access denied")
 	ErrUnreachable  = errors.New("remote cannot be reached")
 	ErrNotFile      = errors.New("not a plain file") // a symbolic link or a submodule, from Tree
-	ErrTooLarge     = errors.New("file too large")   // from Tree.ReadFileMax
+	ErrTooLarge     = errors.New("file too large")   // more bytes than are read, from Tree
 )
 
 // errGone is of a local repository that was there when it was opened.

@@ -1,15 +1,11 @@
 package gitrepo
 
 import (
-	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +13,6 @@ import (
 	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/objfile"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
@@ -50,8 +45,9 @@ func (s *store) close() error {
 
 var errOtherHash = errors.New("content does not have this hash")
 
-// anySize is the limit of what is read whatever its size.
-const anySize = math.MaxInt64
+// maxObject bounds what is read into memory, in bytes, of whatever has no limit of
+// its own: a directory of a million tenants has less than half of it.
+const maxObject = 256 << 20
 
 // object reads one object whole and checks it against its hash. A missing one
 // is plumbing.ErrObjectNotFound, a damaged one ErrCorrupt, and one of more bytes
@@ -87,7 +83,7 @@ func tooLarge(size, limit int64) error {
 }
 
 func (s *store) read(h plumbing.Hash, limit int64) (*plumbing.MemoryObject, error) {
-	if obj, err := s.readLoose(h, limit); err == nil || errors.Is(err, ErrTooLarge) {
+	if obj, err := s.readLoose(h, limit); err == nil || anyOf(err, ErrTooLarge, errUnlike) {
 		return obj, err
 	}
 	stored, err := s.files.EncodedObject(plumbing.AnyObject, h)
@@ -111,54 +107,6 @@ func (s *store) read(h plumbing.Hash, limit int64) (*plumbing.MemoryObject, erro
 		return nil, errOtherHash
 	}
 	return obj, nil
-}
-
-// readLoose reads an object that has a file of its own, as what a repository got
-// last often does. It does not read one that is too large, as go-git would, and
-// takes half as long.
-func (s *store) readLoose(h plumbing.Hash, limit int64) (*plumbing.MemoryObject, error) {
-	f, r, err := s.openLoose(h)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	defer r.Close()
-	kind, size, err := r.Header()
-	if err != nil {
-		return nil, err
-	}
-	if size > limit {
-		return nil, tooLarge(size, limit)
-	}
-	var content bytes.Buffer
-	content.Grow(int(min(max(size, 0), int64(cacheSize))) + bytes.MinRead)
-	if _, err := content.ReadFrom(io.LimitReader(r, size+1)); err != nil {
-		return nil, err
-	}
-	if r.Hash() != h {
-		return nil, errOtherHash
-	}
-	obj := &plumbing.MemoryObject{}
-	obj.SetType(kind)
-	_, err = obj.Write(content.Bytes())
-	return obj, err
-}
-
-// openLoose opens the file of an object; without one it gives fs.ErrNotExist.
-func (s *store) openLoose(h plumbing.Hash) (*os.File, *objfile.Reader, error) {
-	if s.loose == "" {
-		return nil, nil, fs.ErrNotExist
-	}
-	name := h.String()
-	f, err := os.Open(filepath.Join(s.loose, name[:2], name[2:]))
-	if err != nil {
-		return nil, nil, err
-	}
-	r, err := objfile.NewReader(f)
-	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	return f, r, nil
 }
 
 // has reports whether the repository holds an object, without reading it.
@@ -190,25 +138,9 @@ func (s *store) size(h plumbing.Hash) (int64, error) {
 	return n, err
 }
 
-// looseSize is the size of an object that has a file of its own; without one it
-// is fs.ErrNotExist. EncodedObjectSize leaves such a file open until the garbage
-// collector comes by, which is thousands of them in a repository as large.
-func (s *store) looseSize(h plumbing.Hash) (n int64, err error) {
-	f, r, err := s.openLoose(h)
-	if err == nil {
-		defer f.Close()
-		defer r.Close()
-		_, n, err = r.Header()
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		err = damaged(h, err)
-	}
-	return n, err
-}
-
 // commit reads the commit that h names, itself or through annotated tags.
 func (s *store) commit(h plumbing.Hash) (*object.Commit, error) {
-	obj, err := s.object(h, anySize)
+	obj, err := s.object(h, maxObject)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +163,7 @@ func (s *store) tree(h plumbing.Hash) ([]object.TreeEntry, error) {
 	if h.IsZero() {
 		return nil, nil
 	}
-	obj, err := s.object(h, anySize)
+	obj, err := s.object(h, maxObject)
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
 		return nil, fmt.Errorf("%w: tree %s is missing", ErrCorrupt, h)
 	}

@@ -57,20 +57,21 @@ func (t *Tree) Open(name string) (fs.File, error) {
 		list, err := t.list("open", name, e)
 		return &openDir{info: t.info(e, 0), list: list}, err
 	}
-	content, err := t.content("open", name, e, anySize)
+	content, err := t.content("open", name, e, maxObject)
 	if err != nil {
 		return nil, err
 	}
 	return &openFile{t.info(e, int64(len(content))), bytes.NewReader(content)}, nil
 }
 
-// ReadFile returns a file's content, which belongs to the caller.
+// ReadFile returns a file's content, which belongs to the caller. One of more than
+// 256 MiB matches ErrTooLarge, as from Open.
 func (t *Tree) ReadFile(name string) ([]byte, error) {
 	e, err := t.find("read", name)
 	if err != nil {
 		return nil, err
 	}
-	return t.content("read", name, e, anySize)
+	return t.content("read", name, e, maxObject)
 }
 
 // ReadFileMax is ReadFile of a file with at most limit bytes. A larger one gives
@@ -184,6 +185,9 @@ func (t *Tree) content(op, name string, e object.TreeEntry, limit int64) ([]byte
 	blob, err := t.objects.object(e.Hash, limit)
 	if err != nil {
 		return nil, t.failure(op, name, err)
+	}
+	if blob.Type() != plumbing.BlobObject {
+		return nil, t.failure(op, name, fmt.Errorf("%w: object %s is a %s, not a file", ErrCorrupt, e.Hash, blob.Type()))
 	}
 	r, err := blob.Reader()
 	if err != nil {
