@@ -27,15 +27,7 @@ func TestForesee(t *testing.T) {
 			content := shop("acme")
 			content["fleet.yaml"] = c.fleet
 			w := newWorld(t, content)
-			plans := func() int64 {
-				t.Helper()
-				conn, err := libsql.Open(t.Context(), filepath.Join(w.data, "state.db"), libsql.Options{Shared: true, ReadOnly: true})
-				must(t, err)
-				defer conn.Close()
-				rows, err := conn.Query(t.Context(), "SELECT count(*) FROM plan_classes")
-				must(t, err)
-				return rows.Values[0][0].(int64)
-			}
+			plans := w.plans
 			asked, deployed := false, true
 			r, closeAll := w.openWith(func(config *reconcile.Config) {
 				// What git says of the tenant itself is recorded before it is deployed to.
@@ -75,5 +67,81 @@ func TestForesee(t *testing.T) {
 				t.Errorf("got %s, %d plans, asked %v", report.Status, plans(), asked)
 			}
 		})
+	}
+}
+
+// plans is how many plan classes state knows, while it is in use.
+func (w *world) plans() int64 {
+	w.t.Helper()
+	conn, err := libsql.Open(w.t.Context(), filepath.Join(w.data, "state.db"), libsql.Options{Shared: true, ReadOnly: true})
+	must(w.t, err)
+	defer conn.Close()
+	rows, err := conn.Query(w.t.Context(), "SELECT count(*) FROM plan_classes")
+	must(w.t, err)
+	return rows.Values[0][0].(int64)
+}
+
+// The database of a tenant that somebody has suspended or removed, which git does
+// not say yet, is not planned for.
+func TestForeseeKnowsWhatIsPending(t *testing.T) {
+	for name, ask := range map[string]func(protocol.ProvisioningService) error{
+		"suspended": func(s protocol.ProvisioningService) error { return s.SuspendTenant(t.Context(), "acme") },
+		"removed":   func(s protocol.ProvisioningService) error { return s.DestroyTenant(t.Context(), "acme") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, shop("acme"))
+			r, closeAll := w.open()
+			defer closeAll()
+			for _, before := range []func(){
+				func() {},
+				func() { must(t, ask(r.Life())) },
+				func() { w.commit("phone", files{"apps/shop/objects/customer.yaml": customerWithPhone}) },
+			} {
+				before()
+				_, err := r.Sync(t.Context(), reconcile.Selection{})
+				must(t, err)
+			}
+			if got := w.plans(); got != 1 {
+				t.Errorf("got %d plans", got)
+			}
+		})
+	}
+}
+
+// A pass that does not come to the tenant does not wait for its database, which
+// something else may have open for long.
+func TestForeseeKeepsNoPass(t *testing.T) {
+	content := shop("acme")
+	content["fleet.yaml"] = "drift: ignore\n" // what is held is not opened
+	w := newWorld(t, content)
+	recorded := func() {} // when the plan is being foreseen
+	r, closeAll := w.openWith(func(c *reconcile.Config) {
+		c.OnChange = func(protocol.TenantID) { recorded() }
+	})
+	defer closeAll()
+	sync := func() reconcile.Report {
+		t.Helper()
+		report, err := r.Sync(t.Context(), reconcile.Selection{})
+		must(t, err)
+		return report
+	}
+	sync()
+	recorded = func() {
+		must(t, r.Store.SetHold(t.Context(), state.Hold{Owner: "ops", Tenant: "acme"}))
+		must(t, r.Notice(t.Context()))
+	}
+	w.commit("more", files{
+		"tenants/acme/tenant.yaml":        tenantYAML("acme") + "labels: {tier: gold}\n",
+		"tenants/acme/objects/extra.yaml": "name: extra\nfields:\n  name: {type: text}\n",
+	})
+	other, err := libsql.Open(t.Context(), w.tenantFile("acme"), libsql.Options{})
+	must(t, err)
+	defer other.Close()
+	began := time.Now()
+	if got := tenantOf(t, sync(), "acme").Result.Action; got != reconcile.Held {
+		t.Errorf("got %s", got)
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("the pass took %v", took)
 	}
 }

@@ -22,7 +22,6 @@ type turns interface {
 func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, error) {
 	started := r.Now()
 	r.last = quiet{}
-	defer r.foreseeing.Wait()
 	last, err := r.lastRevision(ctx)
 	if err != nil {
 		return Report{Status: state.Failed}, err
@@ -35,7 +34,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}
 	if err == nil {
-		r.foresee(ctx, f)
+		defer r.foresee(ctx, f)()
 		err = r.record(ctx, &f, s)
 	}
 	if err == nil && !r.Observe {

@@ -89,11 +89,10 @@ type Reconciler struct {
 	head        string // revision that state has the fleet at
 	last        quiet
 	loaded      loaded
-	located     located        // as a pass has looked them up
-	foreseeing  sync.WaitGroup // see foresee
-	source      *state.Source  // what is known of the repository; nil before it was read
-	sourceSaved time.Time      // FetchedAt of source, as state has it
-	nextEnd     time.Time      // when the first tenant that is being removed is due
+	located     located       // as a pass has looked them up
+	source      *state.Source // what is known of the repository; nil before it was read
+	sourceSaved time.Time     // FetchedAt of source, as state has it
+	nextEnd     time.Time     // when the first tenant that is being removed is due
 
 	noticed   chan struct{} // has an element when Run is to make a pass
 	woken     chan struct{} // the same, with nothing to hurry for
