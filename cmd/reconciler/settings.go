@@ -71,7 +71,7 @@ func (c *cli) loadSettings(flags *pflag.FlagSet) error {
 		return err
 	}
 	for _, f := range faults { // only warnings are left
-		c.logger().Warn(f.Message, attrSetting, f.File, attrNext, f.Next)
+		c.logger().Warn("setting not used", attrSetting, f.File, attrReason, f.Message, attrNext, f.Next)
 	}
 	return nil
 }
