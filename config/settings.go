@@ -2,11 +2,8 @@ package config
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"strconv"
-	"strings"
-	"unicode"
 
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/protocol/shape"
@@ -170,7 +167,7 @@ var settingsKeys = []struct {
 
 // Load merges flags over environment over file, applies defaults and reports
 // all faults, each where its value came from. The variable of key git.keyFile
-// is RECONCILER_GIT_KEY_FILE. With an error among the faults the Settings mean
+// is RECONCILER_GIT_KEY_FILE; one that no key has is warned of. With an error among the faults the Settings mean
 // nothing.
 func Load(from Sources) (Settings, []Fault) {
 	documents, faults := Documents(from.File, from.Data)
@@ -189,6 +186,7 @@ func Load(from Sources) (Settings, []Fault) {
 		m.faults = append(m.faults, m.Issues(protocol.SeverityError, shape.Issues{issue})...)
 		m.blame(issue.Path)
 	}
+	m.faults = append(m.faults, strangers(from.Env)...)
 	m.interval([]any{"poll"}, s.Poll)
 	m.interval([]any{"look"}, s.Look)
 	m.span([]any{"router", "token", "skew"}, s.Router.Token.Skew)
@@ -275,32 +273,4 @@ func (m *merge) blame(path []any) {
 		last := &m.faults[len(m.faults)-1]
 		last.File, last.Line, last.Column = origin, 1, 1
 	}
-}
-
-// lookup finds a variable in the form of os.Environ. One that is not set is
-// empty.
-func lookup(env []string, name string) string {
-	for _, v := range env {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-// Variable is the environment variable of a key.
-func Variable(key string) string {
-	var b strings.Builder
-	b.WriteString("RECONCILER_")
-	for _, c := range key {
-		switch {
-		case c == '.':
-			b.WriteByte('_')
-		case unicode.IsUpper(c):
-			fmt.Fprintf(&b, "_%c", c)
-		default:
-			b.WriteRune(unicode.ToUpper(c))
-		}
-	}
-	return b.String()
 }
