@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"strconv"
+	"strings"
 
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/protocol/shape"
@@ -225,6 +226,19 @@ func (m *merge) overlay(file map[string]any, from Sources) {
 		set(merged, key.path, value)
 	}
 	m.Value = merged
+}
+
+// isSetting tells whether a key, with dots, is one of reconciler.yaml or holds some.
+func isSetting(name string) bool {
+	if name == "notify" { // a list, in the file alone
+		return true
+	}
+	for _, key := range settingsKeys {
+		if path := Path(key.path); path == name || strings.HasPrefix(path, name+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // set stores a value at a path of keys.
