@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/protocol/shape"
 )
 
 // Codes of faults of fleet.yaml and reconciler.yaml.
@@ -23,6 +24,7 @@ const (
 // With an error among the faults the Fleet means nothing.
 func ParseFleet(name string, data []byte) (Fleet, []Fault) {
 	fleet, document, faults := ParseOne[Fleet](name, data)
+	sendElsewhere(faults)
 	if _, ok := document.Value.(map[string]any); !ok {
 		return fleet, SortFaults(faults)
 	}
@@ -37,6 +39,18 @@ func ParseFleet(name string, data []byte) (Fleet, []Fault) {
 		}
 	}
 	return fleet, SortFaults(Besides(faults, c.faults))
+}
+
+// sendElsewhere says of unknown keys that they are the operator's, where they are.
+func sendElsewhere(faults []Fault) {
+	for i := range faults {
+		f := &faults[i]
+		name, _, _ := strings.Cut(f.Message, ":")
+		if f.Code == shape.UnrecognizedKeys && isSetting(name) {
+			f.Message = name + `: is a key of the operator's, and none of fleet.yaml`
+			f.Next = "move it to reconciler.yaml"
+		}
+	}
 }
 
 // fleetCheck finds what the declaration of Fleet cannot say.

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +71,21 @@ func TestFleetFaults(t *testing.T) {
 				t.Errorf("got %q, want %q: %v", got, c.want, faults)
 			}
 		})
+	}
+}
+
+// What is the operator's is sent to where it belongs; a misspelled key is not.
+func TestSettingsInTheFleet(t *testing.T) {
+	_, faults := config.ParseFleet("fleet.yaml", []byte("databases: {provider: sqld, sqld: {}, organisation: x}\nnotify: []\nconnections: {}\npolcy: {}\n"))
+	var got []string
+	for _, f := range faults {
+		if f.Next == "move it to reconciler.yaml" {
+			name, _, _ := strings.Cut(f.Message, ":")
+			got = append(got, name)
+		}
+	}
+	if want := []string{"databases.provider", "databases.sqld", "notify", "connections"}; !slices.Equal(got, want) || len(faults) != 6 {
+		t.Errorf("got %q of %d faults, want %q of 6", got, len(faults), want)
 	}
 }
 

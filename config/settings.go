@@ -2,11 +2,9 @@ package config
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/protocol/shape"
@@ -170,7 +168,7 @@ var settingsKeys = []struct {
 
 // Load merges flags over environment over file, applies defaults and reports
 // all faults, each where its value came from. The variable of key git.keyFile
-// is RECONCILER_GIT_KEY_FILE. With an error among the faults the Settings mean
+// is RECONCILER_GIT_KEY_FILE; one that no key has is warned of. With an error among the faults the Settings mean
 // nothing.
 func Load(from Sources) (Settings, []Fault) {
 	documents, faults := Documents(from.File, from.Data)
@@ -189,6 +187,7 @@ func Load(from Sources) (Settings, []Fault) {
 		m.faults = append(m.faults, m.Issues(protocol.SeverityError, shape.Issues{issue})...)
 		m.blame(issue.Path)
 	}
+	m.faults = append(m.faults, strangers(from.Env)...)
 	m.interval([]any{"poll"}, s.Poll)
 	m.interval([]any{"look"}, s.Look)
 	m.span([]any{"router", "token", "skew"}, s.Router.Token.Skew)
@@ -227,6 +226,19 @@ func (m *merge) overlay(file map[string]any, from Sources) {
 		set(merged, key.path, value)
 	}
 	m.Value = merged
+}
+
+// isSetting tells whether a key, with dots, is one of reconciler.yaml or holds some.
+func isSetting(name string) bool {
+	if name == "notify" { // a list, in the file alone
+		return true
+	}
+	for _, key := range settingsKeys {
+		if path := Path(key.path); path == name || strings.HasPrefix(path, name+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // set stores a value at a path of keys.
@@ -275,32 +287,4 @@ func (m *merge) blame(path []any) {
 		last := &m.faults[len(m.faults)-1]
 		last.File, last.Line, last.Column = origin, 1, 1
 	}
-}
-
-// lookup finds a variable in the form of os.Environ. One that is not set is
-// empty.
-func lookup(env []string, name string) string {
-	for _, v := range env {
-		if value, ok := strings.CutPrefix(v, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-// Variable is the environment variable of a key.
-func Variable(key string) string {
-	var b strings.Builder
-	b.WriteString("RECONCILER_")
-	for _, c := range key {
-		switch {
-		case c == '.':
-			b.WriteByte('_')
-		case unicode.IsUpper(c):
-			fmt.Fprintf(&b, "_%c", c)
-		default:
-			b.WriteRune(unicode.ToUpper(c))
-		}
-	}
-	return b.String()
 }

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,18 @@ func TestLoadFaults(t *testing.T) {
 	}
 }
 
+// A variable that no setting has is told of, but not a secret, another program's,
+// or what Kubernetes sets.
+func TestUnknownVariable(t *testing.T) {
+	_, faults := config.Load(config.Sources{Env: []string{
+		"RECONCILER_POL=30s", "RECONCILER_REPO=.", "RECONCILER_SECRET_ACME=x", "RECONCILER_EMPTY=", "OTHER=1",
+		"RECONCILER_PORT=tcp://10.0.0.1:8080", "RECONCILER_PORT_8080_TCP_ADDR=10.0.0.1", "RECONCILER_SERVICE_HOST=10.0.0.1",
+	}})
+	if len(faults) != 1 || faults[0].File != "RECONCILER_POL" || faults[0].Code != config.CodeVariable || faults[0].IsError() {
+		t.Errorf("got %v, want a warning of RECONCILER_POL", faults)
+	}
+}
+
 // Every setting but a list can be given by a variable: its key is in the table.
 func TestEverySettingHasAVariable(t *testing.T) {
 	var visit func(typ reflect.Type, prefix string)
@@ -66,7 +79,8 @@ func TestEverySettingHasAVariable(t *testing.T) {
 			name := config.Variable(prefix + key)
 			before, _ := config.Load(config.Sources{})
 			after, faults := config.Load(config.Sources{Env: []string{name + "=-7"}})
-			if len(faults) == 0 && reflect.DeepEqual(before, after) {
+			unknown := slices.ContainsFunc(faults, func(f config.Fault) bool { return f.Code == config.CodeVariable })
+			if unknown || len(faults) == 0 && reflect.DeepEqual(before, after) {
 				t.Errorf("%s changes nothing", name)
 			}
 		}

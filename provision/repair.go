@@ -87,8 +87,11 @@ func (s *Service) Take(ctx context.Context, id protocol.TenantID, reason string)
 	if err := s.lookAgain(ctx, id, func(*state.Observed) {}); err != nil {
 		return taken, err
 	}
-	b := taken.Before
-	event := s.event(state.EventTaken, t, reason, fmt.Sprintf("%s, from tenant %q of fleet %q (%s)", at.URL, b.Tenant, b.Fleet, b.Environment))
+	from := "nobody"
+	if b := taken.Before; b != (apply.Owner{}) {
+		from = fmt.Sprintf("tenant %q of fleet %q (%s)", b.Tenant, b.Fleet, b.Environment)
+	}
+	event := s.event(state.EventTaken, t, reason, at.URL+", from "+from)
 	return taken, s.Store.AddEvent(context.WithoutCancel(ctx), event)
 }
 

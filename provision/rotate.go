@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tenantops/reconciler/protocol"
@@ -31,11 +32,14 @@ func (s *Service) Rotate(ctx context.Context, id protocol.TenantID, reason strin
 	if err != nil {
 		return Rotated{}, err
 	}
-	placer, ok := s.Provider.(Placer)
-	if !ok {
-		return Rotated{}, fmt.Errorf("rotate the tokens of tenant %q: %w: %s", id, ErrNotPlaced, at.URL)
+	err = fmt.Errorf("%w: %s", ErrNotPlaced, at.URL)
+	if placer, ok := s.Provider.(Placer); ok {
+		_, err = placer.Rotate(ctx, at, s.event(state.EventRotated, t, reason, at.URL+"; cut off is "+cutOff))
 	}
-	if _, err := placer.Rotate(ctx, at, s.event(state.EventRotated, t, reason, at.URL+"; cut off is "+cutOff)); err != nil {
+	if own := t.Spec.ConnectionConfig; errors.Is(err, ErrNotPlaced) && own != nil && own.AuthToken != "" {
+		err = fmt.Errorf("%w (replace what its connectionConfig.authToken refers to, where it was issued)", err)
+	}
+	if err != nil {
 		return Rotated{}, fmt.Errorf("rotate the tokens of tenant %q: %w", id, err)
 	}
 	s.OnChange(id)

@@ -75,6 +75,26 @@ func TestDestroy(t *testing.T) {
 	}
 }
 
+// An event has the time at which it was done, so that a destruction comes after
+// the backup that it waited for.
+func TestTimesOfEvents(t *testing.T) {
+	w := onFiles(t)
+	w.OnStep = func(protocol.TenantID, string) { w.now = w.now.Add(time.Second) } // each step takes time
+	acme := w.provision("acme")
+	w.fleet.config.GraceHours = 0
+	must(t, w.DestroyTenant(t.Context(), acme))
+	events, err := w.Store.Events(t.Context(), state.EventQuery{Tenant: acme}) // newest first
+	must(t, err)
+	for i, e := range events[1:] {
+		if later := events[i]; later.At.Before(e.At) {
+			t.Errorf("%s at %s comes after %s at %s", later.Kind, later.At, e.Kind, e.At)
+		}
+	}
+	if events[0].Kind != state.EventDestroyed {
+		t.Errorf("got %s, want the destruction last", events[0].Kind)
+	}
+}
+
 // wantBackups checks that there is a backup for each number of rows.
 func (w *world) wantBackups(tenant protocol.TenantID, rows ...int64) {
 	w.t.Helper()

@@ -82,6 +82,9 @@ func (s *Service) carry(ctx context.Context, t *state.Tenant, op operation) (boo
 	if op.end != nil {
 		op.end(l)
 	}
+	for i := range op.done {
+		op.done[i].At = s.Now() // its end, not its beginning
+	}
 	var err error
 	if op.forget {
 		err = s.tell(s.Store.ForgetTenant(context.WithoutCancel(ctx), t.ID, op.done...), op.done)

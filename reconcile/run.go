@@ -3,8 +3,9 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"runtime"
 	"time"
+
+	"github.com/tenantops/reconciler/internal/garbage"
 )
 
 // Run carries the fleet until ctx ends: a pass at once, then one each time the
@@ -90,13 +91,12 @@ func (r *Reconciler) turn(ctx context.Context, asked bool) error {
 	return err
 }
 
-// tidy has the garbage of a pass collected while nobody waits, where nothing
-// else is to be done. In a fleet of 10,000 tenants it would else be collected
-// in the middle of the next pass, which doubles what a commit takes until the
-// tenant that it concerns has it.
+// tidy has the garbage of a pass collected where nothing else is to be done. In a
+// fleet of 10,000 tenants it would else be collected in the middle of the next
+// pass, which doubles what a commit takes until the tenant that it concerns has it.
 func (r *Reconciler) tidy() {
 	if r.waking == nil || !r.waking() {
-		go runtime.GC()
+		garbage.Collect()
 	}
 }
 

@@ -14,6 +14,12 @@ import (
 	"github.com/tenantops/reconciler/config"
 )
 
+// What to do next.
+const (
+	nextKey     = "give the reconciler its key there (docs/secrets.md says how to make one); it is tried again"
+	nextDamaged = "encrypt the secret again: reconciler secrets encrypt"
+)
+
 const maxSecret = 64 << 10 // bytes of a secret; tokens and keys have some hundreds
 
 // Seal encrypts text for the first age identity and returns it as a reference,
@@ -74,17 +80,18 @@ func (k Keeper) open(armored string) (string, error) {
 	reader, err := age.Decrypt(armor.NewReader(strings.NewReader(strings.TrimSpace(armored))), identities...)
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
-		return "", fmt.Errorf("%w: an $age: value is encrypted for none of the keys in %s", ErrUnreadable, k.IdentityFile)
+		return "", failed("add the key that it is encrypted for, or encrypt the secret again: reconciler secrets encrypt",
+			"%w: an $age: value is encrypted for none of the keys in %s", ErrUnreadable, k.IdentityFile)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: an $age: value is damaged: %w", ErrUnreadable, err)
+		return "", failed(nextDamaged, "%w: an $age: value is damaged: %w", ErrUnreadable, err)
 	}
 	text, err := io.ReadAll(io.LimitReader(reader, maxSecret+1))
 	if err == nil && len(text) > maxSecret {
 		err = fmt.Errorf("it has more than %d bytes", maxSecret)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: an $age: value is damaged: %w", ErrUnreadable, err)
+		return "", failed(nextDamaged, "%w: an $age: value is damaged: %w", ErrUnreadable, err)
 	}
 	return strings.TrimSpace(string(text)), nil
 }
@@ -93,16 +100,17 @@ func (k Keeper) open(armored string) (string, error) {
 // error.
 func (k Keeper) identities() ([]age.Identity, error) {
 	if k.IdentityFile == "" {
-		return nil, fmt.Errorf("%w: set age.identityFile in reconciler.yaml, or RECONCILER_AGE_IDENTITY_FILE", ErrNoKey)
+		return nil, failed("set it, and start the reconciler again",
+			"%w: set age.identityFile in reconciler.yaml, or RECONCILER_AGE_IDENTITY_FILE", ErrNoKey)
 	}
 	file, err := os.Open(k.IdentityFile)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoKey, err)
+		return nil, failed(nextKey, "%w: %w", ErrNoKey, err)
 	}
 	defer file.Close()
 	identities, err := age.ParseIdentities(io.LimitReader(file, 1<<20))
 	if err != nil { // its text may quote the line, which is the key
-		return nil, fmt.Errorf("%w: %s has a line that is no age identity (AGE-SECRET-KEY-1...), or none", ErrNoKey, k.IdentityFile)
+		return nil, failed(nextKey, "%w: %s has a line that is no age identity (AGE-SECRET-KEY-1...), or none", ErrNoKey, k.IdentityFile)
 	}
 	return identities, nil
 }
@@ -114,5 +122,5 @@ func recipientOf(identity age.Identity) (age.Recipient, error) {
 	case *age.HybridIdentity:
 		return i.Recipient(), nil
 	}
-	return nil, fmt.Errorf("%w: the first identity is of a kind that cannot be encrypted for", ErrNoKey)
+	return nil, failed(nextKey, "%w: the first identity is of a kind that cannot be encrypted for", ErrNoKey)
 }

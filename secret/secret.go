@@ -24,6 +24,29 @@ var (
 	ErrNoKey = errors.New("there is no age key")
 )
 
+// Error says that a secret cannot be had, or that none can be kept. It matches
+// ErrUnreadable, ErrNoKey or both.
+type Error struct {
+	Err  error
+	next string
+}
+
+func failed(next, format string, values ...any) error {
+	return &Error{Err: fmt.Errorf(format, values...), next: next}
+}
+
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Reason is the word for programs.
+func (e *Error) Reason() string { return "SecretUnreadable" }
+
+// Next is the next step, for people.
+func (e *Error) Next() string { return e.next }
+
+// Again tells that another try may do: secrets are read at each.
+func (e *Error) Again() bool { return true }
+
 // Keeper resolves references and encrypts. It keeps nothing in memory: files
 // are read at each use, so that one that was changed counts at once. The zero
 // Keeper knows environment variables alone. It may be shared.
@@ -36,15 +59,15 @@ type Keeper struct {
 }
 
 // Resolve reads a secret. White space around it is cut off; an empty reference
-// is an empty secret. Errors match ErrUnreadable and name the reference, never
-// what it stands for.
+// is an empty secret. Errors are *Error, match ErrUnreadable and name the
+// reference, never what it stands for.
 func (k Keeper) Resolve(reference config.Secret) (string, error) {
 	text := string(reference)
 	switch {
 	case text == "":
 		return "", nil
 	case !reference.Valid():
-		return "", fmt.Errorf("%w: it is not a reference such as $env:RECONCILER_SECRET_X or $file:NAME", ErrUnreadable)
+		return "", failed("write one there", "%w: it is not a reference such as $env:RECONCILER_SECRET_X or $file:NAME", ErrUnreadable)
 	case strings.HasPrefix(text, "$env:"):
 		return fromEnvironment(strings.TrimPrefix(text, "$env:"))
 	case strings.HasPrefix(text, "$file:"):
@@ -56,19 +79,19 @@ func (k Keeper) Resolve(reference config.Secret) (string, error) {
 func fromEnvironment(name string) (string, error) {
 	value := strings.TrimSpace(os.Getenv(name))
 	if value == "" {
-		return "", fmt.Errorf("%w: the environment variable %s is empty", ErrUnreadable, name)
+		return "", failed("set it where the reconciler runs, and start it again", "%w: the environment variable %s is empty", ErrUnreadable, name)
 	}
 	return value, nil
 }
 
 func (k Keeper) fromFile(reference config.Secret) (string, error) {
 	if k.Dir == "" {
-		return "", fmt.Errorf("%w: %s needs a directory of secrets (--secrets-dir)", ErrUnreadable, reference)
+		return "", failed("give --secrets-dir, and start the reconciler again", "%w: %s needs a directory of secrets", ErrUnreadable, reference)
 	}
 	path, _ := reference.File(k.Dir)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return "", failed("put the secret into this file, for the reconciler's user to read; it is tried again", "%w: %w", ErrUnreadable, err)
 	}
 	return strings.TrimSpace(string(text)), nil
 }

@@ -30,6 +30,10 @@ func TestResolve(t *testing.T) {
 		if !errors.Is(err, secret.ErrUnreadable) || strings.Contains(err.Error(), "plain") {
 			t.Errorf("%s: got %q, %v", reference, got, err)
 		}
+		var explained *secret.Error
+		if !errors.As(err, &explained) || explained.Reason() != "SecretUnreadable" || explained.Next() == "" || !explained.Again() {
+			t.Errorf("%s: %v does not say what to do next", reference, err)
+		}
 	}
 }
 

@@ -143,6 +143,7 @@ func (r *Router) connect(ctx context.Context, at Location, readOnly bool) (datab
 	o := hrana.Options{URL: at.Remote, HTTP: host.Client, ReadOnly: readOnly}
 	if at.placed != "" {
 		o.Gone = func(ctx context.Context) bool { return r.config.Placements.gone(ctx, at.placed) }
+		o.Denied = fmt.Sprintf("run \"reconciler secrets rotate %s\", which makes a new token; it is tried again", at.placed)
 	}
 	if host.Address != "" {
 		base, err := url.Parse(at.Remote)

@@ -42,14 +42,15 @@ func (x *onServer) encryptedFront(to string, refused map[string]int) (*httptest.
 
 // TestConnections has a server, and the API on which its databases are made,
 // behind TLS with an authority of the operator's own; tenants whose token is
-// refused; one whose host has settings that cannot be used; and one in a file,
-// which is not held up by any of them.
+// refused, or cannot be read; one whose host has settings that cannot be used; and
+// one in a file, which is not held up by any of them.
 func TestConnections(t *testing.T) {
 	x := startOnServer(t)
 	data, ca, asked := x.encryptedFront(x.server.URL, map[string]int{"denied": http.StatusUnauthorized, "forbidden": http.StatusForbidden})
 	admin, adminCA, made := x.encryptedFront(x.server.Admin, nil)
 	x.write("reconciler.yaml", `repo: `+x.path("repo")+`
 data: `+x.path("data")+`
+secretsDir: `+x.path(".")+`
 age: {identityFile: `+x.path("age.key")+`}
 connections:
   hosts:
@@ -67,11 +68,14 @@ databases:
 		"tenants/denied/tenant.yaml":    tenant("denied", "http://denied.sqld.test:8080"),
 		"tenants/forbidden/tenant.yaml": tenant("forbidden", "http://forbidden.sqld.test:8080"),
 		"tenants/broken/tenant.yaml":    tenant("broken", "http://broken.broken.test:8080"),
-		"tenants/local/tenant.yaml":     tenant("local", "file:tenants/local.db"),
+		"tenants/mute/tenant.yaml": "id: mute\nname: T\napps: [{name: shop}]\n" +
+			`connectionConfig: {url: "http://mute.sqld.test:8080", authToken: "$file:absent-token"}`,
+		"tenants/local/tenant.yaml": tenant("local", "file:tenants/local.db"),
 	})
 	said := x.call(exitPartial, "", "sync")
 	for id, word := range map[string]string{
 		"denied": "TokenRejected", "forbidden": "TokenRejected", "broken": "HostSettings",
+		"mute":  "SecretUnreadable",
 		"local": "Synced", "named": "Synced", "placed": "Synced",
 	} {
 		if got := x.call(0, "", "status", id); !strings.Contains(got, word) {

@@ -96,7 +96,7 @@ func (c *cli) importInto(ctx context.Context, q importing) error {
 		return err
 	}
 	if len(found) == 0 {
-		return fmt.Errorf("none of %s could be read: %s", plural(len(rows), "database"), failed[0].Error.Message)
+		return noneRead(failed)
 	}
 	fleet := adoption.Divide(found)
 	files, err := fleet.Files(q.app)

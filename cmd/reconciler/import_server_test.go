@@ -86,6 +86,11 @@ elsewhere,libsql://db.example.com
 	if got := x.ask("acme", "SELECT name FROM contact"); got != "Ada" {
 		t.Errorf("the row is %v", got)
 	}
+	x.write("urls.csv", "denied,libsql://denied.sqld.test\nelsewhere,libsql://db.example.com\n")
+	none := x.call(exitFailed, "denied.sqld.test does not accept the token", "import", "--from", x.path("urls.csv"), "--out", x.path("more"))
+	if !strings.Contains(none, "host is not among connections.hosts: db.example.com") {
+		t.Errorf("the second one's cause is not in\n%s", none)
+	}
 	x.write("urls.csv", "acme,libsql://acme.sqld.test,Acme,pro,TOPSECRET\n")
 	if said := x.call(exitFailed, "line 1: its authToken is no reference", "import", "--from", x.path("urls.csv"), "--out", x.path("more")); strings.Contains(said, "TOPSECRET") {
 		t.Errorf("a token is repeated:\n%s", said)

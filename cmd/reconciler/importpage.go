@@ -48,6 +48,22 @@ func whyLeftOut(err error) problem {
 	return problem{Reason: why.Reason, Message: why.Message, Next: why.Next}
 }
 
+// noneRead says why nothing could be read, database by database.
+func noneRead(failed []importFailure) error {
+	if len(failed) == 1 {
+		return fmt.Errorf("none of 1 database could be read: %s", failed[0].Error.Message)
+	}
+	const most = 20
+	list := fmt.Sprintf("none of %s could be read", plural(len(failed), "database"))
+	for _, f := range failed[:min(len(failed), most)] {
+		list += fmt.Sprintf("\n  %s %s: %s", text(f.Tenant), f.URL, f.Error.Message)
+	}
+	if more := len(failed) - most; more > 0 {
+		list += fmt.Sprintf("\n  and %d more", more)
+	}
+	return errors.New(list)
+}
+
 // withoutQuery is a URL without what may be a secret in it.
 func withoutQuery(address string) string {
 	address, _, _ = strings.Cut(address, "?")

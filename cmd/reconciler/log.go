@@ -27,6 +27,7 @@ const (
 	attrFailed     = "failed"
 	attrElapsed    = "elapsed_ms"
 	attrErr        = "err"
+	attrSetting    = "setting"
 	attrAddress    = "address"
 	attrTimeout    = "timeout"
 	attrRequest    = "request" // on the control socket

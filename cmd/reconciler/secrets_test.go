@@ -25,6 +25,7 @@ type hidden struct {
 	t       *testing.T
 	dir     string
 	keeper  secret.Keeper
+	server  *sqld.Server      // as its administrator asks it
 	planted map[string]string // by where it is
 	said    map[string]string // what was printed, by the call
 }
@@ -59,14 +60,14 @@ databases:
   provider: sqld
   sqld: {adminUrl: "`+behind.Admin+`", adminKey: "$file:admin-key", url: "http://{name}.sqld.test:8080"}
 `)
-	server, err := sqld.New(sqld.Config{
+	h.server, err = sqld.New(sqld.Config{
 		Admin: behind.Admin, Key: func() (string, error) { return planted + "admin", nil }, URL: "http://{name}.sqld.test:8080",
 	})
 	h.must(err)
 	for _, name := range []string{"byenv", "byage", "byfile"} {
-		_, err := server.Create(t.Context(), name)
+		_, err := h.server.Create(t.Context(), name)
 		h.must(err)
-		h.planted[name], err = server.Token(t.Context(), name)
+		h.planted[name], err = h.server.Token(t.Context(), name)
 		h.must(err)
 	}
 	t.Setenv("RECONCILER_SECRET_BYENV", h.planted["byenv"])
@@ -160,8 +161,20 @@ func TestSecretsStayHidden(t *testing.T) {
 		t.Error("the token is the same after its rotation")
 	}
 	h.call(0, "secrets", "rekey")
-	h.call(3, "secrets", "rotate", "placed", "byenv", "-o", "json")
+	if text := h.call(3, "secrets", "rotate", "placed", "byenv", "-o", "json"); !strings.Contains(text, "authToken refers to") {
+		t.Errorf("a rotation of a tenant's own token says %q, want whose it is", text)
+	}
 	h.token("placed", "rotated again")
+	_, err := h.server.Rotate(t.Context(), "placed") // by somebody else, who has the token then
+	h.must(err)
+	push(t, h.path("repo"), map[string]string{
+		"apps/shop/objects/customer.yaml": "name: customer\nfields:\n  name: {type: text}\n  mail: {type: text}\n",
+	})
+	if text := h.call(3, "sync", "--log-level", "debug"); !strings.Contains(text, "secrets rotate placed") {
+		t.Errorf("a token that is refused gives %q, want what makes a new one", text)
+	}
+	h.call(0, "secrets", "rotate", "placed")
+	h.token("placed", "rotated for good")
 	h.call(3, "sync", "--log-level", "debug")
 	status := h.call(0, "status", "-o", "json")
 	for _, want := range []string{`"TokenRejected"`, `"InvalidBundle"`} {
@@ -186,7 +199,7 @@ func TestSecretsStayHidden(t *testing.T) {
 	}
 	h.call(3, "drift", "-o", "json")
 	git(t, h.path("repo"), "checkout", "--quiet", "-b", "pull")
-	h.write("repo/apps/shop/objects/customer.yaml", "name: customer\nfields:\n  name: {type: text}\n  phone: {type: text}")
+	h.write("repo/apps/shop/objects/customer.yaml", "name: customer\nfields:\n  name: {type: text}\n  mail: {type: text}\n  phone: {type: text}")
 	git(t, h.path("repo"), "commit", "--quiet", "--all", "--message", "phone")
 	git(t, h.path("repo"), "checkout", "--quiet", "main")
 	for _, output := range []string{"table", "json", "markdown"} {

@@ -67,7 +67,13 @@ func (c *cli) loadSettings(flags *pflag.FlagSet) error {
 	}
 	settings, faults := config.Load(from)
 	c.settings = settings
-	return settingsError(faults)
+	if err := settingsError(faults); err != nil {
+		return err
+	}
+	for _, f := range faults { // only warnings are left
+		c.logger().Warn("setting not used", attrSetting, f.File, attrReason, f.Message, attrNext, f.Next)
+	}
+	return nil
 }
 
 // settingsError is everything that is wrong with settings, each with the flag,

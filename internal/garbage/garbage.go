@@ -29,6 +29,19 @@ func Bound() {
 	}
 }
 
+// Collect collects it in the background, where there is enough of it to be
+// collected soon anyway: for a moment at which nobody waits.
+func Collect() {
+	there := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: aliveBytes}}
+	metrics.Read(there)
+	if objects, alive := there[0].Value.Uint64(), there[1].Value.Uint64(); objects > alive+least/4 {
+		go runtime.GC()
+	}
+}
+
+// aliveBytes is what the last collection found to be alive.
+const aliveBytes = "/gc/heap/live:bytes"
+
 // bound is the share that was set last.
 type bound struct{ share int }
 
@@ -38,7 +51,7 @@ type mark struct{ _ *int }
 // adjust sets the share for what the last collection found to be alive, and
 // does so after each one that follows.
 func (b *bound) adjust() {
-	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	alive := []metrics.Sample{{Name: aliveBytes}}
 	metrics.Read(alive)
 	if next := shareOf(alive[0].Value.Uint64()); next != b.share {
 		b.share = next

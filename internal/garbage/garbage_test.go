@@ -47,3 +47,36 @@ func TestBound(t *testing.T) {
 	fleet = nil
 	reach("nearly nothing is alive any more", func() bool { return set() == most })
 }
+
+// Little garbage is left where it is; much is collected without anybody asking
+// for more memory.
+func TestCollect(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // by itself it never is
+	runtime.GC()
+	var stats runtime.MemStats
+	collections := func() uint32 {
+		runtime.ReadMemStats(&stats)
+		return stats.NumGC
+	}
+	before := collections()
+	waste(least / 8)
+	Collect() // does nothing, or there will be two
+	waste(least / 2)
+	Collect()
+	for deadline := time.Now().Add(time.Minute); collections() == before; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was collected")
+		}
+	}
+	if got := collections() - before; got != 1 {
+		t.Errorf("got %d collections, want one", got)
+	}
+}
+
+var wasted []byte
+
+func waste(size int) {
+	for range size >> 10 {
+		wasted = make([]byte, 1<<10)
+	}
+}

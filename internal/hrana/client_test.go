@@ -209,6 +209,8 @@ func TestRefusedTokens(t *testing.T) {
 		var denied *hrana.DeniedError
 		if !errors.As(err, &denied) || denied.Status != status || !errors.Is(err, database.ErrPermission) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%d: %v", status, err)
+		} else if !strings.Contains(denied.Next(), "authToken") {
+			t.Errorf("%d: the next step is %q", status, denied.Next())
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package hrana
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -118,6 +119,7 @@ type DeniedError struct {
 	Host   string
 	Status int // 401 or 403
 	Said   string
+	next   string
 }
 
 func (e *DeniedError) Error() string {
@@ -132,7 +134,7 @@ func (e *DeniedError) Reason() string { return "TokenRejected" }
 
 // Next is the next step, for people.
 func (e *DeniedError) Next() string {
-	return "put a token that is valid and may write where connectionConfig.authToken refers to; it is tried again"
+	return cmp.Or(e.next, "put a token that is valid and may write where connectionConfig.authToken refers to; it is tried again")
 }
 
 // Again tells that another try may do: secrets are read at each.
@@ -178,7 +180,7 @@ func (c *Conn) refusal(r *http.Response, body []byte) error {
 	e.RetryAfter = retryafter.Of(r.Header, time.Now(), time.Hour)
 	switch {
 	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
-		return &DeniedError{Host: c.host, Status: r.StatusCode, Said: said}
+		return &DeniedError{Host: c.host, Status: r.StatusCode, Said: said, next: c.options.Denied}
 	case r.StatusCode == http.StatusNotFound:
 		e.Err = fmt.Errorf("%w; the database is not there, or not ready, or the token is another's", e.Err)
 	case r.StatusCode >= 300 && r.StatusCode < 400:

@@ -24,6 +24,9 @@ type Options struct {
 	URL   string // libsql://, https:// or http://, without user, query (but tls=0) or fragment
 	Host  string // of the requests, whose first label names the namespace; default: that of URL
 	Token string // sent as a bearer token; may be empty
+	// Denied is what to do when the server does not accept the token; default: to
+	// replace what connectionConfig.authToken refers to.
+	Denied string
 	// ReadOnly refuses statements that write, before they are sent.
 	ReadOnly bool
 	// Gone asks somebody who knows, after a server has said again and again that

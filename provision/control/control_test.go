@@ -3,6 +3,7 @@ package control_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -61,6 +62,23 @@ func TestRefusals(t *testing.T) {
 		if text := err.Error(); strings.Contains(text, token) || strings.Contains(text, "\a") || !strings.Contains(text, `create database "acme"`) {
 			t.Errorf("%d: got %q, want the call and not the token", status, text)
 		}
+	}
+}
+
+// silent is why a token cannot be had.
+type silent struct{}
+
+func (silent) Error() string  { return "no token" }
+func (silent) Reason() string { return "Silent" }
+func (silent) Next() string   { return "speak" }
+
+// Where the token cannot be read the server is not asked, and is not to blame.
+func TestTokenThatCannotBeRead(t *testing.T) {
+	p := plane(t, func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") })
+	p.Authorization = func() (string, error) { return "", fmt.Errorf("read it: %w", silent{}) }
+	var refused *control.Error
+	if err := p.Do(t.Context(), call); !errors.As(err, &refused) || refused.Reason() != "Silent" || refused.Next() != "speak" {
+		t.Errorf("got %v with reason %s, want that of the token", err, refused.Reason())
 	}
 }
 

@@ -77,6 +77,14 @@ var refusals = map[int]refusal{
 }
 
 func (e *Error) refusal() refusal {
+	var cause interface { // such as a token that cannot be read: the server was not asked
+		error
+		Reason() string
+		Next() string
+	}
+	if errors.As(e.Err, &cause) {
+		return refusal{reason: cause.Reason(), next: cause.Next()}
+	}
 	if r, ok := refusals[e.Status]; ok {
 		return r
 	}

@@ -50,7 +50,8 @@ func New(c Config) (*Server, error) {
 	}
 	p, err := control.New(plane)
 	if err == nil && !strings.Contains(c.URL, "//{name}.") {
-		err = errors.New("sqld: the URL of databases has to begin with {name} as in http://{name}.sqld.internal:8080, since the host's first label names the namespace")
+		err = errors.New("sqld: the host in databases.sqld.url of reconciler.yaml, or in databases.urlTemplate of fleet.yaml, has to begin with {name}. " +
+			"as in http://{name}.sqld.internal:8080: its first label names the namespace")
 	}
 	return &Server{config: c, plane: p}, err
 }

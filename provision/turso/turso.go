@@ -50,10 +50,10 @@ func New(c Config) (*Server, error) {
 	}
 	var wrong []error
 	if c.Organization == "" {
-		wrong = append(wrong, errors.New("turso: the organization is missing: set databases.organizationSlug in fleet.yaml"))
+		wrong = append(wrong, errors.New("turso: the organization is missing: set databases.organizationSlug in fleet.yaml, or databases.turso.organization in reconciler.yaml"))
 	}
 	if c.Token == nil {
-		wrong = append(wrong, errors.New("turso: the token of the Platform API is missing"))
+		wrong = append(wrong, errors.New("turso: the token of the Platform API is missing: set databases.turso.apiToken in reconciler.yaml"))
 	}
 	plane, err := control.New(control.Plane{Provider: "turso", Base: c.Base, Client: c.Client, Authorization: func() (string, error) {
 		token, err := c.Token()
