@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -198,20 +199,25 @@ func startDaemon(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// expect reads the daemon's log up to a line that matches.
+// expect reads the daemon's log until each pattern has matched a line. They come
+// in any order: a request wakes the daemon, which may tell of what follows from
+// it before it tells of the request.
 func expect(ts *testscript.TestScript, neg bool, args []string) {
 	d := ts.Value(daemonKey{}).(*daemon)
-	if neg || len(args) != 1 || d.process == nil {
-		ts.Fatalf("usage: daemon ARG..., then expect PATTERN")
+	if neg || len(args) == 0 || d.process == nil {
+		ts.Fatalf("usage: daemon ARG..., then expect PATTERN...")
 	}
-	pattern := regexp.MustCompile(args[0])
-	for d.log.Scan() {
+	var left []*regexp.Regexp
+	for _, pattern := range args {
+		left = append(left, regexp.MustCompile(pattern))
+	}
+	for len(left) > 0 && d.log.Scan() {
 		d.seen.WriteString(d.log.Text() + "\n")
-		if pattern.MatchString(d.log.Text()) {
-			return
-		}
+		left = slices.DeleteFunc(left, func(pattern *regexp.Regexp) bool { return pattern.MatchString(d.log.Text()) })
 	}
-	ts.Fatalf("the daemon ended without logging %s", args[0])
+	if len(left) > 0 {
+		ts.Fatalf("the daemon ended without logging %s", left)
+	}
 }
 
 // interrupt ends the daemon as Ctrl-C does.
