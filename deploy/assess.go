@@ -101,10 +101,13 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 }
 
 // Foresee makes the plan that a deployment is going to need, unless it is there
-// already, and says nothing of it.
+// already or the deployment was quicker, and says nothing of it.
 func (d *Deployer) Foresee(ctx context.Context, conn database.Conn, r Request) {
 	seen, err := apply.Read(ctx, conn)
 	if err != nil || seen.Record.Last == nil || seen.Record.Owner != r.Owner || r.Policy.Drift == driftHeal {
+		return
+	}
+	if a := (Assessment{seen: seen}); a.same(r) {
 		return
 	}
 	_, _, _ = d.planner.plan(ctx, situation{conn: conn, master: seen.Master, record: seen.Record, desired: r.Desired, policy: r.Policy.Plan})
