@@ -226,7 +226,47 @@ func TestEndlessAnswer(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	_, err := open(t, hrana.Options{URL: server.URL, MaxResponse: 1 << 20}).Query(t.Context(), "SELECT 1")
-	if !errors.Is(err, hrana.ErrTooLarge) {
+	var large *hrana.LargeError
+	if !errors.As(err, &large) || !errors.Is(err, hrana.ErrTooLarge) || errors.Is(err, database.ErrAway) || large.Reason() != "AnswerTooLarge" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What to do about a server that is away depends on how it is.
+func TestNextStepOfAServerThatIsAway(t *testing.T) {
+	answering := func(status int) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	unsigned := httptest.NewTLSServer(http.NotFoundHandler())
+	unsigned.Config.ErrorLog = log.New(io.Discard, "", 0) // it would tell of the handshake
+	t.Cleanup(unsigned.Close)
+	nameless := &http.Client{Transport: &http.Transport{ // without asking the name servers of this machine
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, &net.DNSError{IsNotFound: true} },
+	}}
+	_, err := open(t, hrana.Options{URL: "https://nowhere.invalid", HTTP: nameless}).Query(t.Context(), "SELECT 1")
+	var away *hrana.AwayError
+	if !errors.As(err, &away) || !strings.Contains(away.Next(), "correct the host") {
+		t.Errorf("no such host: %v", err)
+	}
+	for name, c := range map[string]struct{ url, want string }{
+		"a certificate of nobody": {unsigned.URL, "caFile"},
+		"nobody listens":          {"http://127.0.0.1:1", "whether the server runs"},
+		"a redirect":              {answering(http.StatusFound), "redirects"},
+		"no such database":        {answering(http.StatusNotFound), "has the database, and whether the token"},
+		"too many requests":       {answering(http.StatusTooManyRequests), "rate"},
+		"trouble":                 {answering(http.StatusBadGateway), "whether the server runs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := open(t, hrana.Options{URL: c.url}).Query(t.Context(), "SELECT 1")
+			var away *hrana.AwayError
+			if !errors.As(err, &away) || !strings.Contains(away.Next(), c.want) {
+				t.Errorf("got %v, want a next step with %q", err, c.want)
+				if away != nil {
+					t.Log(away.Next())
+				}
+			}
+		})
 	}
 }

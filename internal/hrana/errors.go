@@ -2,8 +2,10 @@ package hrana
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -33,11 +35,31 @@ var sentinels = map[string]error{
 	"SQLITE_CANTOPEN":     database.ErrAway,
 	"SQLITE_PERM":         database.ErrPermission,
 	"SQLITE_AUTH":         database.ErrPermission,
-	"RESPONSE_TOO_LARGE":  ErrTooLarge,
 }
 
-// ErrTooLarge says that an answer is larger than it may be.
+// ErrTooLarge says that an answer is larger than it may be. It comes in a
+// LargeError.
 var ErrTooLarge = errors.New("answer of the server is too large")
+
+// LargeError is an answer that is larger than Options.MaxResponse, or than the
+// server sends. It matches ErrTooLarge.
+type LargeError struct{ Said string }
+
+func (e *LargeError) Error() string { return fmt.Sprintf("%v: %s", ErrTooLarge, e.Said) }
+
+// Is makes every LargeError match ErrTooLarge.
+func (e *LargeError) Is(target error) bool { return target == ErrTooLarge }
+
+// Reason is the word for programs.
+func (e *LargeError) Reason() string { return "AnswerTooLarge" }
+
+// Next is the next step, for people.
+func (e *LargeError) Next() string {
+	return "make the values of single rows smaller, or raise the server's own limit where it is that (sqld --max-response-size); it is tried again"
+}
+
+// Again tells that another try may do.
+func (e *LargeError) Again() bool { return true }
 
 // maxMessage bounds what is repeated of a server's text, in bytes.
 const maxMessage = 2000
@@ -55,8 +77,11 @@ func (e *serverError) typed() error {
 	if e.Code == "SQLITE_CONSTRAINT" || strings.HasPrefix(e.Code, "SQLITE_CONSTRAINT_") {
 		return constraint(text)
 	}
-	if e.Code == "BLOCKED" { // block_writes, or block_reads
+	switch e.Code {
+	case "BLOCKED": // block_writes, or block_reads
 		return &BlockedError{Said: text}
+	case "RESPONSE_TOO_LARGE":
+		return &LargeError{Said: text}
 	}
 	if sentinel := sentinels[e.Code]; sentinel != nil {
 		return fmt.Errorf("%w: %s (%s)", sentinel, text, e.Code)
@@ -107,6 +132,20 @@ func (e *AwayError) Reason() string { return "ServerAway" }
 
 // Next is the next step, for people.
 func (e *AwayError) Next() string {
+	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
+	switch {
+	case errors.As(e.Err, &certificate):
+		return "give the host a caFile in connections.hosts of reconciler.yaml, whose certificate signed the server's, or correct its URL; it is tried again"
+	case errors.As(e.Err, &name) && name.IsNotFound:
+		return "correct the host of its URL, or the name servers of this machine; it is tried again"
+	case e.Status >= 300 && e.Status < 400:
+		return "give its URL the host that the server itself is at, without what redirects; it is tried again"
+	case e.Status == http.StatusNotFound:
+		return "it is tried again; see whether the server has the database, and whether the token is that of this one"
+	case e.Status == http.StatusTooManyRequests:
+		return "it is tried again when the server lets it; the host's rate and concurrency are in connections.hosts of reconciler.yaml"
+	}
 	return "it is tried again; see whether the server runs, can be reached and has the database"
 }
 

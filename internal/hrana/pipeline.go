@@ -123,7 +123,7 @@ func (c *Conn) post(ctx context.Context, body []byte, terse bool) (answers, erro
 	case err != nil:
 		return answers{}, c.unanswered(ctx, err)
 	case int64(len(text)) > c.options.MaxResponse:
-		return answers{}, fmt.Errorf("%w: over %d bytes", ErrTooLarge, c.options.MaxResponse)
+		return answers{}, &LargeError{Said: fmt.Sprintf("over %d bytes", c.options.MaxResponse)}
 	case answered.StatusCode != http.StatusOK:
 		return answers{}, c.refusal(answered, text)
 	}
