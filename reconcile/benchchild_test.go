@@ -57,7 +57,7 @@ func TestBenchChild(t *testing.T) {
 	for orders.Scan() {
 		must(t, out.Encode(obey(t, r, orders.Text())))
 		if orders.Text() == "sync" {
-			reconcile.Tidy(r) // as Run does
+			reconcile.Tidy(r, t.Context()) // as Run does
 		}
 	}
 }

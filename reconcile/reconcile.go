@@ -6,7 +6,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -196,112 +195,6 @@ func (t Tenant) Problem() bool {
 // the pass says what is known of it.
 func (t Tenant) Waiting() bool { return t.unchanged && t.Problem() }
 
-// RewrittenError says that a branch no longer has the commit that the fleet
-// was last brought to among its ancestors. Nothing is deployed.
-type RewrittenError struct{ Last, Head string }
-
-func (e *RewrittenError) Error() string {
-	return fmt.Sprintf("history was rewritten: %.12s, the revision deployed last, is no ancestor of %.12s; nothing is deployed"+
-		" (push a commit that descends from it, or accept it once: `reconciler sync --accept-rewrite`,"+
-		" or a daemon started with `reconciler run --accept-rewrite`)", e.Last, e.Head)
-}
-
-// ErrUnknownTenant says that a tenant that was asked for is not in git.
-var ErrUnknownTenant = errors.New("no such tenant in this revision")
-
-// reading is a revision that has been read.
-type reading struct {
-	commit   gitrepo.Commit
-	loaded   *bundle.Fleet
-	common   common
-	observed *known                                // nil without state
-	seen     map[protocol.TenantID]*state.Observed // of the tenants that the pass has come to
-	gone     map[protocol.TenantID]bool            // those of which nothing is left to observe
-	tags     map[string]string                     // commits that tags were deployed from
-	asked    map[string]string                     // tags that were asked for, and where they are; empty for one that is not there
-	tenants  []*bundle.Tenant                      // those selected
-	shared   map[protocol.TenantID]*sharedError
-	gate     *gate                              // nil for a pass that only looks
-	waiting  *Removal                           // why nothing is removed
-	records  map[protocol.TenantID]state.Tenant // see record
-	now      time.Time                          // when it was read
-	slice    time.Duration                      // see deploy.Request
-}
-
-// revision resolves and loads a revision, and reads what state has of it.
-// Whatever goes wrong here concerns the whole fleet, and nothing is done to any
-// tenant.
-func (r *Reconciler) revision(ctx context.Context, s Selection) (reading, error) {
-	f := reading{now: r.Now()}
-	var err error
-	f.commit, err = r.Repo.Resolve(ctx, s.Revision)
-	stands := err != nil && away(err) && s.Revision == "" && r.loaded.fleet != nil
-	if stands { // a local repository that is gone; what was read of it stands
-		f.commit, f.loaded, f.asked = r.loaded.head, r.loaded.fleet, r.loaded.asked
-	} else if err != nil {
-		return f, err
-	}
-	f.seen, f.gone = map[protocol.TenantID]*state.Observed{}, map[protocol.TenantID]bool{}
-	if r.Store != nil {
-		f.observed, err = r.known(ctx)
-		if err == nil {
-			f.tags, err = r.Store.Tags(ctx)
-		}
-		if err != nil {
-			return f, err
-		}
-		if err := r.readHolds(ctx); err != nil {
-			return f, err
-		}
-	}
-	if stands {
-		return f, nil
-	}
-	err = r.load(ctx, &f)
-	if errors.Is(err, bundle.ErrNoTenants) && f.observed.len() > 0 {
-		err = r.emptied(ctx, &f, s, err)
-	}
-	return f, err
-}
-
-// read is revision for those who do something with its tenants.
-func (r *Reconciler) read(ctx context.Context, s Selection) (reading, error) {
-	f, err := r.revision(ctx, s)
-	if err != nil {
-		return f, err
-	}
-	f.common = commonOf(f.loaded.Config)
-	policy := SnapshotPolicy(f.loaded.Config)
-	r.snapshots.Store(&policy)
-	r.approval.Store(&f.loaded.Config.Approval)
-	f.shared, r.located = r.shared(f.loaded.Tenants, r.located.recent(f.now, r.Look))
-	f.tenants = f.loaded.Tenants
-	if len(s.Tenants) > 0 {
-		if f.tenants, err = selected(f.loaded.Tenants, s.Tenants); err != nil {
-			return f, err
-		}
-	}
-	if r.OnRead != nil {
-		r.OnRead(len(f.tenants))
-	}
-	return f, nil
-}
-
-func selected(all []*bundle.Tenant, ids []protocol.TenantID) ([]*bundle.Tenant, error) {
-	var chosen []*bundle.Tenant
-	for _, t := range all {
-		if slices.Contains(ids, t.ID) {
-			chosen = append(chosen, t)
-		}
-	}
-	for _, id := range ids {
-		if !slices.ContainsFunc(chosen, func(t *bundle.Tenant) bool { return t.ID == id }) {
-			return nil, fmt.Errorf("%w: %q", ErrUnknownTenant, id)
-		}
-	}
-	return chosen, nil
-}
-
 // Sync brings the fleet to a revision, as far as its rollout may go now: wave
 // after wave, up to one that waits for something. Tenants that are named do not
 // wait. It returns when all whose turn it was have been tried. Its error is one
@@ -349,51 +242,11 @@ func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, load
 	return r.planTenant(ctx, f, chosen[0]), nil
 }
 
-// warnOfRewrite tells whoever plans a branch that Sync would refuse it.
-func (r *Reconciler) warnOfRewrite(ctx context.Context, f reading, s Selection) error {
-	if r.Store == nil || s.Revision != "" {
-		return nil
-	}
-	last, err := r.lastRevision(ctx)
-	if err == nil {
-		err = r.follows(ctx, f.commit.Hash, last, false)
-	}
-	var rewritten *RewrittenError
-	if errors.As(err, &rewritten) {
-		r.Log.Warn("sync would refuse this", logErr, err)
-		return nil
-	}
-	return err
-}
-
 // failedPass records a pass that came to no tenant; waiting is what it left
 // undone until somebody confirms it, or nil.
 func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, err error, waiting *Removal) (Report, error) {
 	report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed, Waiting: waiting}
 	return report, errors.Join(err, r.savePass(ctx, started, report, err))
-}
-
-// lastRevision is the commit that the fleet was last brought to.
-func (r *Reconciler) lastRevision(ctx context.Context) (string, error) {
-	last, _, err := r.Store.LastPass(ctx)
-	return last.Revision, err
-}
-
-// follows refuses a head whose history does not have the last revision, unless
-// a person has accepted that.
-func (r *Reconciler) follows(ctx context.Context, head, last string, accept bool) error {
-	if last == "" || last == head {
-		return nil
-	}
-	descends, err := r.Repo.Descends(ctx, head, last)
-	switch {
-	case err != nil || descends:
-		return err
-	case accept:
-		r.Log.Warn("rewritten history accepted", logRevision, head, logLast, last)
-		return nil
-	}
-	return &RewrittenError{Last: last, Head: head}
 }
 
 func (report *Report) finish() {
@@ -404,57 +257,4 @@ func (report *Report) finish() {
 			report.Status = state.Partial
 		}
 	}
-}
-
-// removed lists tenants that were deployed once and are not in git any more.
-func removed(f reading, s Selection) []protocol.TenantID {
-	if len(s.Tenants) > 0 {
-		return nil
-	}
-	var gone []protocol.TenantID
-	var unseen atomic.Int64
-	inParallel(len(f.loaded.Tenants), func(i int) {
-		if f.observed.peek(f.loaded.Tenants[i].ID) == &noRow {
-			unseen.Add(1)
-		}
-	})
-	if len(f.loaded.Tenants)-int(unseen.Load()) == f.observed.len() {
-		return nil // nearly always, and 10,000 are not searched for
-	}
-	for id := range f.observed.tenants() {
-		if f.tenant(id) == nil {
-			gone = append(gone, id)
-		}
-	}
-	slices.Sort(gone)
-	return gone
-}
-
-// tenant finds a tenant of the revision, nil when it has none of that id.
-func (f reading) tenant(id protocol.TenantID) *bundle.Tenant { return find(f.loaded.Tenants, id) }
-
-// find finds a tenant among some by id, nil when it is none of them.
-func find(tenants []*bundle.Tenant, id protocol.TenantID) *bundle.Tenant {
-	at, found := slices.BinarySearchFunc(tenants, id, func(t *bundle.Tenant, id protocol.TenantID) int {
-		return strings.Compare(string(t.ID), string(id))
-	})
-	if !found {
-		return nil
-	}
-	return tenants[at]
-}
-
-// before is the row of a tenant as it was before the pass, or as that has written
-// it since; zero for one without.
-func (f reading) before(id protocol.TenantID) state.Observed {
-	row, _ := f.observed.of(id)
-	return row
-}
-
-// peek is what is known of a tenant by now, as known has it.
-func (f reading) peek(id protocol.TenantID) *state.Observed {
-	if row, ok := f.seen[id]; ok {
-		return row
-	}
-	return f.observed.peek(id)
 }

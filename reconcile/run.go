@@ -87,15 +87,15 @@ func (r *Reconciler) turn(ctx context.Context, asked bool) error {
 	report, err := r.tick(ctx)
 	r.passed(report, err)
 	r.compact(ctx)
-	r.tidy()
+	r.tidy(ctx)
 	return err
 }
 
 // tidy has the garbage of a pass collected where nothing else is to be done. In a
 // fleet of 10,000 tenants it would else be collected in the middle of the next
 // pass, which doubles what a commit takes until the tenant that it concerns has it.
-func (r *Reconciler) tidy() {
-	if r.waking == nil || !r.waking() {
+func (r *Reconciler) tidy(ctx context.Context) {
+	if ctx.Err() == nil && r.untilDue() > 0 && (r.waking == nil || !r.waking()) {
 		garbage.Collect()
 	}
 }

@@ -55,7 +55,7 @@ func (e *LargeError) Reason() string { return "AnswerTooLarge" }
 
 // Next is the next step, for people.
 func (e *LargeError) Next() string {
-	return "make the values of single rows smaller, or raise the server's own limit where it is that (sqld --max-response-size); it is tried again"
+	return "make the values of single rows smaller, or raise the server's own limit where it is that (SQLD_MAX_RESPONSE_SIZE of an sqld); it is tried again"
 }
 
 // Again tells that another try may do.
