@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +38,10 @@ func NewWatch(tell func(Event), known Known) *Watch {
 	w := &Watch{
 		tell: tell, failing: map[protocol.TenantID]bool{}, drifted: map[protocol.TenantID]bool{},
 		awaySince: known.Source.AwaySince, deletion: known.Pass.WaitingMessage, rollout: known.Rollout,
+	}
+	// One that ended with its process was not told of.
+	if known.Pass.Status == state.Failed && !strings.Contains(known.Pass.Error, context.Canceled.Error()) {
+		w.failure = known.Pass.Error
 	}
 	for id, row := range known.Observed {
 		switch {

@@ -77,6 +77,22 @@ func TestWatch(t *testing.T) {
 	log.want(t, "a deletion", "deletion_waiting: commit a removes 3 tenants")
 }
 
+// A restart tells of a failure that lasts not again, and of its end.
+func TestWatchAfterRestart(t *testing.T) {
+	var log told
+	w := notify.NewWatch(log.tell, notify.Known{Pass: state.Pass{Status: state.Failed, Error: "no such branch"}})
+	w.Pass(reconcile.Report{}, errors.New("no such branch"))
+	log.want(t, "the same failure")
+	w.Pass(reconcile.Report{}, errors.New("no such file"))
+	log.want(t, "another one", "pass_failed: a pass failed, and nothing is deployed: no such file")
+	w.Pass(report(), nil)
+	log.want(t, "a pass that works", "pass_recovered: passes work again")
+
+	w = notify.NewWatch(log.tell, notify.Known{Pass: state.Pass{Status: state.Failed, Error: "read state: context canceled"}})
+	w.Pass(report(), nil)
+	log.want(t, "a pass that was told to end")
+}
+
 func TestWatchSource(t *testing.T) {
 	var log told
 	w := notify.NewWatch(log.tell, notify.Known{})

@@ -35,6 +35,9 @@ type Server interface {
 	Block(ctx context.Context, name string, writes bool) error
 	// List returns all databases, or gives control.ErrNoList.
 	List(ctx context.Context) ([]control.Database, error)
+	// Reach asks for something that changes nothing: whether it answers here, and
+	// accepts the key.
+	Reach(ctx context.Context) error
 }
 
 // Placer is a Provider that makes databases of tenants on a server.

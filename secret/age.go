@@ -101,7 +101,7 @@ func (k Keeper) open(armored string) (string, error) {
 func (k Keeper) identities() ([]age.Identity, error) {
 	if k.IdentityFile == "" {
 		return nil, failed("set it, and start the reconciler again",
-			"%w: set age.identityFile in reconciler.yaml, or RECONCILER_AGE_IDENTITY_FILE", ErrNoKey)
+			"%w: give --age-identity-file, or set age.identityFile in reconciler.yaml", ErrNoKey)
 	}
 	file, err := os.Open(k.IdentityFile)
 	if err != nil {

@@ -86,7 +86,8 @@ func (c *cli) databasesBy(ctx context.Context, store *state.Store, fleet *bundle
 	}
 	list = withConnections(list, connections, router, fleet)
 	if len(list) == 0 && absent != nil {
-		return nil, fmt.Errorf("list tenant databases: %w", absent)
+		return nil, fmt.Errorf("no database of a tenant is known: %w, and neither state nor --repo names one elsewhere "+
+			"(one that the reconciler made on a server is found again by \"reconciler tenant take\")", absent)
 	}
 	slices.SortStableFunc(list, func(a, b placedTenant) int { return strings.Compare(string(a.tenant), string(b.tenant)) })
 	return list, nil

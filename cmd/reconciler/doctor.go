@@ -11,9 +11,10 @@ func doctorCommand(c *cli) *cobra.Command {
 		Use:   "doctor",
 		Short: "check git access, the data directory and every database",
 		Long: `Check what a deployment depends on, one line for each thing: access to the
-repository (with --repo), the data directory with its permissions and free
-space, the state, and of every tenant's database its header, its pages (up to
-256 MiB) and its journal against the state.
+repository (with --repo), the server on which databases are made and its key,
+where there is one, the data directory with its permissions and free space, the
+state, and of every tenant's database its header, its pages (up to 256 MiB) and
+its journal against the state.
 
 Nothing is changed, and a daemon may be at work. Exit code 2: something that
 every tenant needs fails. 3: only some tenants do.`,

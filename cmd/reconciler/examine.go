@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
@@ -25,6 +26,7 @@ const (
 	subjectRepo  = "repository"
 	subjectDir   = "data directory"
 	subjectState = "state"
+	subjectMade  = "databases" // the server that they are made on
 )
 
 // examine makes every check.
@@ -32,6 +34,7 @@ func (c *cli) examine(ctx context.Context) doctorAnswer {
 	var answer doctorAnswer
 	fleet, found := c.examineRepo(ctx)
 	answer.add(found...)
+	answer.add(c.examineServer(ctx, fleet)...)
 	if info, err := os.Stat(c.settings.Data); err != nil || !info.IsDir() {
 		answer.add(bad(subjectDir, fail, c.settings.Data+" is no directory", "give the right --data, or let reconciler sync make it"))
 		return answer
@@ -58,6 +61,36 @@ func (c *cli) examineRepo(ctx context.Context) (*bundle.Fleet, []finding) {
 	}
 	return fleet, []finding{ok(subjectRepo, fmt.Sprintf("%s is at commit %s with %s", repo, short(commit.Hash),
 		plural(len(fleet.Tenants), "tenant")))}
+}
+
+// examineServer asks the server on which databases are made, where there is one.
+// The fleet may be nil, and may have a part of what says which it is.
+func (c *cli) examineServer(ctx context.Context, fleet *bundle.Fleet) []finding {
+	databases := c.databases()
+	if databases.Server == nil {
+		return nil
+	}
+	var policy config.Databases
+	if fleet != nil {
+		policy = fleet.Config.Databases
+	}
+	server, err := databases.Server(policy)
+	if err != nil {
+		next := ""
+		if fleet == nil {
+			next = "give --repo, whose fleet.yaml may say the rest"
+		}
+		return []finding{bad(subjectMade, warn, err.Error(), next)}
+	}
+	if err := server.Reach(ctx); err != nil {
+		failed := deploy.Fail(err)
+		return []finding{bad(subjectMade, warn, failed.Message, failed.Next)}
+	}
+	if err := c.secrets().Check(); err != nil && c.settings.Databases.SQLD.Tokens != config.TokenNone {
+		failed := deploy.Fail(err)
+		return []finding{bad(subjectMade, warn, "their tokens cannot be kept: "+failed.Message, failed.Next)}
+	}
+	return []finding{ok(subjectMade, server.Provider()+" answers and accepts the key")}
 }
 
 // examineDirectory looks at permissions and free space.

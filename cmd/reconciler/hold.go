@@ -81,8 +81,8 @@ func holdCommand(c *cli) *cobra.Command {
 		Short: "keep tenants as they are until they are released",
 		Long: `Keep a tenant from being deployed, or those with some labels, or the whole fleet,
 whatever git says, until it is released or --until is over. A deployment that is
-under way ends as it would have. Held tenants are not looked at; "reconciler
-status" says who holds them and why, and they are no failure.
+under way ends as it would have. Held tenants are still looked at for drift;
+"reconciler status" says who holds them and why, and they are no failure.
 
 A hold that is there already is replaced. That of a tenant is in the tenant's
 database too, and comes back with "reconciler state rebuild"; after one the whole

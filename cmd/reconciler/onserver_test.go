@@ -231,3 +231,26 @@ func TestSnapshotOnServer(t *testing.T) {
 	}
 	x.call(0, "placed", "snapshots")
 }
+
+// What is wrong with the server on which databases are made is found before a
+// tenant needs it.
+func TestDoctorAsksTheServer(t *testing.T) {
+	x := startOnServer(t)
+	if err := os.Mkdir(x.path("data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := os.ReadFile(x.path("reconciler.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for says, edits := range map[string][]string{
+		"sqld answers and accepts the key":   nil,
+		"whether adminUrl is that of the":    {x.server.Admin, x.server.URL},
+		"if the server comes back by itself": {x.server.Admin, "http://127.0.0.1:1"},
+		"has to begin with {name}":           {"http://{name}.", "http://name."},
+		"their tokens cannot be kept":        {"age.key}", "none.key}", ", tokens: none", ""},
+	} {
+		x.write("reconciler.yaml", strings.NewReplacer(edits...).Replace(string(settings)))
+		x.call(0, says, "doctor")
+	}
+}

@@ -71,7 +71,7 @@ var refusals = map[int]refusal{
 	http.StatusUnauthorized:    {reason: "ProviderUnauthorized", next: "give the reconciler a token or key that the server knows; it is tried again"},
 	http.StatusPaymentRequired: {reason: "ProviderPayment", next: "see the plan and the invoices of the organization; it is tried again"},
 	http.StatusForbidden:       {reason: "ProviderForbidden", next: "let the token do this, or see whether the organization is blocked; it is tried again"},
-	http.StatusNotFound:        {reason: "ProviderNotFound", next: "see whether the organization and the group exist, and bear the names in the configuration; it is tried again"},
+	http.StatusNotFound:        {reason: "ProviderNotFound", next: "see whether the organization and the group bear the names in the configuration, or whether adminUrl is that of the admin API; it is tried again"},
 	http.StatusConflict:        {reason: "ProviderConflict", next: "see what has the name; it is tried again"},
 	http.StatusTooManyRequests: {reason: "ProviderLimited", next: "nothing: it is tried again, more slowly"},
 }

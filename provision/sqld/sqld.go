@@ -125,6 +125,16 @@ func (s *Server) List(context.Context) ([]control.Database, error) {
 	return nil, fmt.Errorf("sqld: %w", control.ErrNoList)
 }
 
+// Reach tells that the admin API is where it should be and accepts the key.
+func (s *Server) Reach(ctx context.Context) error {
+	_, err := s.settings(ctx, "default")
+	var said *control.Error
+	if errors.Is(err, control.ErrNotFound) && errors.As(err, &said) && said.Message != "" {
+		return nil // it runs without the namespace of this name, and says so: the port for statements says nothing
+	}
+	return err
+}
+
 // Usage is what a namespace has used since it was made.
 type Usage struct {
 	RowsRead    int64 `json:"rows_read_count"`

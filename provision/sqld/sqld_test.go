@@ -182,8 +182,24 @@ func TestWrongKey(t *testing.T) {
 	s, _ := namespaces(t, "planted-wrong-key")
 	var refused *control.Error
 	_, err := s.Create(t.Context(), "acme")
-	if !errors.As(err, &refused) || refused.Reason() != "ProviderUnauthorized" || strings.Contains(err.Error(), "planted") {
-		t.Errorf("got %v, want ProviderUnauthorized without the key", err)
+	for _, err := range []error{err, s.Reach(t.Context())} {
+		if !errors.As(err, &refused) || refused.Reason() != "ProviderUnauthorized" || strings.Contains(err.Error(), "planted") {
+			t.Errorf("got %v, want ProviderUnauthorized without the key", err)
+		}
+	}
+}
+
+// A server is reached whether or not it has the namespace that others begin
+// with; the port for statements is not the admin API.
+func TestReach(t *testing.T) {
+	s, behind := namespaces(t, "sesame-key")
+	must(t, s.Reach(t.Context()))
+	must(t, s.Delete(t.Context(), "default"))
+	must(t, s.Reach(t.Context()))
+	other, err := sqld.New(sqld.Config{Admin: behind.URL, URL: "http://{name}.sqld.test:8080"})
+	must(t, err)
+	if err := other.Reach(t.Context()); !errors.Is(err, control.ErrNotFound) {
+		t.Errorf("got %v from the port for statements", err)
 	}
 }
 

@@ -204,6 +204,12 @@ func (s *Server) List(ctx context.Context) ([]control.Database, error) {
 	return list, err
 }
 
+// Reach tells that the platform accepts the token for the organization.
+func (s *Server) Reach(ctx context.Context) error {
+	_, err := s.List(ctx)
+	return err
+}
+
 // Databases returns the databases of a group, or all for an empty one, in the
 // platform's order.
 func (s *Server) Databases(ctx context.Context, group string) ([]protocol.TursoDatabase, error) {

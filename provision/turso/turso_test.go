@@ -96,6 +96,7 @@ func TestLife(t *testing.T) {
 	}
 	list, err := s.List(ctx)
 	must(t, err)
+	must(t, s.Reach(ctx))
 	if len(list) != 2 {
 		t.Errorf("got %+v, want the database and its branch", list)
 	}
@@ -144,8 +145,10 @@ func TestWrongToken(t *testing.T) {
 	s, _, _, unique := platform(t, turso.Config{Token: func() (string, error) { return "planted-wrong-token", nil }})
 	var refused *control.Error
 	_, err := s.Create(t.Context(), unique+"-x")
-	if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || strings.Contains(err.Error(), "planted") {
-		t.Errorf("got %v, want 401 without the token", err)
+	for _, err := range []error{err, s.Reach(t.Context())} {
+		if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || strings.Contains(err.Error(), "planted") {
+			t.Errorf("got %v, want 401 without the token", err)
+		}
 	}
 }
 
