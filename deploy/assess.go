@@ -2,12 +2,15 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/plan"
+	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
 
@@ -51,6 +54,14 @@ type Assessment struct {
 	guess  bool       // seen was not read from the database
 }
 
+// ErrNoJournal says that a database is not the one that was deployed to, or was
+// emptied: by a program that opened a file which was not there, by a copy that
+// failed. To fill it would hide the loss.
+var ErrNoJournal = errors.New("the database has no journal, though the tenant was deployed to")
+
+// ReasonJournalMissing is why nothing is deployed to such a database.
+const ReasonJournalMissing = "JournalMissing"
+
 // Assess says what a deployment would do. It writes nothing to the tenant.
 func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) Assessment {
 	a := Assessment{Action: None}
@@ -59,6 +70,9 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 	var err error
 	if a.seen, err = apply.Read(ctx, conn); err != nil {
 		return a.failed(err)
+	}
+	if a.seen.Record.Last == nil && r.Deployed {
+		return a.failed(ErrNoJournal)
 	}
 	if a.seen.Record.Last != nil {
 		if a.seen.Record.Owner != r.Owner {
@@ -232,6 +246,13 @@ func (a Assessment) drifted() Assessment {
 
 // Fail is the assessment of a tenant that an error kept from being looked at.
 func Fail(err error) Assessment { return Assessment{}.failed(err) }
+
+// For names the tenant in the next step: who makes an error does not always
+// know whose it is, and says TENANT.
+func (a Assessment) For(tenant protocol.TenantID) Assessment {
+	a.Next = strings.ReplaceAll(a.Next, " TENANT", " "+string(tenant))
+	return a
+}
 
 func (a Assessment) failed(err error) Assessment {
 	a.Err = err

@@ -97,6 +97,9 @@ type Request struct {
 	Untouched bool
 	// Fresh says that the database was created for this request.
 	Fresh bool
+	// Deployed says that the tenant was deployed to before, so that a database
+	// without a journal is not the one that it had.
+	Deployed bool
 	// MaxLock is how long the plan may keep writers waiting. One that would take
 	// longer goes in stages, or not at all.
 	MaxLock MaxLock

@@ -52,6 +52,13 @@ type Taken struct {
 	After  apply.Owner
 }
 
+// anew forgets what was deployed to another database than this one.
+func (t Taken) anew(o *state.Observed) {
+	if t.Before == (apply.Owner{}) {
+		o.BundleDigest, o.Fingerprint = "", ""
+	}
+}
+
 // Take makes a tenant's database its own, whoever it belonged to.
 func (s *Service) Take(ctx context.Context, id protocol.TenantID, reason string) (Taken, error) {
 	defer s.Lock(id)()
@@ -84,7 +91,7 @@ func (s *Service) Take(ctx context.Context, id protocol.TenantID, reason string)
 	if err := errors.Join(err, conn.Close()); err != nil {
 		return Taken{}, err
 	}
-	if err := s.lookAgain(ctx, id, func(*state.Observed) {}); err != nil {
+	if err := s.lookAgain(ctx, id, taken.anew); err != nil {
 		return taken, err
 	}
 	from := "nobody"

@@ -130,6 +130,9 @@ func (r *Reconciler) driftOf(ctx context.Context, c comparison, id protocol.Tena
 		return d
 	}
 	d.Differences, err = r.deployer.Drift(ctx, conn, id, desired)
+	if errors.Is(err, deploy.ErrNeverDeployed) && row.BundleDigest != "" {
+		err = deploy.ErrNoJournal
+	}
 	d.Err = errors.Join(err, conn.Close())
 	return d
 }

@@ -145,6 +145,7 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},
 		Apps:           deploy.AppRequest{Named: named(t.Spec.Apps)},
 		LastDeployment: known.Deployment,
+		Deployed:       f.peek(t.ID).BundleDigest != "",
 		Known:          known,
 		Rollout:        f.gate.rolloutOf(t.ID),
 		Snapshots:      SnapshotPolicy(c),
@@ -220,15 +221,14 @@ func (t Tenant) failed(err error) Tenant {
 
 // judge says the result in the words of a status.
 func (t *Tenant) judge() {
-	// Who made an error does not always know whose it is, and says TENANT.
-	t.Result.Next = strings.ReplaceAll(t.Result.Next, " TENANT", " "+string(t.ID))
+	t.Result.Assessment = t.Result.For(t.ID)
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
 	case t.Result.Reason == deploy.ReasonVerifyFailed:
 		if t.Health = state.Degraded; t.Result.RolledBack {
 			t.Sync = state.OutOfSync
 		}
-	case t.Result.Reason == "Missing":
+	case t.Result.Reason == "Missing", t.Result.Reason == deploy.ReasonJournalMissing:
 		t.Sync, t.Health = state.Unknown, state.Missing
 	case t.Result.Action == deploy.Blocked:
 		t.Sync, t.Health = state.OutOfSync, state.Blocked

@@ -105,7 +105,7 @@ func driftAnswerOf(found []reconcile.Drifted) driftAnswer {
 		}
 		switch {
 		case d.Err != nil:
-			failed := deploy.Fail(d.Err)
+			failed := deploy.Fail(d.Err).For(d.ID)
 			one.Error = problemOf(failed.Reason, failed.Message, failed.Next)
 			answer.Failed++
 		case len(d.Differences) > 0:

@@ -180,13 +180,14 @@ func examineTenant(ctx context.Context, f placedTenant, row state.Observed, know
 	}
 	heard, err := f.hear(ctx, whole)
 	if err != nil {
-		failed := deploy.Fail(err)
+		failed := deploy.Fail(err).For(f.tenant)
 		return bad("", fail, failed.Message, failed.Next)
 	}
 	last := heard.Record.Last
 	switch {
 	case last == nil && row.BundleDigest != "":
-		return bad("", fail, "it has no journal, but state knows deployments", "restore the file from a backup")
+		failed := deploy.Fail(deploy.ErrNoJournal).For(f.tenant)
+		return bad("", fail, failed.Message, failed.Next)
 	case last == nil:
 		return bad("", warn, "it has no journal: nothing was deployed to it", "run reconciler sync")
 	case !known:

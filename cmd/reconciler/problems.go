@@ -19,6 +19,10 @@ const (
 	mostProblems = 50
 )
 
+// ofTenant comes before a tenant's name in a next step, so that one for many
+// names none of them.
+var ofTenant = []string{"--tenant ", "tenant take "}
+
 // problems adds what is wrong with tenants, once for all that have the same: one
 // cause concerns many of a fleet. They are in the order of the first tenant of each.
 func (p *page) problems(list []tenantProblem) {
@@ -29,7 +33,9 @@ func (p *page) problems(list []tenantProblem) {
 			continue
 		}
 		same := *t.Error
-		same.Next = strings.ReplaceAll(same.Next, "--tenant "+string(t.Tenant), "--tenant TENANT")
+		for _, command := range ofTenant {
+			same.Next = strings.ReplaceAll(same.Next, command+string(t.Tenant), command+"TENANT")
+		}
 		if tenants[same] == nil {
 			order = append(order, same)
 		}
@@ -42,7 +48,9 @@ func (p *page) problems(list []tenantProblem) {
 		}
 		names := tenants[same]
 		if len(names) == 1 {
-			same.Next = strings.ReplaceAll(same.Next, "--tenant TENANT", "--tenant "+names[0])
+			for _, command := range ofTenant {
+				same.Next = strings.ReplaceAll(same.Next, command+"TENANT", command+names[0])
+			}
 		}
 		p.line("")
 		p.problem(first(mostNamed, names), &same)

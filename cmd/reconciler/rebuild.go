@@ -117,7 +117,7 @@ func (c *cli) rebuild(ctx context.Context) (rebuildAnswer, error) {
 	for _, f := range files {
 		rebuilt := rebuiltTenant{Tenant: f.tenant}
 		if rebuilt.Deployments, err = restore(ctx, store, f); err != nil {
-			failed := deploy.Fail(err)
+			failed := deploy.Fail(err).For(f.tenant)
 			rebuilt.Error = problemOf(failed.Reason, failed.Message, failed.Next)
 		}
 		answer.Tenants = append(answer.Tenants, rebuilt)

@@ -185,7 +185,10 @@ func tenantTakeCommand(c *cli) *cobra.Command {
 		Long: `Write into the tenant's database that it belongs to this tenant, fleet and
 environment. It is for a tenant that is Blocked as OwnedElsewhere because it was
 renamed, or moved from another fleet. Make sure that nobody else works on the
-database: it is taken from them.`,
+database: it is taken from them.
+
+One without a journal (JournalMissing) is deployed to as it is from then on: what
+the tenant had in another database is not brought back.`,
 		Example: `  reconciler tenant take acme2 --reason "acme was renamed" --repo ./company --data ./data`,
 		Args:    cobra.ExactArgs(1),
 		RunE: c.start(func(ctx context.Context, args []string) error {

@@ -93,7 +93,7 @@ func verifyAnswerOf(commit gitrepo.Commit, found []reconcile.Verified) verifyAns
 		}
 		switch {
 		case v.Err != nil:
-			a := deploy.Fail(v.Err)
+			a := deploy.Fail(v.Err).For(v.ID)
 			one.Error = problemOf(a.Reason, a.Message, a.Next)
 		case len(v.Failed) > 0:
 			a := deploy.Fail(&deploy.VerifyError{Tenant: v.ID, Queries: v.Failed})
