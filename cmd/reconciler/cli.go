@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -71,6 +72,8 @@ are blocked or wait, 64 wrong usage.`,
 		driftCommand(c), importCommand(c), notifyCommand(c), secretsCommand(c),
 		schemaCommand(c), stateCommand(c), doctorCommand(c), versionCommand(c),
 	)
+	root.Version = versionAnswerOf(debug.ReadBuildInfo()).line()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(badFlag)
 	plain(root)
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .Runnable}}", "{{if and .Runnable (not .HasSubCommands)}}", 1))

@@ -33,7 +33,7 @@ the database open.
 It says what would happen and asks before it does it; --yes is for scripts. Stop
 the daemon first: it would deploy to the tenant at the same time.
 
-The database is that of DIR/tenants, or, with --repo, where git says.`,
+The database is where git says, with --repo, else where it was deployed to last.`,
 		Example: `  reconciler snapshots --data ./data acme
   reconciler restore --data ./data acme 0197c2f1
   reconciler restore --data ./data --repo ./company acme 0197c2f1 --yes`,
@@ -87,9 +87,9 @@ func (c *cli) restore(ctx context.Context, tenant protocol.TenantID, id string, 
 	return c.print(answer, answer.people)
 }
 
-// databaseOf returns where a tenant's database is: where git says, when a
-// repository is given and has the tenant. Else it is the one that is in the
-// data directory: a tenant with a URL has none there.
+// databaseOf returns where a tenant's database is, or was: where git says, when a
+// repository is given and has the tenant, else where state has it. Of a tenant that
+// neither knows it is the file in the data directory, when there is one.
 func (c *cli) databaseOf(ctx context.Context, store *state.Store, tenant protocol.TenantID, snapshot deploy.Snapshot) (string, error) {
 	c.patient = true // a remote that is away must not keep rows away
 	fleet, err := c.fleetIfAny(ctx)
@@ -100,21 +100,28 @@ func (c *cli) databaseOf(ctx context.Context, store *state.Store, tenant protoco
 	if err != nil {
 		return "", err
 	}
-	if connection := connections[tenant]; connection != nil {
-		at, err := router.Locate(tenant, connection)
-		if err == nil && at.Path == "" {
-			err = fmt.Errorf("the database of tenant %q is on a server, where no file can take its place: "+
-				"read the rows from %s, which is a SQLite file, or go back to a backup of the server's", tenant, snapshot.Path)
+	connection := connections[tenant]
+	known := connection != nil || fleet != nil && slices.ContainsFunc(fleet.Tenants, func(t *bundle.Tenant) bool { return t.ID == tenant })
+	if !known {
+		recorded, err := store.Tenant(ctx, tenant)
+		if err != nil && !errors.Is(err, state.ErrNotFound) {
+			return "", err
 		}
-		return at.Path, err
+		connection, known = recorded.Spec.ConnectionConfig, err == nil
 	}
-	path := filepath.Join(c.settings.Data, "tenants", string(tenant)+".db")
-	inFleet := fleet != nil && slices.ContainsFunc(fleet.Tenants, func(t *bundle.Tenant) bool { return t.ID == tenant })
-	if _, err := os.Stat(path); err != nil && !inFleet {
-		return "", fmt.Errorf("%w: tenant %q has none in %s; give --repo, which says where it belongs",
-			database.ErrMissing, tenant, filepath.Dir(path))
+	at, err := router.Locate(tenant, connection)
+	if err != nil {
+		return "", err
 	}
-	return path, nil
+	if at.Path == "" {
+		return "", fmt.Errorf("the database of tenant %q is on a server, where no file can take its place: "+
+			"read the rows from %s, which is a SQLite file, or go back to a backup of the server's", tenant, snapshot.Path)
+	}
+	if _, err := os.Stat(at.Path); err != nil && !known {
+		return "", fmt.Errorf("%w: tenant %q has none in %s, and state does not know it; give --repo, which says where it belongs",
+			database.ErrMissing, tenant, filepath.Dir(at.Path))
+	}
+	return at.Path, nil
 }
 
 // errDeclined says that somebody was asked and did not agree.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 
@@ -55,10 +56,12 @@ func versionAnswerOf(info *debug.BuildInfo, ok bool) versionAnswer {
 	return answer
 }
 
-func (a versionAnswer) people(p *page) {
+func (a versionAnswer) people(p *page) { p.line("%s", a.line()) }
+
+func (a versionAnswer) line() string {
 	modified := ""
 	if a.Modified {
 		modified = ", modified"
 	}
-	p.line("reconciler %s (%s%s), %s, %s", a.Version, orDash(short(text(a.Revision))), modified, a.Go, a.Platform)
+	return fmt.Sprintf("reconciler %s (%s%s), %s, %s", a.Version, orDash(short(text(a.Revision))), modified, a.Go, a.Platform)
 }
