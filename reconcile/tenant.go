@@ -80,7 +80,7 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	case f.shared[t.ID] != nil:
 		return done.failed(f.shared[t.ID])
 	case f.suspended(t):
-		return done.suspended()
+		return done.suspended(f.records[t.ID])
 	}
 	observed, known := f.observed.of(t.ID)
 	if hold, held := r.hold(t); held {
@@ -203,12 +203,16 @@ func (f *reading) suspended(t *bundle.Tenant) bool {
 	return t.Spec.ProvisioningStatus == protocol.TenantSuspended
 }
 
-// suspended marks a tenant to which nothing is deployed, as its file says.
-func (t Tenant) suspended() Tenant {
+// suspended marks a tenant to which nothing is deployed, as its file says, or
+// what is recorded of it where git is yet to follow.
+func (t Tenant) suspended(known state.Tenant) Tenant {
 	t.Sync, t.Health = state.Synced, state.Suspended
 	t.Result.Action, t.Result.Reason = Suspend, reasonSuspended
 	t.Result.Message = "the tenant is suspended; its database is read-only and nothing is deployed to it"
 	t.Result.Next = "set provisioningStatus: active to deploy to it again"
+	if known.Awaits(state.PendingStatus) {
+		t.Result.Next = fmt.Sprintf("run \"reconciler tenant resume %s --now\" to deploy to it again; its tenant.yaml does not say yet that it is suspended", t.ID)
+	}
 	return t
 }
 
