@@ -43,8 +43,8 @@ type Usage struct {
 // Policy says what is done with a change of each class.
 type Policy struct {
 	Additive    Action `json:"additive" default:"allow" doc:"New tables, columns and indexes."`
-	Widening    Action `json:"widening" default:"allow" doc:"Constraints that are lifted."`
-	Rewrite     Action `json:"rewrite" default:"allow" doc:"Tables that are copied."`
+	Widening    Action `json:"widening" default:"allow" doc:"Constraints that are lifted, and defaults that change."`
+	Rewrite     Action `json:"rewrite" default:"allow" doc:"Renames, changes of type that lose nothing, and tables that are copied."`
 	Narrowing   Action `json:"narrowing" default:"approve" doc:"Constraints that existing rows may break."`
 	Destructive Action `json:"destructive" default:"allow" doc:"Columns and tables that are retired and, after the retention, dropped."`
 }

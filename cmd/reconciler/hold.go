@@ -196,7 +196,9 @@ func (k *control) tell(ctx context.Context, at place, tenant protocol.TenantID, 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTime)
 	defer cancel()
 	err := errors.New("the database is not known here; give --repo")
-	if at.known() {
+	if observing := k.mayWrite(); observing != nil {
+		err = observing
+	} else if at.known() {
 		var saved error
 		saved, err = onTenant(ctx, k, tenant, at, func(conn database.Conn) error { return apply.SaveHold(ctx, conn, string(tenant), h) })
 		err = errors.Join(saved, err)

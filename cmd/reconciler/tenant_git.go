@@ -33,7 +33,7 @@ func (g *inGit) flags(command *cobra.Command) {
 	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "actor")
 	command.Flags().BoolVar(&g.commit, "commit", false, "commit to the branch and push, in place of printing a patch")
 	if g.verb != "" {
-		command.Flags().BoolVar(&g.now, "now", false, "do it at once too, through the daemon where one runs")
+		command.Flags().BoolVar(&g.now, "now", false, "do it at once too, through the daemon where one runs, else with --repo")
 		command.Flags().StringVar(&g.reason, "reason", "", "why, for the record")
 	}
 }
