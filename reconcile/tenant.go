@@ -42,6 +42,7 @@ func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant
 	var takes time.Duration
 	var rows int64
 	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
+		q.Resumes = true // as a pass does with a tenant that is to be active
 		a := r.deployer.Assess(ctx, conn, q)
 		if a.Plan != nil {
 			takes, rows = deploy.Weigh(ctx, conn, a.Plan)
