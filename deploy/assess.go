@@ -82,7 +82,7 @@ func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) As
 		if r.overtaken(a.seen.Record) {
 			return a.failed(fmt.Errorf("%w: another deployment came first", apply.ErrStale))
 		}
-		if since := a.seen.Record.Suspended; since != "" {
+		if since := a.seen.Record.Suspended; since != "" && !r.Resumes {
 			return a.failed(fmt.Errorf("%w since %s", apply.ErrSuspended, since))
 		}
 		if a.settled(r) && r.back != nil {

@@ -100,6 +100,9 @@ type Request struct {
 	// Deployed says that the tenant was deployed to before, so that a database
 	// without a journal is not the one that it had.
 	Deployed bool
+	// Resumes says that the database's mark of a suspended tenant is taken away
+	// before anything is deployed, and is in nobody's way.
+	Resumes bool
 	// MaxLock is how long the plan may keep writers waiting. One that would take
 	// longer goes in stages, or not at all.
 	MaxLock MaxLock

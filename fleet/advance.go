@@ -182,7 +182,7 @@ func closed(wave string, opens time.Time) stop {
 	}
 	return stop{
 		reasonWindow, fmt.Sprintf("wave %s waits for the maintenance window that opens at %s", wave, stamp(opens)),
-		`run "reconciler rollout promote" to go on without it`,
+		fmt.Sprintf(`run "reconciler rollout promote --wave %s --reason TEXT" to go on without it`, wave),
 	}
 }
 
@@ -190,7 +190,7 @@ func (s *step) halt(i, failed, allowed int) {
 	w := s.Decision.Rollout.Waves[i]
 	s.stopAt(i, stop{
 		reasonHalted, fmt.Sprintf("%d of %s in wave %s failed, and its budget is %d", failed, tenants(w.Tenants), w.Name, allowed),
-		`see "reconciler rollout show"; correct the cause with another commit, or run "reconciler rollout resume" to go on all the same`,
+		`see "reconciler rollout show"; it goes on by itself once those that failed recover; else correct the cause with another commit, or run "reconciler rollout resume" to go on all the same`,
 	})
 	s.Decision.Rollout.Status = state.Failed
 }

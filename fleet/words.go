@@ -46,7 +46,7 @@ func (d *Decision) Waits(id protocol.TenantID) *Waiting {
 	}
 	return &Waiting{
 		Reason: "WaitingForWave", Message: "it waits for its turn, " + d.where(wave),
-		Next: fmt.Sprintf("see \"reconciler rollout show\"; \"reconciler rollout promote --tenant %s\" brings it on now", id),
+		Next: fmt.Sprintf("see \"reconciler rollout show\"; \"reconciler rollout promote --tenant %s --reason TEXT\" brings it on now", id),
 	}
 }
 
@@ -54,7 +54,7 @@ func (d *Decision) Waits(id protocol.TenantID) *Waiting {
 func (d *Decision) Halted(wave int) *Waiting {
 	return &Waiting{
 		Reason: "RolloutHalted", Message: "too many tenants have failed: the rollout goes no further; it waits " + d.where(wave),
-		Next: `see "reconciler rollout show"; correct the cause with another commit, or run "reconciler rollout resume"`,
+		Next: `see "reconciler rollout show"; it goes on by itself once those that failed recover; else correct the cause with another commit, or run "reconciler rollout resume"`,
 	}
 }
 

@@ -72,7 +72,7 @@ func (r *Reconciler) readAhead(ctx context.Context, a Ahead) (reading, error) {
 	if r.Store != nil {
 		var err error
 		if f.observed, err = r.known(ctx); err == nil {
-			err = r.readHolds(ctx)
+			err = errors.Join(r.readHolds(ctx), r.recall(ctx, &f))
 		}
 		if err != nil {
 			return f, err

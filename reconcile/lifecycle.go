@@ -69,7 +69,7 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 		if err != nil {
 			return done.failed(err)
 		}
-		return done.suspended()
+		return done.suspended(known)
 	case !known.RemovedAt.IsZero() || known.Status == protocol.TenantSuspended || known.Status == protocol.TenantDestroying:
 		if err := r.life.Resume(ctx, &known, "git says so"); err != nil {
 			return done.failed(err)

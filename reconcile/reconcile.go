@@ -209,7 +209,7 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 	if err != nil {
 		return Report{Revision: f.commit, Status: state.Failed}, err
 	}
-	if err := r.warnOfRewrite(ctx, f, s); err != nil {
+	if err := errors.Join(r.warnOfRewrite(ctx, f, s), r.recall(ctx, &f)); err != nil {
 		return Report{Revision: f.commit, Status: state.Failed}, err
 	}
 	report, err := r.each(ctx, queue{reading: f, tenants: f.tenants, limit: r.workers(f.loaded.Config.Rollout), work: r.planTenant})
@@ -229,7 +229,7 @@ func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, load
 	if r.Store != nil {
 		var err error
 		if f.observed, err = r.known(ctx); err == nil {
-			err = r.readHolds(ctx)
+			err = errors.Join(r.readHolds(ctx), r.recall(ctx, &f))
 		}
 		if err != nil {
 			return Tenant{}, err

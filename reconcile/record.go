@@ -107,6 +107,20 @@ func (r *Reconciler) records(ctx context.Context, of []protocol.TenantID) ([]sta
 	return all, err
 }
 
+// recall reads what is recorded of tenants that do not stand as they should, for
+// a look that records nothing itself.
+func (r *Reconciler) recall(ctx context.Context, f *reading) error {
+	if r.Store == nil {
+		return nil
+	}
+	known, err := r.Store.UnsettledTenants(ctx)
+	f.records = make(map[protocol.TenantID]state.Tenant, len(known))
+	for _, t := range known {
+		f.records[t.ID] = t
+	}
+	return err
+}
+
 // changedTenants are the records of tenants among some, nil for all, of which
 // this revision says something else. One that is broken, or shares its database, stays as it was.
 func (f *reading) changedTenants(among []protocol.TenantID) ([]state.Tenant, error) {

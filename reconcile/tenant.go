@@ -42,6 +42,7 @@ func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant
 	var takes time.Duration
 	var rows int64
 	done := r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {
+		q.Resumes = true // as a pass does with a tenant that is to be active
 		a := r.deployer.Assess(ctx, conn, q)
 		if a.Plan != nil {
 			takes, rows = deploy.Weigh(ctx, conn, a.Plan)
@@ -80,7 +81,7 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	case f.shared[t.ID] != nil:
 		return done.failed(f.shared[t.ID])
 	case f.suspended(t):
-		return done.suspended()
+		return done.suspended(f.records[t.ID])
 	}
 	observed, known := f.observed.of(t.ID)
 	if hold, held := r.hold(t); held {
@@ -203,12 +204,16 @@ func (f *reading) suspended(t *bundle.Tenant) bool {
 	return t.Spec.ProvisioningStatus == protocol.TenantSuspended
 }
 
-// suspended marks a tenant to which nothing is deployed, as its file says.
-func (t Tenant) suspended() Tenant {
+// suspended marks a tenant to which nothing is deployed, as its file says, or
+// what is recorded of it where git is yet to follow.
+func (t Tenant) suspended(known state.Tenant) Tenant {
 	t.Sync, t.Health = state.Synced, state.Suspended
 	t.Result.Action, t.Result.Reason = Suspend, reasonSuspended
 	t.Result.Message = "the tenant is suspended; its database is read-only and nothing is deployed to it"
 	t.Result.Next = "set provisioningStatus: active to deploy to it again"
+	if known.Awaits(state.PendingStatus) {
+		t.Result.Next = fmt.Sprintf("run \"reconciler tenant resume %s --now\" to deploy to it again; its tenant.yaml does not say yet that it is suspended", t.ID)
+	}
 	return t
 }
 

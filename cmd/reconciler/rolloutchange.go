@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -171,7 +172,7 @@ func (k *control) rollout(ctx context.Context, q rolloutRequest) (answer rollout
 			return answer, err
 		}
 		if q.Action == rolloutPromote {
-			e.Detail = answer.Did
+			e.Detail = fmt.Sprintf("rollout %d: %s", r.ID, answer.Did)
 		}
 		err = k.store.SaveRollout(ctx, &r, e)
 		if errors.Is(err, state.ErrConflict) {

@@ -141,6 +141,9 @@ func (c *cli) watch(ctx context.Context, w *waiter, end time.Time) (answer waitA
 			if len(answer.Waiting) > 0 && answer.Error == nil {
 				answer.Error = answer.waits
 			}
+			if len(answer.Waiting) > 0 && answer.Error == nil && store != nil {
+				answer.Error, err = failedPass(ctx, store)
+			}
 			return answer, err
 		}
 		select {
@@ -149,6 +152,15 @@ func (c *cli) watch(ctx context.Context, w *waiter, end time.Time) (answer waitA
 		case <-time.After(lookAgain):
 		}
 	}
+}
+
+// failedPass is why no tenant is come to, nil where the last pass came to some.
+func failedPass(ctx context.Context, store *state.Store) (*problem, error) {
+	pass, _, err := store.LastPass(ctx)
+	if err != nil || pass.Error == "" {
+		return nil, err
+	}
+	return &problem{Reason: "PassFailed", Message: "the last pass failed: " + pass.Error, Next: "see \"reconciler status\""}, nil
 }
 
 // waitAnswer is how far a commit has come.
