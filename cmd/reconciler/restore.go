@@ -91,7 +91,7 @@ func (c *cli) restore(ctx context.Context, tenant protocol.TenantID, id string, 
 // repository is given and has the tenant. Else it is the one that is in the
 // data directory: a tenant with a URL has none there.
 func (c *cli) databaseOf(ctx context.Context, store *state.Store, tenant protocol.TenantID, snapshot deploy.Snapshot) (string, error) {
-	c.patient = true // a remote that is away must not keep rows away
+	c.gitless = true // a repository that is away or wrong must not keep rows away
 	fleet, err := c.fleetIfAny(ctx)
 	if err != nil {
 		return "", err
