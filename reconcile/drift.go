@@ -89,8 +89,14 @@ type comparison struct {
 func (r *Reconciler) comparison(ctx context.Context) (c comparison, err error) {
 	c.loaded = &bundle.Fleet{}
 	if r.Repo != nil {
-		if c.reading, err = r.revision(ctx, Selection{}); err != nil {
+		read, err := r.revision(ctx, Selection{})
+		switch {
+		case ctx.Err() != nil:
 			return c, err
+		case err != nil: // what was deployed is known without it
+			r.Log.Warn("repository not read", logErr, err)
+		default:
+			c.reading = read
 		}
 	}
 	if c.seen, err = r.Store.Seen(ctx); err == nil {

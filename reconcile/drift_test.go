@@ -196,6 +196,25 @@ func TestDriftOfHeldTenant(t *testing.T) {
 	}
 }
 
+// What is recorded of drift that waits for an approval says that it is drift, and
+// of a held tenant who holds it.
+func TestDriftThatNeedsApproval(t *testing.T) {
+	content := shopWithDrift("heal", "acme")
+	content["fleet.yaml"] = "drift: heal\n"
+	w := newWorld(t, content)
+	w.sync()
+	w.onTenant("acme", byHand[1].do)
+	w.sync()
+	if got := w.observed("acme"); got.Reason != "AwaitingApproval" || !strings.HasPrefix(got.Message, "drift ("+byHand[1].want+") cannot be put right: ") {
+		t.Errorf("got %s %s", got.Reason, got.Message)
+	}
+	w.hold(state.Hold{Tenant: "acme", Owner: "ada"})
+	w.sync()
+	if got := w.observed("acme"); got.Reason != "Held" || !strings.HasPrefix(got.Message, "ops holds") || !strings.Contains(got.Message, byHand[1].want) {
+		t.Errorf("held: got %s %s", got.Reason, got.Message)
+	}
+}
+
 // Where state has lost what was deployed, the tenant's own registry has it;
 // where that was edited too, the names on record are left, and git.
 func TestDriftWithoutState(t *testing.T) {

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
@@ -112,9 +113,12 @@ func (r *Reconciler) observed(f reading, t Tenant) state.Observed {
 	row := f.before(t.ID)
 	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
 	row.Reason, row.Message, row.Next = t.Result.Reason, t.Result.Message, t.Result.Next
-	var detailed interface{ Detail() string }
-	if errors.As(t.Result.Err, &detailed) {
-		row.Message = detailed.Detail()
+	var detailed interface {
+		error
+		Detail() string
+	}
+	if errors.As(t.Result.Err, &detailed) { // the message may say more than the error
+		row.Message = strings.Replace(row.Message, detailed.Error(), detailed.Detail(), 1)
 	}
 	row.Revision, row.ObservedAt = f.commit.Hash, r.Now()
 	switch {

@@ -71,6 +71,7 @@ func (c *cli) openToCompare(ctx context.Context) (*workplace, error) {
 	w := &workplace{closers: []func() error{store.Close}}
 	w.config.Store, w.config.ReadOnly = store, true
 	if c.settings.Repo != "" {
+		c.gitless = true
 		return w, w.open(ctx, c)
 	}
 	w.config.Log = c.logger()

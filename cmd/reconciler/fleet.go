@@ -70,6 +70,8 @@ func (w *workplace) open(ctx context.Context, c *cli) (err error) {
 	if err == nil {
 		w.config.Repo = repo.Repo
 		w.closers = append(w.closers, repo.Close)
+	}
+	if err = c.unread(err); err == nil {
 		w.config.Router, err = c.router(ctx, w.config.Store)
 	}
 	if err != nil {

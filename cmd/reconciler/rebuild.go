@@ -132,11 +132,14 @@ func (c *cli) fleetIfAny(ctx context.Context) (*bundle.Fleet, error) {
 	}
 	repo, err := c.openRepo(ctx)
 	if err != nil {
-		return nil, err
+		return nil, c.unread(err)
 	}
 	defer repo.Close()
 	_, fleet, err := load(ctx, repo.Repo)
-	return fleet, err
+	if err != nil {
+		return nil, c.unread(err)
+	}
+	return fleet, nil
 }
 
 // setAsideBroken renames a state file that cannot be read and returns its new

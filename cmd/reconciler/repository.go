@@ -50,13 +50,23 @@ func (c *cli) openRepo(ctx context.Context) (r repository, err error) {
 		return r, errors.Join(err, r.Close())
 	}
 	_, err = r.Fetch(ctx)
-	if c.patient && errors.Is(err, gitrepo.ErrUnreachable) {
+	if (c.patient || c.gitless) && errors.Is(err, gitrepo.ErrUnreachable) {
 		return r, nil
 	}
 	if err != nil {
 		return r, errors.Join(err, r.Close())
 	}
 	return r, nil
+}
+
+// unread drops the error of a repository that is of use and not needed, and
+// tells of it.
+func (c *cli) unread(err error) error {
+	if err == nil || !c.gitless {
+		return err
+	}
+	c.logger().Warn("repository not read", attrErr, err)
+	return nil
 }
 
 // needRepo says that a command was called without a repository.

@@ -91,7 +91,7 @@ func (c *cli) restore(ctx context.Context, tenant protocol.TenantID, id string, 
 // repository is given and has the tenant, else where state has it. Of a tenant that
 // neither knows it is the file in the data directory, when there is one.
 func (c *cli) databaseOf(ctx context.Context, store *state.Store, tenant protocol.TenantID, snapshot deploy.Snapshot) (string, error) {
-	c.patient = true // a remote that is away must not keep rows away
+	c.gitless = true // a repository that is away or wrong must not keep rows away
 	fleet, err := c.fleetIfAny(ctx)
 	if err != nil {
 		return "", err
