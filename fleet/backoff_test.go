@@ -42,6 +42,8 @@ func TestProgressOf(t *testing.T) {
 		{"failed", state.Observed{Health: state.Degraded, Target: "v1", Tried: "v2"}, fleet.Failed},
 		{"failed with another one", state.Observed{Health: state.Degraded, Target: "v1", Tried: "v1"}, fleet.Pending},
 		{"failed after it was reached", state.Observed{Health: state.Missing, Target: "v2", Tried: "v2"}, fleet.Failed},
+		{"interrupted", state.Observed{Health: state.Degraded, Reason: "Interrupted", Target: "v1", Tried: "v2"}, fleet.Pending},
+		{"interrupted after it was reached", state.Observed{Health: state.Degraded, Reason: "Interrupted", Target: "v2", Tried: "v2"}, fleet.Reached},
 		{"blocked", state.Observed{Health: state.Blocked, Reason: "PreCheckFailed", Tried: "v2"}, fleet.Blocked},
 		{"not approved", state.Observed{Health: state.Blocked, Reason: "AwaitingApproval", Tried: "v2"}, fleet.Unapproved},
 		{"waiting after it failed", state.Observed{Health: state.Progressing, Target: "v1", Tried: "v2"}, fleet.Pending},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
@@ -217,7 +218,8 @@ func (w *waiter) where(ctx context.Context, t *bundle.Tenant, row state.Observed
 	if err != nil {
 		return "", err
 	}
-	problem := row.Health == state.Blocked || row.Health == state.Degraded || row.Health == state.Missing
+	failing := row.Health == state.Blocked || row.Health == state.Degraded || row.Health == state.Missing
+	problem := failing && row.Reason != fleet.ReasonInterrupted
 	switch {
 	case looked && (row.Reason == "Held" || row.Reason == "Removed" || row.Reason == "DeletionGuard" || row.Health == state.Suspended):
 		return "", nil
