@@ -40,11 +40,12 @@ func NewWatch(tell func(Event), known Known) *Watch {
 		awaySince: known.Source.AwaySince, deletion: known.Pass.WaitingMessage, rollout: known.Rollout,
 	}
 	// One that ended with its process was not told of.
-	if known.Pass.Status == state.Failed && !strings.Contains(known.Pass.Error, context.Canceled.Error()) {
+	if known.Pass.Status == state.Failed && known.Pass.WaitingMessage == "" && !strings.Contains(known.Pass.Error, context.Canceled.Error()) {
 		w.failure = known.Pass.Error
 	}
 	for id, row := range known.Observed {
 		switch {
+		case known.Pass.WaitingReason != "" && row.Reason == known.Pass.WaitingReason:
 		case row.Reason == reasonDrift:
 			w.drifted[id] = true
 		case (reconcile.Tenant{Health: row.Health}).Problem():
@@ -59,6 +60,10 @@ const reasonDrift = "Drift"
 
 // Pass tells of what a pass changed.
 func (w *Watch) Pass(r reconcile.Report, err error) {
+	if err != nil && r.Waiting != nil { // a commit without any tenant: what waits says more than that nothing is done
+		w.deletions(r.Waiting)
+		return
+	}
 	if err != nil {
 		if text := err.Error(); text != w.failure {
 			w.failure = text
@@ -73,16 +78,18 @@ func (w *Watch) Pass(r reconcile.Report, err error) {
 		w.failure = ""
 		w.tell(Event{Kind: PassRecovered, Message: "passes work again", Revision: r.Revision.Hash})
 	}
-	failing, drifted := sorted(r.Tenants)
+	failing, drifted := sorted(r)
 	w.problems(r, failing)
 	w.drift(r, drifted)
 	w.deletions(r.Waiting)
 }
 
-// sorted picks out the tenants that have something to tell of.
-func sorted(tenants []reconcile.Tenant) (failing, drifted []reconcile.Tenant) {
-	for _, t := range tenants {
+// sorted picks out the tenants that have something to tell of. Of those whose
+// removal waits the event of that tells.
+func sorted(r reconcile.Report) (failing, drifted []reconcile.Tenant) {
+	for _, t := range r.Tenants {
 		switch {
+		case r.Waiting != nil && t.Result.Reason == r.Waiting.Reason:
 		case t.Result.Reason == reasonDrift:
 			drifted = append(drifted, t)
 		case t.Problem():

@@ -70,11 +70,17 @@ func TestWatch(t *testing.T) {
 	w.Pass(report(drifted), nil)
 	w.Pass(report(drifted), nil)
 	log.want(t, "drift", "drift_found: tenant acme: Drift")
-	waits := report()
+	waits := report(failing("x", "DeletionGuard"))
 	waits.Waiting = &reconcile.Removal{Waiting: fleet.Waiting{Reason: "DeletionGuard", Message: "commit a removes 3 tenants", Next: "confirm"}}
 	w.Pass(waits, nil)
 	w.Pass(waits, nil)
 	log.want(t, "a deletion", "deletion_waiting: commit a removes 3 tenants")
+	all := reconcile.Report{Waiting: &reconcile.Removal{Waiting: fleet.Waiting{Reason: "NoTenants", Message: "commit b has no tenant", Next: "confirm"}}}
+	w.Pass(all, errors.New("no tenants"))
+	w.Pass(all, errors.New("no tenants"))
+	log.want(t, "a commit without tenants", "deletion_waiting: commit b has no tenant")
+	w.Pass(report(), nil)
+	log.want(t, "a commit with all of them")
 }
 
 // A restart tells of a failure that lasts not again, and of its end.
@@ -87,6 +93,16 @@ func TestWatchAfterRestart(t *testing.T) {
 	log.want(t, "another one", "pass_failed: a pass failed, and nothing is deployed: no such file")
 	w.Pass(report(), nil)
 	log.want(t, "a pass that works", "pass_recovered: passes work again")
+
+	w = notify.NewWatch(log.tell, notify.Known{
+		Pass: state.Pass{Status: state.Failed, Error: "no tenants", WaitingReason: "NoTenants", WaitingMessage: "commit b has no tenant"},
+		Observed: map[protocol.TenantID]state.Observed{
+			"acme": {Tenant: "acme", Health: state.Blocked, Reason: "NoTenants"},
+		},
+	})
+	w.Pass(reconcile.Report{Waiting: &reconcile.Removal{Waiting: fleet.Waiting{Reason: "NoTenants", Message: "commit b has no tenant"}}}, errors.New("no tenants"))
+	w.Pass(report(), nil)
+	log.want(t, "a deletion that waited")
 
 	w = notify.NewWatch(log.tell, notify.Known{Pass: state.Pass{Status: state.Failed, Error: "read state: context canceled"}})
 	w.Pass(report(), nil)
