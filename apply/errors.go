@@ -18,6 +18,9 @@ var (
 	ErrOwnedElsewhere = errors.New("database belongs to somebody else")
 	// ErrNewerJournal says that a newer reconciler wrote the journal.
 	ErrNewerJournal = errors.New("journal was written by a newer reconciler")
+	// ErrEmptyJournal says that a database is one that was deployed to, and that
+	// somebody has emptied its journal.
+	ErrEmptyJournal = errors.New("its journal is empty")
 	// ErrUnknownDatabase says that a database has tables and no journal.
 	ErrUnknownDatabase = errors.New("database has tables that the reconciler did not make")
 	// ErrGuard says that the database would not be what was proved. Nothing

@@ -254,7 +254,7 @@ func readRecord(ctx context.Context, conn database.Conn, master schema.Master) (
 		return Record{}, err
 	}
 	if len(entries) == 0 {
-		return Record{}, errors.New("read the database's record: its journal is empty")
+		return Record{}, fmt.Errorf("read the database's record: %w", ErrEmptyJournal)
 	}
 	record.Last = &entries[0]
 	record.Retired, err = readRetired(ctx, conn, record.Owned)
