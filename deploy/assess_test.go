@@ -6,7 +6,7 @@ import (
 
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/state/statetest"
 )
 
 // A plan is foreseen for what is going to be deployed, and not for what has been
@@ -28,7 +28,7 @@ func TestForesee(t *testing.T) {
 	}
 	for i, step := range []struct {
 		do   func(database.Conn) error
-		want int64
+		want int
 	}{
 		{foreseen(first), 0}, // there is nothing to go by yet
 		{deployed(first), 1},
@@ -38,23 +38,8 @@ func TestForesee(t *testing.T) {
 		{foreseen(both), 2},
 	} {
 		x.on(t, step.do)
-		if got := x.planClasses(t); got != step.want {
+		if got := statetest.PlanClasses(t, filepath.Join(x.Dir, "state.db")); got != step.want {
 			t.Errorf("step %d: got %d plans, want %d", i, got, step.want)
 		}
 	}
-}
-
-// planClasses is how many classes state has a plan of.
-func (x *tenantFiles) planClasses(t *testing.T) int64 {
-	t.Helper()
-	conn, err := libsql.Open(t.Context(), filepath.Join(x.Dir, "state.db"), libsql.Options{Shared: true, ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	rows, err := conn.Query(t.Context(), "SELECT count(*) FROM plan_classes")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows.Values[0][0].(int64)
 }

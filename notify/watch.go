@@ -48,7 +48,7 @@ func NewWatch(tell func(Event), known Known) *Watch {
 		case known.Pass.WaitingReason != "" && row.Reason == known.Pass.WaitingReason:
 		case row.Reason == reasonDrift:
 			w.drifted[id] = true
-		case (reconcile.Tenant{Health: row.Health}).Problem():
+		case row.Health.Problem():
 			w.failing[id] = true
 		}
 	}

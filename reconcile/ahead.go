@@ -69,14 +69,8 @@ func (r *Reconciler) Provider() provision.Provider {
 func (r *Reconciler) readAhead(ctx context.Context, a Ahead) (reading, error) {
 	f := reading{commit: a.Commit, loaded: a.Fleet, now: r.Now()}
 	f.shared, _ = r.shared(a.Fleet.Tenants, located{})
-	if r.Store != nil {
-		var err error
-		if f.observed, err = r.known(ctx); err == nil {
-			err = errors.Join(r.readHolds(ctx), r.recall(ctx, &f))
-		}
-		if err != nil {
-			return f, err
-		}
+	if err := r.lookUp(ctx, &f); err != nil {
+		return f, err
 	}
 	for _, id := range a.Tenants {
 		if t := f.tenant(id); t != nil {

@@ -116,11 +116,7 @@ func (f *fleetBench) loop(which int, statements []string) float64 {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // plans counts the plans that were ever made.
-func (f *fleetBench) plans() int {
-	n, err := strconv.Atoi(rowsOf(f.b, filepath.Join(f.w.data, "state.db"), "SELECT count(*) FROM plan_classes"))
-	must(f.b, err)
-	return n
-}
+func (f *fleetBench) plans() int { return f.w.plans() }
 
 // pushColumn commits another column of the app, and returns what a loop runs for it.
 func (f *fleetBench) pushColumn() []string {

@@ -89,14 +89,10 @@ type comparison struct {
 func (r *Reconciler) comparison(ctx context.Context) (c comparison, err error) {
 	c.loaded = &bundle.Fleet{}
 	if r.Repo != nil {
-		read, err := r.revision(ctx, Selection{})
-		switch {
-		case ctx.Err() != nil:
-			return c, err
-		case err != nil: // what was deployed is known without it
-			r.Log.Warn("repository not read", logErr, err)
-		default:
+		if read, err := r.revision(ctx, Selection{}); err == nil {
 			c.reading = read
+		} else { // what was deployed is known without it
+			r.Log.Warn("repository not read", logErr, err)
 		}
 	}
 	if c.seen, err = r.Store.Seen(ctx); err == nil {

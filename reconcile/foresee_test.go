@@ -10,6 +10,7 @@ import (
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
+	"github.com/tenantops/reconciler/state/statetest"
 )
 
 // The plan of a tenant that a commit concerns is made before its turn has come,
@@ -70,16 +71,8 @@ func TestForesee(t *testing.T) {
 	}
 }
 
-// plans is how many plan classes state knows, while it is in use.
-func (w *world) plans() int64 {
-	w.t.Helper()
-	conn, err := libsql.Open(w.t.Context(), filepath.Join(w.data, "state.db"), libsql.Options{Shared: true, ReadOnly: true})
-	must(w.t, err)
-	defer conn.Close()
-	rows, err := conn.Query(w.t.Context(), "SELECT count(*) FROM plan_classes")
-	must(w.t, err)
-	return rows.Values[0][0].(int64)
-}
+// plans is how many plan classes state knows.
+func (w *world) plans() int { return statetest.PlanClasses(w.t, filepath.Join(w.data, "state.db")) }
 
 // The database of a tenant that somebody has suspended or removed, which git does
 // not say yet, is not planned for.

@@ -187,9 +187,7 @@ type Tenant struct {
 }
 
 // Problem tells that the tenant is not what git wants and needs somebody.
-func (t Tenant) Problem() bool {
-	return t.Health == state.Blocked || t.Health == state.Degraded || t.Health == state.Missing
-}
+func (t Tenant) Problem() bool { return t.Health.Problem() }
 
 // Waiting tells that the tenant failed before and that its turn has not come:
 // the pass says what is known of it.
@@ -226,14 +224,8 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, loaded *bundle.Fleet, id protocol.TenantID) (Tenant, error) {
 	f := reading{commit: commit, loaded: loaded}
 	f.shared, _ = r.shared(loaded.Tenants, located{})
-	if r.Store != nil {
-		var err error
-		if f.observed, err = r.known(ctx); err == nil {
-			err = errors.Join(r.readHolds(ctx), r.recall(ctx, &f))
-		}
-		if err != nil {
-			return Tenant{}, err
-		}
+	if err := r.lookUp(ctx, &f); err != nil {
+		return Tenant{}, err
 	}
 	chosen, err := selected(loaded.Tenants, []protocol.TenantID{id})
 	if err != nil {

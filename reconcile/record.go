@@ -107,6 +107,19 @@ func (r *Reconciler) records(ctx context.Context, of []protocol.TenantID) ([]sta
 	return all, err
 }
 
+// lookUp reads what state has of the tenants of a fleet that is not read from the
+// repository.
+func (r *Reconciler) lookUp(ctx context.Context, f *reading) error {
+	if r.Store == nil {
+		return nil
+	}
+	var err error
+	if f.observed, err = r.known(ctx); err != nil {
+		return err
+	}
+	return errors.Join(r.readHolds(ctx), r.recall(ctx, f))
+}
+
 // recall reads what is recorded of tenants that do not stand as they should, for
 // a look that records nothing itself.
 func (r *Reconciler) recall(ctx context.Context, f *reading) error {

@@ -34,6 +34,9 @@ const (
 	Missing     Health = "Missing"
 )
 
+// Problem tells that the tenant is not what git wants and needs somebody.
+func (h Health) Problem() bool { return h == Blocked || h == Degraded || h == Missing }
+
 // Observed is what the last look at a tenant found.
 type Observed struct {
 	Tenant                protocol.TenantID

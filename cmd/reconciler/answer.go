@@ -3,6 +3,8 @@ package main
 import (
 	"time"
 
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -20,6 +22,12 @@ func problemOf(reason, message, next string) *problem {
 		return nil
 	}
 	return &problem{Reason: reason, Message: message, Next: next}
+}
+
+// problemWith is what an error means for a tenant.
+func problemWith(tenant protocol.TenantID, err error) *problem {
+	a := deploy.Fail(err).For(tenant)
+	return problemOf(a.Reason, a.Message, a.Next)
 }
 
 // problem adds a line for what is wrong with a tenant and one for what to do.

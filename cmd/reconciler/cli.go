@@ -28,7 +28,6 @@ type cli struct {
 	acceptRewrite bool
 	observe       bool // run writes to no tenant's database
 	patient       bool // a remote that cannot be reached now is asked again later
-	gitless       bool // what the repository says is of use, and not needed: one that cannot be read is as none
 
 	patience time.Duration // for tests; default patience
 

@@ -102,7 +102,7 @@ func (c *cli) connections(ctx context.Context, store *state.Store, fleet *bundle
 		return nil, nil, err
 	}
 	connections := map[protocol.TenantID]*protocol.TenantConnectionConfig{}
-	if err := recorded(ctx, store, connections, fleet == nil); err != nil {
+	if err := recorded(ctx, store, connections); err != nil {
 		return nil, nil, err
 	}
 	if fleet == nil {
@@ -119,9 +119,9 @@ func (c *cli) connections(ctx context.Context, store *state.Store, fleet *bundle
 	return connections, router, nil
 }
 
-// recorded adds the connections to servers that a store has, and, with files,
-// the URLs of files that git said last. The store may be nil.
-func recorded(ctx context.Context, store *state.Store, connections map[protocol.TenantID]*protocol.TenantConnectionConfig, files bool) error {
+// recorded adds the connections that a store has: those that git said last, and
+// those of databases that were made on servers. The store may be nil.
+func recorded(ctx context.Context, store *state.Store, connections map[protocol.TenantID]*protocol.TenantConnectionConfig) error {
 	if store == nil {
 		return nil
 	}
@@ -136,7 +136,7 @@ func recorded(ctx context.Context, store *state.Store, connections map[protocol.
 	}
 	tenants, err := store.Tenants(ctx)
 	for _, t := range tenants {
-		if connection := t.Spec.ConnectionConfig; connection != nil && (files || !strings.HasPrefix(connection.URL, "file:")) {
+		if connection := t.Spec.ConnectionConfig; connection != nil {
 			connections[t.ID] = connection
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tenantops/reconciler/deploy"
 )
 
 func doctorCommand(c *cli) *cobra.Command {
@@ -67,6 +69,11 @@ func ok(subject, message string) finding {
 
 func bad(subject string, how verdict, message, next string) finding {
 	return finding{Subject: subject, Status: how, Message: message, Next: optional(next)}
+}
+
+// because is a finding in the words of an error.
+func because(subject string, how verdict, before string, a deploy.Assessment) finding {
+	return bad(subject, how, before+a.Message, a.Next)
 }
 
 func (a *doctorAnswer) add(findings ...finding) {

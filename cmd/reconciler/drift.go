@@ -62,7 +62,7 @@ func (c *cli) drift(ctx context.Context, args []string) error {
 }
 
 // openToCompare opens state and the way to the databases to look at them, and
-// the repository where one is given.
+// the repository where one is given and can be read.
 func (c *cli) openToCompare(ctx context.Context) (*workplace, error) {
 	store, err := c.readState(ctx)
 	if err != nil {
@@ -71,12 +71,14 @@ func (c *cli) openToCompare(ctx context.Context) (*workplace, error) {
 	w := &workplace{closers: []func() error{store.Close}}
 	w.config.Store, w.config.ReadOnly = store, true
 	if c.settings.Repo != "" {
-		c.gitless = true
-		return w, w.open(ctx, c)
+		c.patient = true
+		if repo, err := c.openRepo(ctx); err != nil {
+			c.notRead(err)
+		} else {
+			w.add(repo)
+		}
 	}
-	w.config.Log = c.logger()
-	w.config.Router, err = c.router(ctx, store)
-	if err != nil {
+	if err = w.equip(ctx, c); err != nil {
 		w.close()
 	}
 	return w, err
@@ -106,8 +108,7 @@ func driftAnswerOf(found []reconcile.Drifted) driftAnswer {
 		}
 		switch {
 		case d.Err != nil:
-			failed := deploy.Fail(d.Err).For(d.ID)
-			one.Error = problemOf(failed.Reason, failed.Message, failed.Next)
+			one.Error = problemWith(d.ID, d.Err)
 			answer.Failed++
 		case len(d.Differences) > 0:
 			answer.Drifted++

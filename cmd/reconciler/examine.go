@@ -83,12 +83,10 @@ func (c *cli) examineServer(ctx context.Context, fleet *bundle.Fleet) []finding 
 		return []finding{bad(subjectMade, warn, err.Error(), next)}
 	}
 	if err := server.Reach(ctx); err != nil {
-		failed := deploy.Fail(err)
-		return []finding{bad(subjectMade, warn, failed.Message, failed.Next)}
+		return []finding{because(subjectMade, warn, "", deploy.Fail(err))}
 	}
 	if err := c.secrets().Check(); err != nil && c.settings.Databases.SQLD.Tokens != config.TokenNone {
-		failed := deploy.Fail(err)
-		return []finding{bad(subjectMade, warn, "their tokens cannot be kept: "+failed.Message, failed.Next)}
+		return []finding{because(subjectMade, warn, "their tokens cannot be kept: ", deploy.Fail(err))}
 	}
 	return []finding{ok(subjectMade, server.Provider()+" answers and accepts the key")}
 }
@@ -180,14 +178,12 @@ func examineTenant(ctx context.Context, f placedTenant, row state.Observed, know
 	}
 	heard, err := f.hear(ctx, whole)
 	if err != nil {
-		failed := deploy.Fail(err).For(f.tenant)
-		return bad("", fail, failed.Message, failed.Next)
+		return because("", fail, "", deploy.Fail(err).For(f.tenant))
 	}
 	last := heard.Record.Last
 	switch {
 	case last == nil && row.BundleDigest != "":
-		failed := deploy.Fail(deploy.ErrNoJournal).For(f.tenant)
-		return bad("", fail, failed.Message, failed.Next)
+		return because("", fail, "", deploy.Fail(deploy.ErrNoJournal).For(f.tenant))
 	case last == nil:
 		return bad("", warn, "it has no journal: nothing was deployed to it", "run reconciler sync")
 	case !known:

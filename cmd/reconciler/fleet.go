@@ -59,24 +59,32 @@ func (c *cli) openFleetToLook(ctx context.Context) (*workplace, error) {
 }
 
 // open opens what both need: the repository and the way to the databases.
-func (w *workplace) open(ctx context.Context, c *cli) (err error) {
+func (w *workplace) open(ctx context.Context, c *cli) error {
+	repo, err := c.openRepo(ctx)
+	if err == nil {
+		w.add(repo)
+		err = w.equip(ctx, c)
+	}
+	if err != nil {
+		w.close()
+	}
+	return err
+}
+
+func (w *workplace) add(repo repository) {
+	w.config.Repo = repo.Repo
+	w.closers = append(w.closers, repo.Close)
+}
+
+// equip sets what does not come from the repository.
+func (w *workplace) equip(ctx context.Context, c *cli) (err error) {
 	w.config.Snapshots = c.snapshots()
 	w.config.Databases, w.config.Secrets = c.databases(), c.secrets()
 	w.config.Log, w.config.Poll, w.config.Look = c.logger(), c.settings.Poll.Duration(), c.settings.Look.Duration()
 	if c.settings.MaxConcurrent != nil {
 		w.config.MaxConcurrent = *c.settings.MaxConcurrent
 	}
-	repo, err := c.openRepo(ctx)
-	if err == nil {
-		w.config.Repo = repo.Repo
-		w.closers = append(w.closers, repo.Close)
-	}
-	if err = c.unread(err); err == nil {
-		w.config.Router, err = c.router(ctx, w.config.Store)
-	}
-	if err != nil {
-		w.close()
-	}
+	w.config.Router, err = c.router(ctx, w.config.Store)
 	return err
 }
 

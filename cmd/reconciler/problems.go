@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/tenantops/reconciler/protocol"
@@ -19,9 +20,23 @@ const (
 	mostProblems = 50
 )
 
-// ofTenant comes before a tenant's name in a next step, so that one for many
-// names none of them.
-var ofTenant = []string{"--tenant ", "tenant take "}
+// quoted is a command in a next step.
+var quoted = regexp.MustCompile(`"reconciler [^"]*"`)
+
+// ofAny is a next step without the name of the tenant that it is for, which its
+// commands have among their last words.
+func ofAny(next string, tenant protocol.TenantID) string {
+	return quoted.ReplaceAllStringFunc(next, func(command string) string {
+		words := strings.Split(strings.Trim(command, `"`), " ")
+		for i := len(words) - 1; i > 1; i-- {
+			if words[i] == string(tenant) {
+				words[i] = "TENANT"
+				break
+			}
+		}
+		return `"` + strings.Join(words, " ") + `"`
+	})
+}
 
 // problems adds what is wrong with tenants, once for all that have the same: one
 // cause concerns many of a fleet. They are in the order of the first tenant of each.
@@ -33,9 +48,7 @@ func (p *page) problems(list []tenantProblem) {
 			continue
 		}
 		same := *t.Error
-		for _, command := range ofTenant {
-			same.Next = strings.ReplaceAll(same.Next, command+string(t.Tenant), command+"TENANT")
-		}
+		same.Next = ofAny(same.Next, t.Tenant)
 		if tenants[same] == nil {
 			order = append(order, same)
 		}
@@ -48,9 +61,7 @@ func (p *page) problems(list []tenantProblem) {
 		}
 		names := tenants[same]
 		if len(names) == 1 {
-			for _, command := range ofTenant {
-				same.Next = strings.ReplaceAll(same.Next, command+"TENANT", command+names[0])
-			}
+			same.Next = strings.ReplaceAll(same.Next, " TENANT", " "+names[0])
 		}
 		p.line("")
 		p.problem(first(mostNamed, names), &same)

@@ -117,8 +117,7 @@ func (c *cli) rebuild(ctx context.Context) (rebuildAnswer, error) {
 	for _, f := range files {
 		rebuilt := rebuiltTenant{Tenant: f.tenant}
 		if rebuilt.Deployments, err = restore(ctx, store, f); err != nil {
-			failed := deploy.Fail(err).For(f.tenant)
-			rebuilt.Error = problemOf(failed.Reason, failed.Message, failed.Next)
+			rebuilt.Error = problemWith(f.tenant, err)
 		}
 		answer.Tenants = append(answer.Tenants, rebuilt)
 	}
@@ -132,14 +131,23 @@ func (c *cli) fleetIfAny(ctx context.Context) (*bundle.Fleet, error) {
 	}
 	repo, err := c.openRepo(ctx)
 	if err != nil {
-		return nil, c.unread(err)
+		return nil, err
 	}
 	defer repo.Close()
 	_, fleet, err := load(ctx, repo.Repo)
+	return fleet, err
+}
+
+// fleetIfReadable is fleetIfAny for what goes on without git: a repository that is
+// away or wrong is warned of, and is as none.
+func (c *cli) fleetIfReadable(ctx context.Context) *bundle.Fleet {
+	c.patient = true
+	fleet, err := c.fleetIfAny(ctx)
 	if err != nil {
-		return nil, c.unread(err)
+		c.notRead(err)
+		return nil
 	}
-	return fleet, nil
+	return fleet
 }
 
 // setAsideBroken renames a state file that cannot be read and returns its new

@@ -50,7 +50,7 @@ func (c *cli) openRepo(ctx context.Context) (r repository, err error) {
 		return r, errors.Join(err, r.Close())
 	}
 	_, err = r.Fetch(ctx)
-	if (c.patient || c.gitless) && errors.Is(err, gitrepo.ErrUnreachable) {
+	if c.patient && errors.Is(err, gitrepo.ErrUnreachable) {
 		return r, nil
 	}
 	if err != nil {
@@ -59,15 +59,8 @@ func (c *cli) openRepo(ctx context.Context) (r repository, err error) {
 	return r, nil
 }
 
-// unread drops the error of a repository that is of use and not needed, and
-// tells of it.
-func (c *cli) unread(err error) error {
-	if err == nil || !c.gitless {
-		return err
-	}
-	c.logger().Warn("repository not read", attrErr, err)
-	return nil
-}
+// notRead warns of a repository that is of use, and not needed.
+func (c *cli) notRead(err error) { c.logger().Warn("repository not read", attrErr, err) }
 
 // needRepo says that a command was called without a repository.
 func (c *cli) needRepo() error {

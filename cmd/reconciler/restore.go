@@ -91,25 +91,17 @@ func (c *cli) restore(ctx context.Context, tenant protocol.TenantID, id string, 
 // repository is given and has the tenant, else where state has it. Of a tenant that
 // neither knows it is the file in the data directory, when there is one.
 func (c *cli) databaseOf(ctx context.Context, store *state.Store, tenant protocol.TenantID, snapshot deploy.Snapshot) (string, error) {
-	c.gitless = true // a repository that is away or wrong must not keep rows away
-	fleet, err := c.fleetIfAny(ctx)
-	if err != nil {
-		return "", err
-	}
+	fleet := c.fleetIfReadable(ctx)
 	connections, router, err := c.connections(ctx, store, fleet)
 	if err != nil {
 		return "", err
 	}
-	connection := connections[tenant]
-	known := connection != nil || fleet != nil && slices.ContainsFunc(fleet.Tenants, func(t *bundle.Tenant) bool { return t.ID == tenant })
-	if !known {
-		recorded, err := store.Tenant(ctx, tenant)
-		if err != nil && !errors.Is(err, state.ErrNotFound) {
-			return "", err
-		}
-		connection, known = recorded.Spec.ConnectionConfig, err == nil
+	_, unrecorded := store.Tenant(ctx, tenant)
+	if unrecorded != nil && !errors.Is(unrecorded, state.ErrNotFound) {
+		return "", unrecorded
 	}
-	at, err := router.Locate(tenant, connection)
+	inFleet := fleet != nil && slices.ContainsFunc(fleet.Tenants, func(t *bundle.Tenant) bool { return t.ID == tenant })
+	at, err := router.Locate(tenant, connections[tenant])
 	if err != nil {
 		return "", err
 	}
@@ -117,7 +109,7 @@ func (c *cli) databaseOf(ctx context.Context, store *state.Store, tenant protoco
 		return "", fmt.Errorf("the database of tenant %q is on a server, where no file can take its place: "+
 			"read the rows from %s, which is a SQLite file, or go back to a backup of the server's", tenant, snapshot.Path)
 	}
-	if _, err := os.Stat(at.Path); err != nil && !known {
+	if _, err := os.Stat(at.Path); err != nil && !inFleet && unrecorded != nil {
 		return "", fmt.Errorf("%w: tenant %q has none in %s, and state does not know it; give --repo, which says where it belongs",
 			database.ErrMissing, tenant, filepath.Dir(at.Path))
 	}

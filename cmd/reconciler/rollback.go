@@ -57,11 +57,7 @@ under way. A tenant that got something else since is left as it is, and named.`,
 			if len(args) > 1 {
 				q.To = args[1]
 			}
-			c.gitless = true // it is for when git is no help
-			fleet, err := c.fleetIfAny(ctx)
-			if err != nil {
-				return err
-			}
+			fleet := c.fleetIfReadable(ctx) // it is for when git is no help
 			found, err := c.placeOf(ctx, fleet, q.Tenant)
 			if err != nil {
 				return err

@@ -85,11 +85,7 @@ func (c *cli) undoTenants(ctx context.Context, q *rollbackRequest, reached []sta
 	if len(reached) == 0 {
 		return nil, nil
 	}
-	c.gitless = true
-	fleet, err := c.fleetIfAny(ctx)
-	if err != nil {
-		return nil, err
-	}
+	fleet := c.fleetIfReadable(ctx)
 	list, err := c.tenantDatabases(ctx, fleet)
 	if err != nil {
 		return nil, err

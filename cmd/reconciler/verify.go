@@ -93,11 +93,9 @@ func verifyAnswerOf(commit gitrepo.Commit, found []reconcile.Verified) verifyAns
 		}
 		switch {
 		case v.Err != nil:
-			a := deploy.Fail(v.Err).For(v.ID)
-			one.Error = problemOf(a.Reason, a.Message, a.Next)
+			one.Error = problemWith(v.ID, v.Err)
 		case len(v.Failed) > 0:
-			a := deploy.Fail(&deploy.VerifyError{Tenant: v.ID, Queries: v.Failed})
-			one.Error = problemOf(a.Reason, a.Message, a.Next)
+			one.Error = problemWith(v.ID, &deploy.VerifyError{Tenant: v.ID, Queries: v.Failed})
 		}
 		answer.Tenants = append(answer.Tenants, one)
 	}

@@ -218,8 +218,7 @@ func (w *waiter) where(ctx context.Context, t *bundle.Tenant, row state.Observed
 	if err != nil {
 		return "", err
 	}
-	failing := row.Health == state.Blocked || row.Health == state.Degraded || row.Health == state.Missing
-	problem := failing && row.Reason != fleet.ReasonInterrupted
+	problem := row.Health.Problem() && row.Reason != fleet.ReasonInterrupted
 	switch {
 	case looked && (row.Reason == "Held" || row.Reason == "Removed" || row.Reason == "DeletionGuard" || row.Health == state.Suspended):
 		return "", nil

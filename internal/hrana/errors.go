@@ -37,18 +37,11 @@ var sentinels = map[string]error{
 	"SQLITE_AUTH":         database.ErrPermission,
 }
 
-// ErrTooLarge says that an answer is larger than it may be. It comes in a
-// LargeError.
-var ErrTooLarge = errors.New("answer of the server is too large")
-
 // LargeError is an answer that is larger than Options.MaxResponse, or than the
-// server sends. It matches ErrTooLarge.
+// server sends.
 type LargeError struct{ Said string }
 
-func (e *LargeError) Error() string { return fmt.Sprintf("%v: %s", ErrTooLarge, e.Said) }
-
-// Is makes every LargeError match ErrTooLarge.
-func (e *LargeError) Is(target error) bool { return target == ErrTooLarge }
+func (e *LargeError) Error() string { return "answer of the server is too large: " + e.Said }
 
 // Reason is the word for programs.
 func (e *LargeError) Reason() string { return "AnswerTooLarge" }

@@ -314,7 +314,8 @@ func TestAnswersHaveALimit(t *testing.T) {
 	_, o := place(t)
 	o.MaxResponse = 10_000
 	c := open(t, o)
-	if _, err := c.Query(t.Context(), "SELECT hex(zeroblob(20000))"); !errors.Is(err, hrana.ErrTooLarge) {
+	var large *hrana.LargeError
+	if _, err := c.Query(t.Context(), "SELECT hex(zeroblob(20000))"); !errors.As(err, &large) {
 		t.Errorf("got %v", err)
 	}
 }
