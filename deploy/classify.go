@@ -99,6 +99,8 @@ func classify(err error) (Action, string, string) {
 	switch {
 	case errors.As(err, &unverified):
 		return Failed, ReasonVerifyFailed, unverified.Next()
+	case errors.Is(err, context.Canceled): // also on the way to a server, which is not away for that
+		return Failed, "Interrupted", "it is tried again"
 	case errors.As(err, &passing) && passing.Again():
 		return Failed, passing.Reason(), passing.Next()
 	case errors.As(err, &explained):
@@ -153,7 +155,7 @@ func classify(err error) (Action, string, string) {
 			"and run \"reconciler tenant take TENANT\", which lets this one be deployed to as it is"
 	case errors.Is(err, ErrNoJournal):
 		return Failed, ReasonJournalMissing, "bring back the database that it had; where that is lost, \"reconciler tenant take TENANT\" lets this one be deployed to as it is"
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded):
 		return Failed, "Interrupted", "it is tried again"
 	}
 	return Failed, "DeploymentFailed", "see the error; it is tried again"

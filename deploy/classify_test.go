@@ -1,0 +1,29 @@
+package deploy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/hrana"
+)
+
+// A process that is told to end while it waits for a server says so, and not that
+// the server is away; one that is too slow is.
+func TestInterruptedOnTheWayToAServer(t *testing.T) {
+	for _, c := range []struct {
+		cause error
+		want  string
+	}{
+		{context.Canceled, "Interrupted"},
+		{context.DeadlineExceeded, "ServerAway"},
+		{errors.New("connection refused"), "ServerAway"},
+	} {
+		got := deploy.Fail(fmt.Errorf("read schema: %w", &hrana.AwayError{Host: "acme.example", Err: c.cause}))
+		if got.Action != deploy.Failed || got.Reason != c.want {
+			t.Errorf("%v: got %v, %s, want %s", c.cause, got.Action, got.Reason, c.want)
+		}
+	}
+}
