@@ -20,7 +20,7 @@ import (
 // the databases of their host alone.
 func (c *cli) servers() tenantrouter.Servers {
 	look, _ := c.settings.Connections.Look.Parse() // checked with the settings
-	s := tenantrouter.Servers{Secret: c.secrets().Resolve, Look: look}
+	s := tenantrouter.Servers{Secret: c.secrets().Token, Look: look}
 	for _, h := range append(c.settings.Connections.Hosts, c.ownHosts()...) {
 		client, err := clientOf(h)
 		if err != nil {
