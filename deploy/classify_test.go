@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/hrana"
+	"github.com/tenantops/reconciler/internal/reason"
 )
 
 // A process that is told to end while it waits for a server says so, and not that
@@ -17,9 +18,9 @@ func TestInterruptedOnTheWayToAServer(t *testing.T) {
 		cause error
 		want  string
 	}{
-		{context.Canceled, "Interrupted"},
-		{context.DeadlineExceeded, "ServerAway"},
-		{errors.New("connection refused"), "ServerAway"},
+		{context.Canceled, reason.Interrupted},
+		{context.DeadlineExceeded, reason.ServerAway},
+		{errors.New("connection refused"), reason.ServerAway},
 	} {
 		got := deploy.Fail(fmt.Errorf("read schema: %w", &hrana.AwayError{Host: "acme.example", Err: c.cause}))
 		if got.Action != deploy.Failed || got.Reason != c.want {
