@@ -54,13 +54,17 @@ func (r *Reconciler) Life() *provision.Service { return r.life }
 func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	defer r.life.Lock(t.ID)()
 	known, err := r.recordOf(ctx, f, t)
+	destroying := false
+	if err == nil && !known.Awaits(state.PendingRemoval) {
+		destroying, err = r.life.Destroying(ctx, known)
+	}
 	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}
 	switch {
 	case err != nil:
 		return done.failed(err)
 	case t.Desired == nil || f.shared[t.ID] != nil || known.ID == "":
 		return r.deployTo(ctx, f, t)
-	case known.Awaits(state.PendingRemoval) || provision.Destroying(known):
+	case known.Awaits(state.PendingRemoval) || destroying:
 		return r.remove(ctx, f, known)
 	case known.Spec.ProvisioningStatus == protocol.TenantSuspended:
 		if known.Status != protocol.TenantSuspended || !known.RemovedAt.IsZero() {
