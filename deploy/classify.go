@@ -147,7 +147,7 @@ func classify(err error) (Action, string, string) {
 	case errors.Is(err, database.ErrFull):
 		return Failed, "DiskFull", "make room on the volume"
 	case errors.Is(err, database.ErrMissing):
-		return Failed, "Missing", "bring the file back, since it is not created again by itself; where it is lost, \"reconciler tenant provision TENANT --recreate\" makes an empty one"
+		return Failed, "Missing", "bring the database back, since it is not created again by itself; where it is lost, \"reconciler tenant provision TENANT --recreate\" makes an empty one"
 	case errors.Is(err, apply.ErrEmptyJournal):
 		return Failed, ReasonJournalMissing, "bring back the database that it had; where that is lost, drop _reconciler_journal and _reconciler_meta, " +
 			"and run \"reconciler tenant take TENANT\", which lets this one be deployed to as it is"

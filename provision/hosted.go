@@ -227,13 +227,18 @@ func (h *Hosted) Destroy(ctx context.Context, at Database) error {
 	if err == nil {
 		err = s.Delete(ctx, p.Name)
 	}
-	if err == nil {
-		err = h.Store.ForgetPlacement(context.WithoutCancel(ctx), at.Tenant)
-	}
 	if err != nil {
 		return err
 	}
-	h.Router.Placements().Remove(at.Tenant)
+	return h.Forget(ctx, at.Tenant)
+}
+
+// Forget implements Placer.
+func (h *Hosted) Forget(ctx context.Context, tenant protocol.TenantID) error {
+	if err := h.Store.ForgetPlacement(context.WithoutCancel(ctx), tenant); err != nil {
+		return err
+	}
+	h.Router.Placements().Remove(tenant)
 	return nil
 }
 

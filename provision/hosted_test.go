@@ -129,6 +129,32 @@ func TestHostedDatabaseOfSomebodyElseStays(t *testing.T) {
 	}
 }
 
+// A database that is gone from its server is made anew when somebody asks for
+// it, and not while it is there.
+func TestRecreateOnServer(t *testing.T) {
+	for name, on := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := on(t)
+			acme := w.provision("acme")
+			must(t, w.write(acme))
+			if err := w.Recreate(t.Context(), acme, "lost"); !errors.Is(err, provision.ErrThere) {
+				t.Errorf("got %v for a database that is there, want ErrThere", err)
+			}
+			p, _, err := w.Store.Placement(t.Context(), acme)
+			must(t, err)
+			server, err := w.hosted().Server(config.Databases{})
+			must(t, err)
+			must(t, server.Delete(t.Context(), p.Name))
+			must(t, w.Recreate(t.Context(), acme, "lost"))
+			w.provision("acme")
+			must(t, w.write(acme))
+			if n := w.rows(acme); n != 1 {
+				t.Errorf("got %d rows in the new database, want 1", n)
+			}
+		})
+	}
+}
+
 // A rotation cuts off who has the old token, and the router follows.
 func TestRotate(t *testing.T) {
 	for name, open := range hosts {

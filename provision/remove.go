@@ -94,7 +94,11 @@ func (s *Service) backUpRemoved(ctx context.Context, t state.Tenant, c config.Fl
 	if err := s.withDatabase(ctx, t, nothing); err != nil {
 		return err // errSkipped among them: there is nothing of the tenant's own
 	}
-	return s.backUp(ctx, t, at, c.Backup, name)
+	err = s.backUp(ctx, t, at, c.Backup, name)
+	if errors.Is(err, ErrOnServer) { // it stays where it is, for who runs the server to back up
+		err = fmt.Errorf("%w: %w", errSkipped, err)
+	}
+	return err
 }
 
 // nothing only asks whether there is a database that is the tenant's own.

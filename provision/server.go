@@ -47,6 +47,9 @@ type Placer interface {
 	// A database that is there already is taken only with adopt; ErrNameTaken
 	// says that it was not.
 	Place(ctx context.Context, tenant protocol.TenantID, adopt bool) error
+	// Forget forgets where the database of a tenant was, which is not there any
+	// more, so that Place has another one made.
+	Forget(ctx context.Context, tenant protocol.TenantID) error
 	// Rotate replaces the token of a database that was placed, and makes all
 	// others invalid. It gives ErrNotPlaced for any other database.
 	Rotate(ctx context.Context, at Database, events ...state.Event) (state.Placement, error)

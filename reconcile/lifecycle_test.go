@@ -275,6 +275,37 @@ func TestDeletionGuard(t *testing.T) {
 	}
 }
 
+// A plan says what the next pass does with tenants that git no longer has.
+func TestPlanOfRemovals(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex", "hooli"))
+	w.commit("own", files{"tenants/hooli/tenant.yaml": tenantYAML("hooli") + "connectionConfig: {url: \"file:tenants/hooli.db\"}\n"})
+	w.sync()
+	plan := func() reconcile.Report {
+		r, closeAll := w.open()
+		defer closeAll()
+		report, err := r.Plan(t.Context(), reconcile.Selection{})
+		must(t, err)
+		return report
+	}
+	w.without("acme", "globex")
+	if got := tenantOf(t, plan(), "acme"); got.Result.Reason != "DeletionGuard" || got.Health != state.Blocked {
+		t.Errorf("got %s (%s), want that the guard keeps it", got.Result.Reason, got.Health)
+	}
+	for id, want := range map[string]string{"acme": "becomes read-only, and destroyed after ", "hooli": "becomes read-only, and left where it is"} {
+		w.git("reset", "--hard", "HEAD~1")
+		w.without(id)
+		if got := tenantOf(t, plan(), id); !strings.Contains(got.Result.Message, want) {
+			t.Errorf("%s: got %q, want %q in it", id, got.Result.Message, want)
+		}
+	}
+	if got := tenantOf(t, w.sync(), "hooli"); !strings.Contains(got.Result.Message, "is read-only, and left where it is") {
+		t.Errorf("got %q", got.Result.Message)
+	}
+	if got := tenantOf(t, plan(), "hooli"); !strings.Contains(got.Result.Message, "is read-only, and left where it is") {
+		t.Errorf("got %q for a removal that has begun", got.Result.Message)
+	}
+}
+
 // The removals of a pass over an old revision, or over some tenants, are none.
 func TestOnlyTheBranchRemoves(t *testing.T) {
 	w := newWorld(t, shop("acme"))

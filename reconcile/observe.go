@@ -184,7 +184,7 @@ func postponed(f reading, t *bundle.Tenant) Tenant {
 func (r *Reconciler) removed(f reading, id protocol.TenantID) Tenant {
 	t := Tenant{ID: id, Plan: f.before(id).Plan, Sync: state.OutOfSync, Health: state.Healthy}
 	t.Result.Action = Remove
-	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in this revision; its database is left as it is"
+	t.Result.Reason, t.Result.Message = reasonRemoved, "the tenant is not in this revision; its database is left as it is"
 	t.Result.Next = "put the directory back, or remove it from the branch that is followed"
 	return t
 }

@@ -232,6 +232,19 @@ func TestSnapshotOnServer(t *testing.T) {
 	x.call(0, "placed", "snapshots")
 }
 
+// A tenant whose URL leads to a server is forgotten, and its database stays.
+func TestRemovalOnServer(t *testing.T) {
+	x := startOnServer(t)
+	x.call(0, "named", "sync")
+	push(t, x.path("repo"), map[string]string{"fleet.yaml": "graceHours: 0\n", "tenants/named/tenant.yaml": ""})
+	x.call(0, "left where it is", "plan")
+	x.call(0, "left where it is", "sync")
+	x.call(0, "Succeeded: 1 tenant", "sync")
+	if got := x.ask("named", "SELECT count(*) FROM customer"); got != int64(0) {
+		t.Errorf("got %v customers, want none in a table that is there", got)
+	}
+}
+
 // What is wrong with the server on which databases are made is found before a
 // tenant needs it.
 func TestDoctorAsksTheServer(t *testing.T) {
