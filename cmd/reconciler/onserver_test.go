@@ -15,6 +15,7 @@ import (
 	"github.com/tenantops/reconciler/internal/hrana"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/internal/sqldtest"
+	"github.com/tenantops/reconciler/provision/sqld"
 )
 
 // onServer is an installation whose tenants are on a real libSQL server: placed
@@ -243,6 +244,21 @@ func TestRemovalOnServer(t *testing.T) {
 	if got := x.ask("named", "SELECT count(*) FROM customer"); got != int64(0) {
 		t.Errorf("got %v customers, want none in a table that is there", got)
 	}
+}
+
+// What is wrong with the token of a database that the reconciler had made is put
+// right by another one, and not where a tenant.yaml has none.
+func TestDoctorOfARejectedToken(t *testing.T) {
+	x := startOnServer(t)
+	x.call(0, "placed", "sync")
+	server, err := sqld.New(sqld.Config{Admin: x.server.Admin, URL: "http://{name}.sqld.test:8080"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.SetKey(t.Context(), "placed", "Zc7ODJBOZhPWst4oYUsWJ1svLy4fQpVvJWeTBm1STyk"); err != nil {
+		t.Fatal(err)
+	}
+	x.call(exitPartial, "secrets rotate placed", "doctor")
 }
 
 // What is wrong with the server on which databases are made is found before a
