@@ -246,6 +246,17 @@ func TestRemovalOnServer(t *testing.T) {
 	}
 }
 
+// What cannot be done while the server is away is done by the next pass that finds
+// it, which is said.
+func TestSuspendWhileTheServerIsAway(t *testing.T) {
+	x := startOnServer(t)
+	x.call(0, "placed", "sync")
+	x.server.Stop()
+	x.call(exitFailed, "the next pass tries again", "tenant", "suspend", "placed", "--now", "--reason", "unpaid")
+	x.call(exitPartial, "ServerAway", "sync")
+	x.call(0, "status", "tenant", "list")
+}
+
 // What is wrong with the token of a database that the reconciler had made is put
 // right by another one, and not where a tenant.yaml has none.
 func TestDoctorOfARejectedToken(t *testing.T) {
