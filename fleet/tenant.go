@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -31,15 +32,11 @@ const (
 	Unapproved                 // somebody has to approve its plan
 )
 
-// ReasonInterrupted is why nothing came of a try during which the process was told
-// to end. It is none: the next process makes it.
-const ReasonInterrupted = "Interrupted"
-
 // ProgressOf reads the progress off what was seen last. A row has no target when
 // it was written from a journal: then bundle, the digest of the bundle that git
 // wants, decides.
 func ProgressOf(row *state.Observed, target, bundle string) Progress {
-	if row.Tried == target && target != "" && row.Reason != ReasonInterrupted {
+	if row.Tried == target && target != "" && row.Reason != reason.Interrupted {
 		switch row.Health {
 		case state.Degraded, state.Missing:
 			return Failed
@@ -49,7 +46,7 @@ func ProgressOf(row *state.Observed, target, bundle string) Progress {
 			}
 			return Blocked
 		}
-		if row.Reason == "Drift" {
+		if row.Reason == reason.Drift {
 			return Reached // it is only reported: trying again changes nothing
 		}
 	}

@@ -184,7 +184,7 @@ func TestAnotherServer(t *testing.T) {
 			must(t, w.write(acme))
 			server, err := w.hosted().Server(config.Databases{})
 			must(t, err)
-			w.hosted().Databases.Server = func(config.Databases) (provision.Server, error) { return moved{server}, nil }
+			w.hosted().Server = func(config.Databases) (provision.Server, error) { return moved{server}, nil }
 			w.fleet.config.GraceHours = 0
 			at, err := w.Provider.Locate(acme, nil)
 			must(t, err)
@@ -198,7 +198,7 @@ func TestAnotherServer(t *testing.T) {
 					t.Errorf("%s: got %v, want an ElsewhereError", doing, err)
 				}
 			}
-			w.hosted().Databases.Server = func(config.Databases) (provision.Server, error) { return nowhere{server}, nil }
+			w.hosted().Server = func(config.Databases) (provision.Server, error) { return nowhere{server}, nil }
 			var elsewhere *provision.ElsewhereError
 			if err := w.hosted().Destroy(t.Context(), at); !errors.As(err, &elsewhere) {
 				t.Errorf("got %v from a server that does not know it, want an ElsewhereError", err)
@@ -206,7 +206,7 @@ func TestAnotherServer(t *testing.T) {
 			if n := w.rows(acme); n != 1 {
 				t.Errorf("got %d rows, want 1", n)
 			}
-			w.hosted().Databases.Server = func(config.Databases) (provision.Server, error) { return moved{server}, nil }
+			w.hosted().Server = func(config.Databases) (provision.Server, error) { return moved{server}, nil }
 			_, err = w.Take(t.Context(), acme, "moved")
 			must(t, err)
 			must(t, w.SuspendTenant(t.Context(), acme))

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision/control"
 	"github.com/tenantops/reconciler/state"
@@ -78,7 +79,7 @@ func (e *NameTakenError) Error() string {
 func (e *NameTakenError) Is(target error) bool { return target == control.ErrExists }
 
 // Reason is the word for programs.
-func (e *NameTakenError) Reason() string { return "NameTaken" }
+func (e *NameTakenError) Reason() string { return reason.NameTaken }
 
 // Next is the next step, for people.
 func (e *NameTakenError) Next() string {
@@ -100,7 +101,7 @@ func (e *ElsewhereError) Error() string {
 }
 
 // Reason is the word for programs.
-func (e *ElsewhereError) Reason() string { return "DatabaseElsewhere" }
+func (e *ElsewhereError) Reason() string { return reason.DatabaseElsewhere }
 
 // Next is the next step, for people.
 func (e *ElsewhereError) Next() string {

@@ -13,6 +13,7 @@ import (
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
@@ -84,7 +85,7 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 		}
 	}
 	done = r.deployTo(ctx, f, t)
-	if done.Result.Reason == reasonSuspended { // the mark is older than what is recorded
+	if done.Result.Reason == reason.Suspended { // the mark is older than what is recorded
 		if err := r.life.Resume(ctx, &known, "git says so"); err != nil {
 			return done.failed(err)
 		}
@@ -92,8 +93,6 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 	}
 	return done
 }
-
-const reasonSuspended = "Suspended"
 
 // suspend suspends a tenant, also one that was being removed: it is in git
 // again, and not in use.
@@ -249,12 +248,12 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 	gone, err := r.life.Remove(ctx, &known, f.loaded.Config, "git no longer has the tenant", keep)
 	if err != nil {
 		done = done.failed(err)
-		done.Result.Reason = "RemovalFailed"
+		done.Result.Reason = reason.RemovalFailed
 		return done
 	}
 	if gone {
 		done.gone = true
-		done.Result.Reason, done.Result.Message = "Destroyed", "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
+		done.Result.Reason, done.Result.Message = reason.Destroyed, "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
 		if last := len(known.Steps) - 1; last >= 0 && known.Steps[last].Status == protocol.StepSkipped {
 			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's"
 			if known.Spec.ConnectionConfig != nil {

@@ -9,11 +9,9 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/state"
 )
-
-// reasonObserved is why a tenant is not brought to what git wants.
-const reasonObserved = "ObserveOnly"
 
 // observingPass goes on with a pass that does nothing but record
 // what is to be done: no rollout begins, and no tenant is made, suspended or
@@ -54,7 +52,7 @@ func (r *Reconciler) observeTenant(ctx context.Context, f reading, t *bundle.Ten
 	if made := done.Result.Plan; made != nil {
 		statements, class = len(made.Migration.Statements), made.Class()
 	}
-	done.Result.Reason = reasonObserved
+	done.Result.Reason = reason.ObserveOnly
 	noun := "statements"
 	if statements == 1 {
 		noun = "statement"

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
 )
-
-const reasonRemoved = "Removed"
 
 // leaves says what becomes of a tenant that is being removed, or is about to be.
 func (t *Tenant) leaves(f reading, known state.Tenant, keep string) {
@@ -18,14 +17,14 @@ func (t *Tenant) leaves(f reading, known state.Tenant, keep string) {
 		is, known.RemovedAt = "the tenant is removed: its database becomes read-only", f.now
 	}
 	at := provision.DestroyAt(known, f.loaded.Config).UTC().Format(time.RFC3339)
-	t.Result.Reason, t.Result.Next = reasonRemoved, "put its directory back to keep it"
+	t.Result.Reason, t.Result.Next = reason.Removed, "put its directory back to keep it"
 	t.Result.Message = is + ", and destroyed after " + at
 	if known.Spec.ConnectionConfig != nil {
 		t.Result.Message = is + ", and left where it is, as its tenant.yaml named it; the tenant is forgotten after " + at
 	}
 	switch {
 	case known.Spec.LegalHold != nil:
-		t.Result.Reason = "LegalHold"
+		t.Result.Reason = reason.LegalHold
 		t.Result.Message = "the tenant is removed, and a legal hold keeps its database: " + known.Spec.LegalHold.Reason
 		t.Result.Next = "put its directory back without legalHold, and remove it again, when the hold is over"
 	case known.Awaits(state.PendingRemoval):
