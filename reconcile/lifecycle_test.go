@@ -291,11 +291,11 @@ func TestPlanOfRemovals(t *testing.T) {
 	if got := tenantOf(t, plan(), "acme"); got.Result.Reason != "DeletionGuard" || got.Health != state.Blocked {
 		t.Errorf("got %s (%s), want that the guard keeps it", got.Result.Reason, got.Health)
 	}
-	for id, want := range map[string]string{"acme": "becomes read-only, and destroyed after ", "hooli": "becomes read-only, and left where it is"} {
+	for _, c := range []struct{ id, want string }{{"acme", "becomes read-only, and destroyed after "}, {"hooli", "becomes read-only, and left where it is"}} {
 		w.git("reset", "--hard", "HEAD~1")
-		w.without(id)
-		if got := tenantOf(t, plan(), id); !strings.Contains(got.Result.Message, want) {
-			t.Errorf("%s: got %q, want %q in it", id, got.Result.Message, want)
+		w.without(c.id)
+		if got := tenantOf(t, plan(), c.id); !strings.Contains(got.Result.Message, c.want) {
+			t.Errorf("%s: got %q, want %q in it", c.id, got.Result.Message, c.want)
 		}
 	}
 	if got := tenantOf(t, w.sync(), "hooli"); !strings.Contains(got.Result.Message, "is read-only, and left where it is") {
