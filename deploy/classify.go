@@ -74,6 +74,10 @@ func (p Policy) permit(pl *plan.Plan) error {
 	return refused
 }
 
+// ReasonInterrupted is why nothing came of a try during which the process was told
+// to end. It says nothing of the tenant.
+const ReasonInterrupted = "Interrupted"
+
 // classify says what an error means for a tenant: whether its deployment is
 // blocked until data, bundle or policy change, or failed and worth another
 // try; the reason in one word; and what to do next.
@@ -99,6 +103,8 @@ func classify(err error) (Action, string, string) {
 	switch {
 	case errors.As(err, &unverified):
 		return Failed, ReasonVerifyFailed, unverified.Next()
+	case errors.Is(err, context.Canceled): // whatever that kept from being done
+		return Failed, ReasonInterrupted, "nothing: it is tried again"
 	case errors.As(err, &passing) && passing.Again():
 		return Failed, passing.Reason(), passing.Next()
 	case errors.As(err, &explained):
@@ -153,8 +159,6 @@ func classify(err error) (Action, string, string) {
 			"and run \"reconciler tenant take TENANT\", which lets this one be deployed to as it is"
 	case errors.Is(err, ErrNoJournal):
 		return Failed, ReasonJournalMissing, "bring back the database that it had; where that is lost, \"reconciler tenant take TENANT\" lets this one be deployed to as it is"
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return Failed, "Interrupted", "it is tried again"
 	}
 	return Failed, "DeploymentFailed", "see the error; it is tried again"
 }

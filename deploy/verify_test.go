@@ -10,9 +10,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/hrana"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -230,6 +232,57 @@ func TestVerifyWaits(t *testing.T) {
 	}
 	if got := x.history(t); !slices.Equal(got, []string{"ready", "ready"}) {
 		t.Errorf("got history %q", got)
+	}
+}
+
+// ended is a connection whose process is told to end as a query is asked.
+type ended struct {
+	database.Conn
+	end func()
+}
+
+func (c ended) Examine(ctx context.Context, sql string, most int) (int, error) {
+	c.end()
+	return c.Conn.Examine(ctx, sql, most)
+}
+
+// Queries that the end of the process kept from being asked have found nothing.
+func TestVerifyInterrupted(t *testing.T) {
+	x := verifyStore(t)
+	second := titled(t, "due", "SELECT id FROM task WHERE due = 'bad'")
+	x.on(t, func(conn database.Conn) error {
+		ctx, end := context.WithCancel(t.Context())
+		result := x.deployer().Deploy(ctx, ended{conn, end}, verifyRequest(second, true))
+		if result.Reason != deploy.ReasonInterrupted || !result.Changed || result.RolledBack {
+			t.Errorf("got %+v", result)
+		}
+		return nil
+	})
+	if result := x.verifying(t, second, true); result.Err != nil || result.Action != deploy.None {
+		t.Errorf("the next look: got %+v", result)
+	}
+	if got := x.history(t); !slices.Equal(got, []string{"ready", "ready"}) {
+		t.Errorf("got history %q", got)
+	}
+}
+
+// What is stopped by the end of the process is no fault of a server or a disk;
+// a deadline of one call is nothing of the kind.
+func TestInterrupted(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("read: %w", context.Canceled), deploy.ReasonInterrupted},
+		{&hrana.AwayError{Host: "db.example", Err: context.Canceled}, deploy.ReasonInterrupted},
+		{fmt.Errorf("%w: %w", apply.ErrSnapshot, context.Canceled), deploy.ReasonInterrupted},
+		{fmt.Errorf("%w: %w", apply.ErrProof, context.Canceled), deploy.ReasonInterrupted},
+		{&hrana.AwayError{Host: "db.example", Err: context.DeadlineExceeded}, "ServerAway"},
+		{context.DeadlineExceeded, "DeploymentFailed"},
+	} {
+		if got := deploy.Fail(c.err); got.Reason != c.want {
+			t.Errorf("%v: got %s, want %s", c.err, got.Reason, c.want)
+		}
 	}
 }
 

@@ -31,15 +31,11 @@ const (
 	Unapproved                 // somebody has to approve its plan
 )
 
-// ReasonInterrupted is why nothing came of a try during which the process was told
-// to end. It is none: the next process makes it.
-const ReasonInterrupted = "Interrupted"
-
 // ProgressOf reads the progress off what was seen last. A row has no target when
 // it was written from a journal: then bundle, the digest of the bundle that git
 // wants, decides.
 func ProgressOf(row *state.Observed, target, bundle string) Progress {
-	if row.Tried == target && target != "" && row.Reason != ReasonInterrupted {
+	if row.Tried == target && target != "" {
 		switch row.Health {
 		case state.Degraded, state.Missing:
 			return Failed

@@ -189,6 +189,10 @@ type Tenant struct {
 // Problem tells that the tenant is not what git wants and needs somebody.
 func (t Tenant) Problem() bool { return t.Health.Problem() }
 
+// Interrupted tells that the work on the tenant was stopped half-way. It has found
+// out nothing.
+func (t Tenant) Interrupted() bool { return t.Sync == state.Unknown && t.Health == state.Progressing }
+
 // Waiting tells that the tenant failed before and that its turn has not come:
 // the pass says what is known of it.
 func (t Tenant) Waiting() bool { return t.unchanged && t.Problem() }
@@ -231,7 +235,7 @@ func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, load
 	if err != nil {
 		return Tenant{}, err
 	}
-	return r.planTenant(ctx, f, chosen[0]), nil
+	return r.planTenant(ctx, f, chosen[0]), ctx.Err()
 }
 
 // failedPass records a pass that came to no tenant; waiting is what it left
@@ -245,7 +249,7 @@ func (report *Report) finish() {
 	slices.SortFunc(report.Tenants, func(a, b Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	report.Status = state.Succeeded
 	for _, t := range report.Tenants {
-		if t.Problem() || t.Result.Action == Waits || t.Result.Action == deploy.Backfill {
+		if t.Problem() || t.Interrupted() || t.Result.Action == Waits || t.Result.Action == deploy.Backfill {
 			report.Status = state.Partial
 		}
 	}

@@ -229,6 +229,8 @@ func (t *Tenant) judge() {
 	t.Result.Assessment = t.Result.For(t.ID)
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
+	case t.Result.Reason == deploy.ReasonInterrupted:
+		t.Sync, t.Health = state.Unknown, state.Progressing
 	case t.Result.Reason == deploy.ReasonVerifyFailed:
 		if t.Health = state.Degraded; t.Result.RolledBack {
 			t.Sync = state.OutOfSync

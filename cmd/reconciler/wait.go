@@ -9,7 +9,6 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
-	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
@@ -218,7 +217,7 @@ func (w *waiter) where(ctx context.Context, t *bundle.Tenant, row state.Observed
 	if err != nil {
 		return "", err
 	}
-	problem := row.Health.Problem() && row.Reason != fleet.ReasonInterrupted
+	problem := row.Health.Problem()
 	switch {
 	case looked && (row.Reason == "Held" || row.Reason == "Removed" || row.Reason == "DeletionGuard" || row.Health == state.Suspended):
 		return "", nil
