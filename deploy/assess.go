@@ -228,6 +228,9 @@ const (
 // for what somebody changed since.
 const ReasonDrift = "Drift"
 
+// Suspended tells that the database has the mark of a suspended tenant.
+func (a Assessment) Suspended() bool { return a.seen.Record.Suspended != "" }
+
 // Newest is the deployment that the tenant's journal has as the last one, empty
 // without any. State may not know of it yet, after a crash.
 func (a Assessment) Newest() string {

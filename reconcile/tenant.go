@@ -23,6 +23,7 @@ import (
 // Actions of a pass beside those of one deployment.
 const (
 	Suspend deploy.Action = "suspend"
+	Resume  deploy.Action = "resume" // and nothing else is to be done
 	Remove  deploy.Action = "remove"
 )
 
@@ -49,6 +50,9 @@ func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant
 		}
 		if a.Staged {
 			takes = a.Estimate
+		}
+		if a.Action == deploy.None && a.Reason == "" && (resumes(f.records[t.ID]) || a.Suspended()) {
+			a.Action = Resume
 		}
 		return deploy.Result{Assessment: a}
 	}, r.openToLook)
