@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type Committer struct {
 	// Committed is told of each commit. May be nil.
 	Committed func(context.Context)
 	wake      chan struct{}
+	told      map[protocol.TenantID]string // what kept a tenant from being committed, and under no id all of them
 }
 
 // NewCommitter returns a Committer, which the service wakes from now on.
@@ -57,6 +59,7 @@ func (c *Committer) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		c.tell("", "pending tenants not committed", err)
 		if err == nil {
 			wait = firstWait
 			select {
@@ -67,10 +70,31 @@ func (c *Committer) Run(ctx context.Context) {
 			sleep(ctx, batch)
 			continue
 		}
-		c.Service.Log.Warn("pending tenants not committed", logErr, err)
 		sleep(ctx, wait)
 		wait = min(lastWait, 2*wait)
 	}
+}
+
+// tell warns of what keeps a tenant, or all of them, from being committed: once
+// while it lasts, which is until somebody does something about it.
+func (c *Committer) tell(tenant protocol.TenantID, message string, err error) {
+	if err == nil {
+		delete(c.told, tenant)
+		return
+	}
+	level := slog.LevelWarn
+	if c.told[tenant] == err.Error() {
+		level = slog.LevelDebug
+	}
+	if c.told == nil {
+		c.told = map[protocol.TenantID]string{}
+	}
+	c.told[tenant] = err.Error()
+	attrs := []any{logErr, err}
+	if tenant != "" {
+		attrs = append([]any{logTenant, string(tenant)}, attrs...)
+	}
+	c.Service.Log.Log(context.Background(), level, message, attrs...)
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -105,8 +129,7 @@ func (c *Committer) CommitPending(ctx context.Context) ([]protocol.TenantID, err
 			if errors.Is(err, ErrInGit) || errors.Is(err, ErrNotInGit) {
 				continue // git says it already, and the loop will see that
 			}
-			if err != nil {
-				c.Service.Log.Warn("tenant not committed", logTenant, string(e.Tenant), logErr, err)
+			if c.tell(e.Tenant, "tenant not committed", err); err != nil {
 				continue
 			}
 			if len(files) > 0 {
