@@ -154,7 +154,7 @@ type Selection struct {
 
 // Report is what a pass did, tenants in order of id.
 type Report struct {
-	Revision gitrepo.Commit
+	Revision gitrepo.Commit // that the pass was for; zero where it came to none
 	Status   state.Operation
 	Faults   []bundle.Fault // of the fleet as a whole
 	Tenants  []Tenant
@@ -238,11 +238,13 @@ func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, load
 	return r.planTenant(ctx, f, chosen[0]), ctx.Err()
 }
 
-// failedPass records a pass that came to no tenant; waiting is what it left
-// undone until somebody confirms it, or nil.
-func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, err error, waiting *Removal) (Report, error) {
-	report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed, Waiting: waiting}
-	return report, errors.Join(err, r.savePass(ctx, started, report, err))
+// failedPass records a pass that came to no tenant. Its report says which commit
+// it was for, as far as that is known; in state the fleet stays at the last one.
+func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, report Report, err error) (Report, error) {
+	report.Status = state.Failed
+	recorded := report
+	recorded.Revision = gitrepo.Commit{Hash: last}
+	return report, errors.Join(err, r.savePass(ctx, started, recorded, err))
 }
 
 func (report *Report) finish() {
