@@ -27,6 +27,7 @@ var rows = []struct {
 }{
 	{name: "internal/golden", testsOnly: true},
 	{name: "internal/gittest", testsOnly: true},
+	{name: "internal/reason"},
 	{name: "protocol/shape"},
 	{name: "protocol"},
 	{name: "protocol/contracttest", testsOnly: true},

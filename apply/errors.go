@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/plan"
 )
 
@@ -95,6 +96,9 @@ func (e *BlockedError) tell(ids func(Finding) string) string {
 	return strings.Join(texts, "; ")
 }
 
+// Reason is the word for programs.
+func (e *BlockedError) Reason() string { return reason.PreCheckFailed }
+
 // Next says what to do about the first finding.
 func (e *BlockedError) Next() string { return e.Findings[0].Next }
 
@@ -108,6 +112,12 @@ func (e *SeedError) Error() string {
 	}
 	return "seed data cannot be loaded: " + strings.Join(texts, "; ")
 }
+
+// Reason is the word for programs.
+func (e *SeedError) Reason() string { return reason.SeedRejected }
+
+// Next is the next step, for people.
+func (e *SeedError) Next() string { return "correct the records, or set seed: skip in fleet.yaml" }
 
 // shorten keeps a statement readable in a message.
 func shorten(sql string) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/schema"
 )
@@ -180,7 +181,7 @@ func (s scratch) viewsReadable(ctx context.Context) error {
 }
 
 func foreignDependent(kind, name, why string) error {
-	return plan.Conflict("ForeignDependent", "", fmt.Sprintf("change or drop the %s by hand, or keep what it uses", kind),
+	return plan.Conflict(reason.ForeignDependent, "", fmt.Sprintf("change or drop the %s by hand, or keep what it uses", kind),
 		"%s %q is not ours and depends on what changes: %s", kind, name, why)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/tenantrouter"
@@ -58,9 +59,6 @@ type Assessment struct {
 // emptied: by a program that opened a file which was not there, by a copy that
 // failed. To fill it would hide the loss.
 var ErrNoJournal = errors.New("the database has no journal, though the tenant was deployed to")
-
-// ReasonJournalMissing is why nothing is deployed to such a database.
-const ReasonJournalMissing = "JournalMissing"
 
 // Assess says what a deployment would do. It writes nothing to the tenant.
 func (d *Deployer) Assess(ctx context.Context, conn database.Conn, r Request) Assessment {
@@ -224,10 +222,6 @@ const (
 	driftIgnore = "ignore"
 )
 
-// ReasonDrift is why a tenant is out of sync that has what git asks for, but
-// for what somebody changed since.
-const ReasonDrift = "Drift"
-
 // Suspended tells that the database has the mark of a suspended tenant.
 func (a Assessment) Suspended() bool { return a.seen.Record.Suspended != "" }
 
@@ -241,7 +235,7 @@ func (a Assessment) Newest() string {
 }
 
 func (a Assessment) drifted() Assessment {
-	a.Reason = ReasonDrift
+	a.Reason = reason.Drift
 	a.Message = "the database is not what the last deployment left: " + Words(a.Differences)
 	a.Next = "set drift: heal in fleet.yaml or tenant.yaml to put it right, or change the bundle to match"
 	return a

@@ -16,6 +16,7 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/memo"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
@@ -284,7 +285,7 @@ func (d *Deployer) follow(ctx context.Context, conn database.Conn, r Request, re
 		return nil
 	}
 	known, err := d.store.Deployment(ctx, record.Last.Deployment)
-	recorded := known.Status == protocol.DeployReady || known.Reason == ReasonVerifyFailed
+	recorded := known.Status == protocol.DeployReady || known.Reason == reason.VerifyFailed
 	if err == nil && recorded || err != nil && !errors.Is(err, state.ErrNotFound) {
 		return err
 	}

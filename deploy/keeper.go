@@ -15,6 +15,7 @@ import (
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/internal/transfer"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
@@ -53,7 +54,7 @@ func (e *SnapshotSizeError) Error() string {
 }
 
 // Reason and Next explain the error in a tenant's status.
-func (e *SnapshotSizeError) Reason() string { return "SnapshotTooLarge" }
+func (e *SnapshotSizeError) Reason() string { return reason.SnapshotTooLarge }
 
 // Next says what to do about it.
 func (e *SnapshotSizeError) Next() string {

@@ -15,6 +15,7 @@ import (
 	"github.com/tenantops/reconciler/diff"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/memo"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -296,6 +297,12 @@ func recorded(ctx context.Context, s situation) ([]diff.Definition, error) {
 type InvalidError struct{ Message string }
 
 func (e *InvalidError) Error() string { return e.Message }
+
+// Reason is the word for programs.
+func (e *InvalidError) Reason() string { return reason.InvalidBundle }
+
+// Next is the next step, for people.
+func (e *InvalidError) Next() string { return "correct the definitions and commit" }
 
 func digestOf(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -32,7 +33,7 @@ func (d *Deployer) assessPurge(ctx context.Context, conn database.Conn, r Reques
 		err = purge.Err
 	}
 	if err != nil {
-		a.Reason, a.Message = "PurgeHeld", "what was retired is past its retention and is still there: "+err.Error()
+		a.Reason, a.Message = reason.PurgeHeld, "what was retired is past its retention and is still there: "+err.Error()
 		_, _, a.Next = classify(err)
 		return a
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -223,7 +224,7 @@ func (d *Deployer) recordRestore(ctx context.Context, r RestoreRequest, done Res
 		return err
 	}
 	row.Tenant, row.Sync, row.Health = tenant, state.Unknown, state.Healthy
-	row.Reason, row.Message = "Restored", "the database was put back from snapshot "+r.Snapshot.ID
+	row.Reason, row.Message = reason.Restored, "the database was put back from snapshot "+r.Snapshot.ID
 	row.Next = "run reconciler sync, which looks at the tenant"
 	row.Revision, row.AppliedRevision, row.DesiredDigest, row.BundleDigest = e.Revision, e.Revision, e.Bundle, e.Bundle
 	row.Fingerprint, row.SchemaDigest, row.InputDigest, row.AppliedDigest = e.To, e.SchemaDigest, "", ""

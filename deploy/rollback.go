@@ -11,6 +11,7 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
@@ -234,7 +235,7 @@ func (e *NotAddedError) Error() string {
 }
 
 // Reason and Next explain the error in a tenant's status.
-func (e *NotAddedError) Reason() string { return "NotAdded" }
+func (e *NotAddedError) Reason() string { return reason.NotAdded }
 
 // Next says what to do about it.
 func (e *NotAddedError) Next() string { return "deploy the earlier revision from git instead" }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
@@ -17,9 +18,6 @@ import (
 // Backfill is the action of a tenant whose tables are being filled for a plan
 // that would keep writers waiting too long. Nothing is deployed yet.
 const Backfill Action = "backfill"
-
-// ReasonBackfilling is the reason of such a tenant.
-const ReasonBackfilling = "Backfilling"
 
 // batchAim is how long a batch may keep writers waiting: less than they notice,
 // and some ten thousand rows.
@@ -48,7 +46,7 @@ func (e *TooLargeError) Error() string {
 }
 
 // Reason and Next explain the error in a tenant's status.
-func (e *TooLargeError) Reason() string { return "TooLarge" }
+func (e *TooLargeError) Reason() string { return reason.TooLarge }
 
 // Next says what to do about it.
 func (e *TooLargeError) Next() string {
@@ -136,7 +134,7 @@ func (d *Deployer) prepare(ctx context.Context, conn database.Conn, r Request, r
 }
 
 func (a *Assessment) backfilling(filled apply.Filled) {
-	a.Action, a.Reason = Backfill, ReasonBackfilling
+	a.Action, a.Reason = Backfill, reason.Backfilling
 	a.Message = fmt.Sprintf("%d of %d rows are filled; the deployment follows in one short transaction", filled.Done, filled.Total)
 	a.Next = "wait: it goes on by itself, while applications use what they used; a commit that takes the change back ends it"
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/databasetest"
 	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/schema"
 	"github.com/tenantops/reconciler/state"
 )
@@ -97,7 +98,7 @@ func (x *tenantFiles) schemaText(t testing.TB) (seen schema.Master) {
 
 func backfilling(t testing.TB, result deploy.Result) {
 	t.Helper()
-	if result.Action != deploy.Backfill || result.Reason != deploy.ReasonBackfilling || result.Err != nil || result.Changed || result.DeploymentID != "" {
+	if result.Action != deploy.Backfill || result.Reason != reason.Backfilling || result.Err != nil || result.Changed || result.DeploymentID != "" {
 		t.Fatalf("got %+v", result.Assessment)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -32,7 +33,7 @@ func (d *Deployer) takeBack(ctx context.Context, conn database.Conn, r Request, 
 	}
 	back := d.rollback(ctx, conn, journal, len(journal)-2, Request{
 		Owner: r.Owner, Policy: Policy{Plan: r.Policy.Plan}, Author: d.by.Actor, Snapshots: r.Snapshots, MaxLock: r.MaxLock,
-		reason: ReasonVerifyFailed + ": " + failed.what(),
+		reason: reason.VerifyFailed + ": " + failed.what(),
 	})
 	switch {
 	case back.Changed:

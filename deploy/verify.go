@@ -10,6 +10,7 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -21,9 +22,6 @@ const (
 	queryTime    = 5 * time.Second  // of one query
 	verifiedTime = 30 * time.Second // of all queries of a tenant
 )
-
-// ReasonVerifyFailed is the reason of a VerifyError.
-const ReasonVerifyFailed = "VerifyFailed"
 
 // VerifyError says that queries which must give no row did, or could not be
 // asked, after a deployment that was committed.
@@ -89,6 +87,9 @@ func (e *VerifyError) Error() string {
 	return text
 }
 
+// Reason is the word for programs.
+func (e *VerifyError) Reason() string { return reason.VerifyFailed }
+
 // Next says what to do about it.
 func (e *VerifyError) Next() string {
 	switch {
@@ -99,6 +100,9 @@ func (e *VerifyError) Next() string {
 	}
 	return "correct the rows that the query gives, or commit a correction; it is asked again"
 }
+
+// Again tells that the same may work later, without a change in git.
+func (e *VerifyError) Again() bool { return true }
 
 // Verify asks every query and returns those that do not leave the database
 // verified; nil when all gave no row.

@@ -15,6 +15,7 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/hrana"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -100,7 +101,7 @@ func TestVerifyReports(t *testing.T) {
 	second := titled(t, "due", "SELECT id FROM task WHERE due IS NULL")
 	result := x.verifying(t, second, false)
 	var failed *deploy.VerifyError
-	if !errors.As(result.Err, &failed) || !result.Changed || result.RolledBack || result.Action != deploy.Failed || result.Reason != deploy.ReasonVerifyFailed {
+	if !errors.As(result.Err, &failed) || !result.Changed || result.RolledBack || result.Action != deploy.Failed || result.Reason != reason.VerifyFailed {
 		t.Fatalf("got %+v", result)
 	}
 	if want := "after deployment " + result.DeploymentID + " crm/none gave 1 row"; result.Message != want {
@@ -109,7 +110,7 @@ func TestVerifyReports(t *testing.T) {
 	if got := x.history(t); !slices.Equal(got, []string{"ready", "failed VerifyFailed"}) {
 		t.Errorf("got history %q", got)
 	}
-	if again := x.verifying(t, second, false); again.Reason != deploy.ReasonVerifyFailed || again.Changed {
+	if again := x.verifying(t, second, false); again.Reason != reason.VerifyFailed || again.Changed {
 		t.Errorf("asked again: got %+v", again)
 	}
 	if got := x.history(t); !slices.Equal(got, []string{"ready", "failed VerifyFailed"}) {
@@ -123,7 +124,7 @@ func TestVerifyReports(t *testing.T) {
 		t.Errorf("got history %q", got)
 	}
 	events, err := x.store.Events(t.Context(), state.EventQuery{})
-	if err != nil || events[0].Kind != state.EventVerified || events[1].Kind != state.EventFailed || events[1].Reason != deploy.ReasonVerifyFailed {
+	if err != nil || events[0].Kind != state.EventVerified || events[1].Kind != state.EventFailed || events[1].Reason != reason.VerifyFailed {
 		t.Errorf("got events %+v, error %v", events, err)
 	}
 }
@@ -192,7 +193,7 @@ func TestVerifyTakesNothingBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := verifyStore(t)
 			result := c.deploy(t, x)
-			if result.Reason != deploy.ReasonVerifyFailed || result.RolledBack || !strings.Contains(result.Message, c.why) {
+			if result.Reason != reason.VerifyFailed || result.RolledBack || !strings.Contains(result.Message, c.why) {
 				t.Errorf("got %q, rolled back %v; want %q", result.Message, result.RolledBack, c.why)
 			}
 			if holds := x.holds(t); len(holds) > 0 {
@@ -222,7 +223,7 @@ func TestVerifyWaits(t *testing.T) {
 	second := titled(t, "due", "SELECT id FROM task WHERE due = 'bad'")
 	x.on(t, func(conn database.Conn) error {
 		result := x.deployer().Deploy(t.Context(), interrupted{conn}, verifyRequest(second, true))
-		if result.Reason != deploy.ReasonVerifyFailed || result.RolledBack {
+		if result.Reason != reason.VerifyFailed || result.RolledBack {
 			t.Errorf("got %+v", result)
 		}
 		return nil
@@ -253,7 +254,7 @@ func TestVerifyInterrupted(t *testing.T) {
 	x.on(t, func(conn database.Conn) error {
 		ctx, end := context.WithCancel(t.Context())
 		result := x.deployer().Deploy(ctx, ended{conn, end}, verifyRequest(second, true))
-		if result.Reason != deploy.ReasonInterrupted || !result.Changed || result.RolledBack {
+		if result.Reason != reason.Interrupted || !result.Changed || result.RolledBack {
 			t.Errorf("got %+v", result)
 		}
 		return nil
@@ -273,10 +274,10 @@ func TestInterrupted(t *testing.T) {
 		err  error
 		want string
 	}{
-		{fmt.Errorf("read: %w", context.Canceled), deploy.ReasonInterrupted},
-		{&hrana.AwayError{Host: "db.example", Err: context.Canceled}, deploy.ReasonInterrupted},
-		{fmt.Errorf("%w: %w", apply.ErrSnapshot, context.Canceled), deploy.ReasonInterrupted},
-		{fmt.Errorf("%w: %w", apply.ErrProof, context.Canceled), deploy.ReasonInterrupted},
+		{fmt.Errorf("read: %w", context.Canceled), reason.Interrupted},
+		{&hrana.AwayError{Host: "db.example", Err: context.Canceled}, reason.Interrupted},
+		{fmt.Errorf("%w: %w", apply.ErrSnapshot, context.Canceled), reason.Interrupted},
+		{fmt.Errorf("%w: %w", apply.ErrProof, context.Canceled), reason.Interrupted},
 		{&hrana.AwayError{Host: "db.example", Err: context.DeadlineExceeded}, "ServerAway"},
 		{context.DeadlineExceeded, "DeploymentFailed"},
 	} {
@@ -348,7 +349,7 @@ func TestVerifyComesBeforeAPurge(t *testing.T) {
 	p.Policy.Retention = 1
 	for range 2 {
 		x.on(t, func(conn database.Conn) error {
-			if result := x.deployer().Deploy(t.Context(), conn, p); result.Reason != deploy.ReasonVerifyFailed {
+			if result := x.deployer().Deploy(t.Context(), conn, p); result.Reason != reason.VerifyFailed {
 				t.Errorf("got %+v", result)
 			}
 			return nil

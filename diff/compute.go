@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -342,7 +343,7 @@ func managedPart(t schema.Table, owned schema.OwnedTable) schema.Table {
 
 func (m *matcher) conflict(table, column, format string, args ...any) {
 	m.result.Conflicts = append(m.result.Conflicts, Conflict{
-		Reason: "AdoptionReview", Table: table, Column: column,
+		Reason: reason.AdoptionReview, Table: table, Column: column,
 		Message: fmt.Sprintf("table %q was not made by the reconciler and ", table) + fmt.Sprintf(format, args...),
 		Next:    "change the table by hand, or the object so that it fits the table",
 	})

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -114,7 +115,7 @@ func (m *matcher) retireColumn(c *Change, names *schema.Retirement) {
 	from := m.managed(c.Table)
 	if _, err := schema.RetiredDefinition(from, m.nameBefore(c.Table, c.From.Name)); err != nil {
 		m.result.Conflicts = append(m.result.Conflicts, Conflict{
-			Reason: "ForeignDependent", Table: c.Table, Column: c.From.Name,
+			Reason: reason.ForeignDependent, Table: c.Table, Column: c.From.Name,
 			Message: fmt.Sprintf("%s.%s cannot be retired: %v", c.Table, c.From.Name, err),
 			Next:    "take the constraint away by hand, or make the field optional first and remove it in the next commit",
 		})

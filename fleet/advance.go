@@ -7,20 +7,9 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
-)
-
-// Why a rollout waits, has stopped, or has ended.
-const (
-	reasonBaking     = "Baking"
-	reasonWindow     = "OutsideWindow"
-	reasonResume     = "AwaitingResume"
-	reasonApproval   = "AwaitingApproval"
-	reasonPaused     = "Paused"
-	reasonHalted     = "BudgetExceeded"
-	reasonAborted    = "Aborted"
-	reasonSuperseded = "Superseded"
 )
 
 // tally counts the tenants of a wave by their progress. Those that git has no
@@ -46,8 +35,8 @@ func (s *step) advance() {
 	if r.Open() {
 		r.Revision = s.Revision
 		s.waves(r)
-	} else if r.Reason == reasonAborted {
-		s.stopAt(0, stop{reason: reasonAborted})
+	} else if r.Reason == reason.Aborted {
+		s.stopAt(0, stop{reason: reason.Aborted})
 	}
 	if !same(before, *r) {
 		s.Changed = true
@@ -112,7 +101,7 @@ func (s *step) waves(r *state.Rollout) {
 	for i := range r.Waves {
 		w, t, spec := &r.Waves[i], s.tallies[i], s.specs[i]
 		if w.StartedAt.IsZero() && t.total() > 0 && spec.PauseBefore && !w.Resumed {
-			s.stopAt(i, stop{reasonResume, fmt.Sprintf("wave %s begins when somebody lets it", w.Name), `run "reconciler rollout resume" to let it begin`})
+			s.stopAt(i, stop{reason.AwaitingResume, fmt.Sprintf("wave %s begins when somebody lets it", w.Name), `run "reconciler rollout resume" to let it begin`})
 			return
 		}
 		if t[Pending] > 0 && !open && !w.Promoted {
@@ -150,7 +139,7 @@ func (s *step) holdsBack(r *state.Rollout, i int) bool {
 	last := !s.anyAfter(i)
 	if n := t[Unapproved]; n > 0 && !last && !r.Waves[i+1].Promoted {
 		s.stopAt(i+1, stop{
-			reasonApproval, fmt.Sprintf("%s of wave %s cannot be deployed before the plan is approved", tenants(n), w.Name),
+			reason.AwaitingApproval, fmt.Sprintf("%s of wave %s cannot be deployed before the plan is approved", tenants(n), w.Name),
 			`see "reconciler status" for the plans, and run "reconciler approve PLAN"`,
 		})
 		return true
@@ -162,7 +151,7 @@ func (s *step) holdsBack(r *state.Rollout, i int) bool {
 	if last || t.total() == 0 || r.Waves[i+1].Promoted || !s.Now.Before(until) {
 		return false
 	}
-	s.stopAt(i+1, stop{reason: reasonBaking, message: fmt.Sprintf("wave %s bakes until %s", w.Name, stamp(until))})
+	s.stopAt(i+1, stop{reason: reason.Baking, message: fmt.Sprintf("wave %s bakes until %s", w.Name, stamp(until))})
 	s.wakeAt(until)
 	return true
 }
@@ -173,15 +162,15 @@ func (s *step) anyAfter(i int) bool {
 }
 
 func paused(r *state.Rollout) stop {
-	return stop{reasonPaused, r.Paused, `run "reconciler rollout resume" to let it go on`}
+	return stop{reason.Paused, r.Paused, `run "reconciler rollout resume" to let it go on`}
 }
 
 func closed(wave string, opens time.Time) stop {
 	if opens.IsZero() {
-		return stop{reasonWindow, "no maintenance window opens any more", "correct windows in fleet.yaml"}
+		return stop{reason.OutsideWindow, "no maintenance window opens any more", "correct windows in fleet.yaml"}
 	}
 	return stop{
-		reasonWindow, fmt.Sprintf("wave %s waits for the maintenance window that opens at %s", wave, stamp(opens)),
+		reason.OutsideWindow, fmt.Sprintf("wave %s waits for the maintenance window that opens at %s", wave, stamp(opens)),
 		fmt.Sprintf(`run "reconciler rollout promote --wave %s --reason TEXT" to go on without it`, wave),
 	}
 }
@@ -189,7 +178,7 @@ func closed(wave string, opens time.Time) stop {
 func (s *step) halt(i, failed, allowed int) {
 	w := s.Decision.Rollout.Waves[i]
 	s.stopAt(i, stop{
-		reasonHalted, fmt.Sprintf("%d of %s in wave %s failed, and its budget is %d", failed, tenants(w.Tenants), w.Name, allowed),
+		reason.BudgetExceeded, fmt.Sprintf("%d of %s in wave %s failed, and its budget is %d", failed, tenants(w.Tenants), w.Name, allowed),
 		`see "reconciler rollout show"; it goes on by itself once those that failed recover; else correct the cause with another commit, or run "reconciler rollout resume" to go on all the same`,
 	})
 	s.Decision.Rollout.Status = state.Failed
@@ -207,12 +196,12 @@ func (s *step) stopAt(i int, why stop) {
 // waitFrom makes the tenants that were not tried wait, from a wave on; where
 // somebody has stopped the rollout those that were tried in vain as well.
 func (s *step) waitFrom(i int) {
-	byHand := s.stop.reason == reasonPaused || s.stop.reason == reasonAborted
+	byHand := s.stop.reason == reason.Paused || s.stop.reason == reason.Aborted
 	for id, progress := range s.at {
 		wave := s.places[id]
 		switch promoted := slices.Contains(s.Decision.Rollout.Promoted, id); {
 		case wave < i || progress == Reached || progress == Aside, progress != Pending && !byHand:
-		case promoted && !byHand && s.stop.reason != reasonHalted:
+		case promoted && !byHand && s.stop.reason != reason.BudgetExceeded:
 			s.Due++
 		default:
 			s.waits[id] = wave

@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"time"
+
+	"github.com/tenantops/reconciler/internal/reason"
+)
 
 // Backoff of a failing tenant: doubled at each failure up to the cap, with up
 // to a fifth of jitter, so that tenants that failed together do not return
@@ -23,14 +27,14 @@ const (
 	UntilApproval                    // an approval of its plan
 )
 
-// DispositionOf maps the reason of a tenant that is failing or blocked.
+// DispositionOf maps the reason why a tenant that is failing or blocked.
 // What rows, files or servers are to blame for may be cured without anybody
 // telling, so it is retried.
-func DispositionOf(reason string) Disposition {
-	switch reason {
-	case "AwaitingApproval":
+func DispositionOf(why string) Disposition {
+	switch why {
+	case reason.AwaitingApproval:
 		return UntilApproval
-	case "InvalidBundle", "PolicyDenied", "RenameAndRetype", "NotServed", "InvalidURL":
+	case reason.InvalidBundle, reason.PolicyDenied, reason.RenameAndRetype, reason.NotServed, reason.InvalidURL:
 		return UntilRevision
 	}
 	return Retry

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -45,7 +46,7 @@ func Word(r state.Rollout) string {
 // Waits tells that a rollout has not halted and still goes no further before a
 // person does something: it is paused, or awaits a resume or an approval.
 func Waits(r state.Rollout) bool {
-	return r.Open() && r.Status == state.Running && slices.Contains([]string{reasonPaused, reasonResume, reasonApproval}, r.Reason)
+	return r.Open() && r.Status == state.Running && slices.Contains([]string{reason.Paused, reason.AwaitingResume, reason.AwaitingApproval}, r.Reason)
 }
 
 // say is why a rollout waits as a command leaves it: until the next pass looks,
@@ -80,7 +81,7 @@ func Resume(r *state.Rollout, failed []int) (string, error) {
 		r.Paused = ""
 		say(r, stop{})
 		return "the pause", nil
-	case r.Reason == reasonHalted:
+	case r.Reason == reason.BudgetExceeded:
 		total := 0
 		for i, n := range failed[:min(len(failed), len(r.Waves))] {
 			r.Waves[i].Forgiven = max(r.Waves[i].Forgiven, n)
@@ -88,7 +89,7 @@ func Resume(r *state.Rollout, failed []int) (string, error) {
 		}
 		say(r, stop{})
 		return fmt.Sprintf("the halt after %s failed", tenants(total)), nil
-	case r.Reason == reasonResume:
+	case r.Reason == reason.AwaitingResume:
 		at := slices.IndexFunc(r.Waves, func(w state.Wave) bool { return w.Tenants > 0 && w.StartedAt.IsZero() && !w.Resumed })
 		if at >= 0 {
 			r.Waves[at].Resumed = true
@@ -105,7 +106,7 @@ func Abort(r *state.Rollout, who, why string, now time.Time) error {
 	if err := underWay(r); err != nil {
 		return err
 	}
-	r.EndedAt, r.Status, r.Reason = now, state.Failed, reasonAborted
+	r.EndedAt, r.Status, r.Reason = now, state.Failed, reason.Aborted
 	r.Message = fmt.Sprintf("%s ended it: %s", who, why)
 	r.Next = "the tenants that were not reached wait for another commit"
 	return nil
@@ -143,7 +144,7 @@ func Promote(r *state.Rollout, places []state.RolloutTenant, p Promotion) (strin
 		r.Waves[i].Promoted = true
 	}
 	next := slices.IndexFunc(r.Waves, func(w state.Wave) bool { return w.DoneAt.IsZero() })
-	if waits := r.Reason == reasonBaking || r.Reason == reasonWindow; waits && next >= 0 && next <= last {
+	if waits := r.Reason == reason.Baking || r.Reason == reason.OutsideWindow; waits && next >= 0 && next <= last {
 		say(r, stop{})
 	}
 	if p.All {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -74,7 +75,7 @@ func Decide(in Input) Decision {
 // idle tells that every tenant has what git wants and that no rollout is under
 // way: nearly always.
 func (in *Input) idle() bool {
-	if in.Last != nil && (in.Last.Open() || in.Last.Reason == reasonAborted) {
+	if in.Last != nil && (in.Last.Open() || in.Last.Reason == reason.Aborted) {
 		return false
 	}
 	return !slices.ContainsFunc(in.Tenants, func(t Tenant) bool {
@@ -108,7 +109,7 @@ func needs(t Tenant) bool { return t.Target != "" && !t.New && t.Progress == Pen
 func (s *step) goesOn() bool {
 	last := s.Decision.Rollout
 	targets := make(map[protocol.TenantID]string, len(s.Input.Places))
-	if last != nil && (last.Open() || last.Reason == reasonAborted) {
+	if last != nil && (last.Open() || last.Reason == reason.Aborted) {
 		for _, p := range s.Input.Places {
 			targets[p.Tenant] = p.Target
 		}
@@ -177,7 +178,7 @@ func (s *step) begin() {
 }
 
 func (s *step) supersede(last *state.Rollout) {
-	last.EndedAt, last.Reason, last.Next = s.Now, reasonSuperseded, ""
+	last.EndedAt, last.Reason, last.Next = s.Now, reason.Superseded, ""
 	last.Message = "a newer revision wants something else of its tenants"
 	if last.Status == state.Running {
 		last.Status = state.Partial

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -35,7 +36,7 @@ func Guard(limit config.Limit, r Removal) *Waiting {
 	next := fmt.Sprintf("put them back with another commit, or run \"reconciler confirm %.12s\" when they are meant to go", r.Revision)
 	if r.Left == 0 {
 		return &Waiting{
-			Reason: "NoTenants", Next: next,
+			Reason: reason.NoTenants, Next: next,
 			Message: fmt.Sprintf("commit %.12s has no tenant at all; %s kept as they are", r.Revision, tenants(len(r.Tenants))),
 		}
 	}
@@ -44,7 +45,7 @@ func Guard(limit config.Limit, r Removal) *Waiting {
 		return nil
 	}
 	return &Waiting{
-		Reason: "DeletionGuard", Next: next,
+		Reason: reason.DeletionGuard, Next: next,
 		Message: fmt.Sprintf("commit %.12s removes %s (%s), and deletionGuard lets %d go at once; all are kept as they are",
 			r.Revision, tenants(len(r.Tenants)), listed(r.Tenants), allowed),
 	}

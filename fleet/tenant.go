@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -45,7 +46,7 @@ func ProgressOf(row *state.Observed, target, bundle string) Progress {
 			}
 			return Blocked
 		}
-		if row.Reason == "Drift" {
+		if row.Reason == reason.Drift {
 			return Reached // it is only reported: trying again changes nothing
 		}
 	}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"fmt"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -37,15 +38,15 @@ func (d *Decision) Waits(id protocol.TenantID) *Waiting {
 		return nil
 	}
 	switch d.stop.reason {
-	case reasonHalted:
+	case reason.BudgetExceeded:
 		return d.Halted(wave)
-	case reasonPaused:
+	case reason.Paused:
 		return d.Paused(wave, d.stop.message)
-	case reasonAborted:
+	case reason.Aborted:
 		return d.Aborted()
 	}
 	return &Waiting{
-		Reason: "WaitingForWave", Message: "it waits for its turn, " + d.where(wave),
+		Reason: reason.WaitingForWave, Message: "it waits for its turn, " + d.where(wave),
 		Next: fmt.Sprintf("see \"reconciler rollout show\"; \"reconciler rollout promote --tenant %s --reason TEXT\" brings it on now", id),
 	}
 }
@@ -53,7 +54,7 @@ func (d *Decision) Waits(id protocol.TenantID) *Waiting {
 // Halted is why the tenants of a wave wait when too many of it have failed.
 func (d *Decision) Halted(wave int) *Waiting {
 	return &Waiting{
-		Reason: "RolloutHalted", Message: "too many tenants have failed: the rollout goes no further; it waits " + d.where(wave),
+		Reason: reason.RolloutHalted, Message: "too many tenants have failed: the rollout goes no further; it waits " + d.where(wave),
 		Next: `see "reconciler rollout show"; it goes on by itself once those that failed recover; else correct the cause with another commit, or run "reconciler rollout resume"`,
 	}
 }
@@ -62,7 +63,7 @@ func (d *Decision) Halted(wave int) *Waiting {
 // rollout; by says who, and why.
 func (d *Decision) Paused(wave int, by string) *Waiting {
 	return &Waiting{
-		Reason: "RolloutPaused", Message: fmt.Sprintf("%s; it waits %s", by, d.where(wave)),
+		Reason: reason.RolloutPaused, Message: fmt.Sprintf("%s; it waits %s", by, d.where(wave)),
 		Next: `run "reconciler rollout resume" to let it go on`,
 	}
 }
@@ -71,7 +72,7 @@ func (d *Decision) Paused(wave int, by string) *Waiting {
 // when somebody has ended it.
 func (d *Decision) Aborted() *Waiting {
 	return &Waiting{
-		Reason: "RolloutAborted", Message: fmt.Sprintf("somebody ended rollout %d before it came to this tenant", d.Rollout.ID),
+		Reason: reason.RolloutAborted, Message: fmt.Sprintf("somebody ended rollout %d before it came to this tenant", d.Rollout.ID),
 		Next: "change with another commit what the tenant should have, or revert the one that was rolled out",
 	}
 }

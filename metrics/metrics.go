@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/fleet"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
@@ -154,7 +154,7 @@ func (m *Metrics) count(tenants []reconcile.Tenant) {
 		if t.Problem() {
 			failing++
 		}
-		if t.Result.Reason == deploy.ReasonDrift {
+		if t.Result.Reason == reason.Drift {
 			drifted++
 		}
 		if t.Waiting() {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
@@ -46,7 +47,7 @@ func NewWatch(tell func(Event), known Known) *Watch {
 	for id, row := range known.Observed {
 		switch {
 		case known.Pass.WaitingReason != "" && row.Reason == known.Pass.WaitingReason:
-		case row.Reason == reasonDrift:
+		case row.Reason == reason.Drift:
 			w.drifted[id] = true
 		case row.Health.Problem():
 			w.failing[id] = true
@@ -54,9 +55,6 @@ func NewWatch(tell func(Event), known Known) *Watch {
 	}
 	return w
 }
-
-// reasonDrift has an event of its own.
-const reasonDrift = "Drift"
 
 // Pass tells of what a pass changed.
 func (w *Watch) Pass(r reconcile.Report, err error) {
@@ -90,7 +88,7 @@ func sorted(r reconcile.Report) (failing, drifted []reconcile.Tenant) {
 	for _, t := range r.Tenants {
 		switch {
 		case r.Waiting != nil && t.Result.Reason == r.Waiting.Reason:
-		case t.Result.Reason == reasonDrift:
+		case t.Result.Reason == reason.Drift:
 			drifted = append(drifted, t)
 		case t.Problem():
 			failing = append(failing, t)

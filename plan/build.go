@@ -11,6 +11,7 @@ import (
 	"ariga.io/atlas/sql/sqlite"
 
 	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/schema"
 )
@@ -184,7 +185,7 @@ func (b *builder) dropTable(c diff.Change) error {
 		return err
 	}
 	if live := b.liveStructure(c.Table); c.Op == diff.DropTable && len(live.Columns) > len(c.New.Columns) {
-		return Conflict("ForeignDependent", c.Table, "drop the columns by hand, or keep the object",
+		return Conflict(reason.ForeignDependent, c.Table, "drop the columns by hand, or keep the object",
 			"table %q has columns that are not ours", c.Table)
 	}
 	b.checkEmptyTable(c)
@@ -198,7 +199,7 @@ func (b *builder) dropTable(c diff.Change) error {
 func (b *builder) withoutForeign(c diff.Change) error {
 	for _, trigger := range b.in.Master.Of("trigger") {
 		if strings.EqualFold(trigger.Table, c.Table) {
-			return Conflict("ForeignDependent", c.Table, "drop the trigger by hand, or keep the object",
+			return Conflict(reason.ForeignDependent, c.Table, "drop the trigger by hand, or keep the object",
 				"table %q has a trigger %q that is not ours", c.Table, trigger.Name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	atlas "ariga.io/atlas/sql/schema"
 
 	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -152,7 +153,7 @@ func (b *builder) dropColumn(c diff.Change) error {
 	if c.Op == diff.PurgeColumn {
 		for _, i := range b.liveStructure(b.liveTable(c.Table)).Indexes {
 			if slices.ContainsFunc(i.Columns, func(name string) bool { return strings.EqualFold(name, c.From.Name) }) {
-				return Conflict("ForeignDependent", c.Table, "drop the index by hand",
+				return Conflict(reason.ForeignDependent, c.Table, "drop the index by hand",
 					"index %q is not ours and covers the retired column %q", i.Name, c.From.Name)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -46,7 +47,7 @@ func (b *builder) rebuildIfNeeded(c diff.Change) error {
 		return fmt.Errorf("plan %s: the table is not there", c.Describe())
 	}
 	if _, renamed := b.tables[strings.ToLower(c.Table)]; renamed || b.renamesColumn(c.Table) {
-		return Conflict("RenameAndRetype", c.Table, "rename in one commit and change the type in the next",
+		return Conflict(reason.RenameAndRetype, c.Table, "rename in one commit and change the type in the next",
 			"table %q is renamed, or a column of it, and a column changes its type in the same step", c.Table)
 	}
 	changes := b.rebuilt(c.Table)

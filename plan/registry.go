@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/schema"
 )
 
@@ -44,7 +45,7 @@ func registryStatements(r diff.Result) ([]string, error) {
 	}
 	for _, name := range []string{"type", "name", "metadata"} {
 		if _, ok := table.Column(name); !ok {
-			return nil, Conflict("RegistryShape", RegistryTable, "let sys_metadata have the columns type, name and metadata",
+			return nil, Conflict(reason.RegistryShape, RegistryTable, "let sys_metadata have the columns type, name and metadata",
 				"the bundle's sys_metadata has no column %q", name)
 		}
 	}

@@ -9,13 +9,11 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/plan"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
-
-// reasonApproval is why a tenant waits for somebody to approve its plan.
-const reasonApproval = "AwaitingApproval"
 
 // groups gathers tenants by plan.
 type groups struct {
@@ -58,7 +56,7 @@ func (g *groups) plan(t reconcile.Tenant, policy deploy.Policy) {
 		}
 		g.byKey[key], g.order = one, append(g.order, one)
 	}
-	if doubt != "" && t.Result.Reason == reasonApproval {
+	if doubt != "" && t.Result.Reason == reason.AwaitingApproval {
 		t.Result.Message = strings.Replace(t.Result.Message, fmt.Sprintf(" (plan %.12s)", made.Digest), "", 1)
 		t.Result.Next = "approve the plan that a preview bound to the live databases gives"
 	}
@@ -117,7 +115,7 @@ func (g *Group) take(t reconcile.Tenant) {
 	}
 	if t.Result.Err != nil {
 		g.Blocked = stop(g.Blocked, t)
-		g.NeedsApproval = g.NeedsApproval || t.Result.Reason == reasonApproval
+		g.NeedsApproval = g.NeedsApproval || t.Result.Reason == reason.AwaitingApproval
 	}
 	if t.Result.Beyond != nil {
 		then := t

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -54,7 +55,7 @@ func (r *Report) plan(d *document, k Kind) {
 // words say what stands in tenants' way. How to approve is told apart.
 func (s Stop) words() string {
 	next := " To go on: " + prose(s.Next) + "."
-	if s.Reason == reasonApproval {
+	if s.Reason == reason.AwaitingApproval {
 		next = ""
 	}
 	return fmt.Sprintf("⚠️ %s in %s: %s.%s %s", s.Reason, plural(len(s.Tenants), "tenant"), prose(s.Message), next, tenants(s.Tenants))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/schema"
@@ -103,7 +104,7 @@ type weight struct {
 // weigh keeps the tenants that the plan takes longest in, of those that would
 // get it now or after an approval.
 func (g *Group) weigh(t reconcile.Tenant) {
-	if t.Result.Err != nil && t.Result.Reason != reasonApproval {
+	if t.Result.Err != nil && t.Result.Reason != reason.AwaitingApproval {
 		return
 	}
 	at, _ := slices.BinarySearchFunc(g.heavy, t.Estimate, func(w weight, takes time.Duration) int {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/tenantops/reconciler/internal/reason"
 )
 
 // Lists are cut after so many entries.
@@ -174,7 +176,7 @@ func (r *Report) faultSection(d *document) {
 // section is what stands in tenants' way.
 func (s Stop) section() []string {
 	title := fmt.Sprintf("### %s: %s", s.Reason, plural(len(s.Tenants), "tenant"))
-	if s.Reason == "InvalidBundle" {
+	if s.Reason == reason.InvalidBundle {
 		return []string{title, "", "Nothing is deployed to them until the files are right.", "", tenants(s.Tenants)}
 	}
 	return []string{

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision/control"
 	"github.com/tenantops/reconciler/state"
@@ -74,7 +75,7 @@ func (e *NameTakenError) Error() string {
 func (e *NameTakenError) Is(target error) bool { return target == control.ErrExists }
 
 // Reason is the word for programs.
-func (e *NameTakenError) Reason() string { return "NameTaken" }
+func (e *NameTakenError) Reason() string { return reason.NameTaken }
 
 // Next is the next step, for people.
 func (e *NameTakenError) Next() string {

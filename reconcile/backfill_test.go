@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
@@ -61,7 +62,7 @@ rollout: {waves: [{name: first, match: {tier: canary}}, {name: all}]}
 			continue
 		}
 		slices++
-		if acme.Health != state.Progressing || acme.Result.Reason != deploy.ReasonBackfilling || !strings.Contains(acme.Result.Message, "of 50000 rows") {
+		if acme.Health != state.Progressing || acme.Result.Reason != reason.Backfilling || !strings.Contains(acme.Result.Message, "of 50000 rows") {
 			t.Fatalf("acme: got %+v", acme.Result.Assessment)
 		}
 		if initech.Result.Reason != "WaitingForWave" {

@@ -16,6 +16,7 @@ import (
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
@@ -156,7 +157,7 @@ func (r *Reconciler) keep(ctx context.Context, f reading, t *bundle.Tenant, done
 		return done
 	}
 	input := "held " + observed.BundleDigest + " " + request.Policy.Drift + " " + lookMark(request.Policy.Drift, at, stamp)
-	if observed.InputDigest == input && observed.Reason == reasonHeld && strings.HasPrefix(observed.Message, done.Result.Message) {
+	if observed.InputDigest == input && observed.Reason == reason.Held && strings.HasPrefix(observed.Message, done.Result.Message) {
 		if observed.Message != done.Result.Message {
 			done.Result.Message, done.Sync = observed.Message, state.OutOfSync
 		}

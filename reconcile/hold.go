@@ -7,15 +7,13 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
 
 // Held is the action of a pass on a tenant that a hold keeps as it is.
 const Held deploy.Action = "held"
-
-// reasonHeld is why such a tenant may differ from git.
-const reasonHeld = "Held"
 
 // Notice makes what somebody changed in the store count: holds, and a rollout
 // that is paused or ended, apply to every tenant that the pass under way has not come to, and Run makes another pass
@@ -112,14 +110,14 @@ func (t Tenant) held(h state.Hold, row state.Observed) Tenant {
 	t.Sync, t.Health = state.OutOfSync, state.Healthy
 	if row.BundleDigest == t.bundle {
 		t.Sync = row.Sync
-		if row.Reason == reasonHeld {
+		if row.Reason == reason.Held {
 			t.Sync = state.Synced // it was held back from a bundle that git has left again
 		}
 	}
-	t.Result.Action, t.Result.Reason = Held, reasonHeld
+	t.Result.Action, t.Result.Reason = Held, reason.Held
 	t.Result.Message = holdMessage(h)
 	t.Result.Next = fmt.Sprintf("run \"reconciler release %s\" to let it go on", ReleaseArgument(h))
-	t.unchanged = row.Reason == reasonHeld && row.Message == t.Result.Message && row.Sync == t.Sync && row.Health == t.Health
+	t.unchanged = row.Reason == reason.Held && row.Message == t.Result.Message && row.Sync == t.Sync && row.Health == t.Health
 	return t
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/fleet"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
@@ -80,7 +81,7 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 		}
 	}
 	done = r.deployTo(ctx, f, t)
-	if done.Result.Reason == reasonSuspended { // the mark is older than what is recorded
+	if done.Result.Reason == reason.Suspended { // the mark is older than what is recorded
 		if err := r.life.Resume(ctx, &known, "git says so"); err != nil {
 			return done.failed(err)
 		}
@@ -88,8 +89,6 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 	}
 	return done
 }
-
-const reasonSuspended = "Suspended"
 
 // resumes tells that a tenant is not in use, which is to be.
 func resumes(known state.Tenant) bool {
@@ -250,24 +249,24 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 	gone, err := r.life.Remove(ctx, &known, f.loaded.Config, "git no longer has the tenant", keep)
 	if err != nil {
 		done = done.failed(err)
-		done.Result.Reason = "RemovalFailed"
+		done.Result.Reason = reason.RemovalFailed
 		return done
 	}
 	if gone {
 		done.gone = true
-		done.Result.Reason, done.Result.Message = "Destroyed", "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
+		done.Result.Reason, done.Result.Message = reason.Destroyed, "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
 		if last := len(known.Steps) - 1; last >= 0 && known.Steps[last].Status == protocol.StepSkipped {
 			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's"
 		}
 		return done
 	}
 	at := provision.DestroyAt(known, f.loaded.Config)
-	done.Result.Reason = "Removed"
+	done.Result.Reason = reason.Removed
 	done.Result.Message = "the tenant is being removed: its database is read-only, and destroyed after " + at.UTC().Format(time.RFC3339)
 	done.Result.Next = "put its directory back to keep it"
 	switch {
 	case known.Spec.LegalHold != nil:
-		done.Result.Reason = "LegalHold"
+		done.Result.Reason = reason.LegalHold
 		done.Result.Message = "the tenant is removed, and a legal hold keeps its database: " + known.Spec.LegalHold.Reason
 		done.Result.Next = "put its directory back without legalHold, and remove it again, when the hold is over"
 	case known.Awaits(state.PendingRemoval):

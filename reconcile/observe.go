@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
-	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -111,7 +111,7 @@ func (r *Reconciler) saveTags(ctx context.Context, f reading, report Report) err
 
 func (r *Reconciler) observed(f reading, t Tenant) state.Observed {
 	row := f.before(t.ID)
-	if t.Interrupted() && (row.Health.Problem() || row.Reason == deploy.ReasonDrift) {
+	if t.Interrupted() && (row.Health.Problem() || row.Reason == reason.Drift) {
 		return row // which is so still, as far as anybody knows
 	}
 	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
@@ -142,7 +142,7 @@ func (r *Reconciler) observed(f reading, t Tenant) state.Observed {
 	if t.Result.DeploymentID != "" {
 		row.Deployment = t.Result.DeploymentID
 	}
-	if t.Result.Reason == deploy.ReasonDrift { // which says that nothing newer waits
+	if t.Result.Reason == reason.Drift { // which says that nothing newer waits
 		row.AppliedRevision, row.BundleDigest, row.Target = f.commit.Hash, t.bundle, t.target
 		row.Deployment = t.Result.Newest()
 	}
@@ -187,7 +187,7 @@ func postponed(f reading, t *bundle.Tenant) Tenant {
 func (r *Reconciler) removed(f reading, id protocol.TenantID) Tenant {
 	t := Tenant{ID: id, Plan: f.before(id).Plan, Sync: state.OutOfSync, Health: state.Healthy}
 	t.Result.Action = Remove
-	t.Result.Reason, t.Result.Message = "Removed", "the tenant is not in this revision; its database is left as it is"
+	t.Result.Reason, t.Result.Message = reason.Removed, "the tenant is not in this revision; its database is left as it is"
 	t.Result.Next = "put the directory back, or remove it from the branch that is followed"
 	return t
 }

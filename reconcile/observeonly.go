@@ -9,11 +9,9 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/diff"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/state"
 )
-
-// reasonObserved is why a tenant is not brought to what git wants.
-const reasonObserved = "ObserveOnly"
 
 const nextObserved = "review it with \"reconciler plan\", then start the daemon without --observe"
 
@@ -52,7 +50,7 @@ func (r *Reconciler) observeTenant(ctx context.Context, f reading, t *bundle.Ten
 	switch action {
 	case deploy.Create, deploy.Update:
 	case Resume:
-		done.Result.Reason, done.Result.Message, done.Result.Next = reasonObserved, "the tenant is suspended, and is to be resumed", nextObserved
+		done.Result.Reason, done.Result.Message, done.Result.Next = reason.ObserveOnly, "the tenant is suspended, and is to be resumed", nextObserved
 		return done
 	default:
 		return done
@@ -61,7 +59,7 @@ func (r *Reconciler) observeTenant(ctx context.Context, f reading, t *bundle.Ten
 	if made := done.Result.Plan; made != nil {
 		statements, class = len(made.Migration.Statements), made.Class()
 	}
-	done.Result.Reason = reasonObserved
+	done.Result.Reason = reason.ObserveOnly
 	noun := "statements"
 	if statements == 1 {
 		noun = "statement"

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/tenantops/reconciler/bundle"
-	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -59,7 +59,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	if err == nil && len(s.Tenants) == 0 {
 		err = r.look(ctx, f)
 	}
-	if slices.ContainsFunc(report.Tenants, func(t Tenant) bool { return t.Result.Reason == deploy.ReasonBackfilling }) {
+	if slices.ContainsFunc(report.Tenants, func(t Tenant) bool { return t.Result.Reason == reason.Backfilling }) {
 		r.wake = r.Now() // it goes on in the next pass, after all who do not take so long
 	}
 	switch {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
-	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -127,7 +127,7 @@ func (f reading) ailing(t *bundle.Tenant) bool {
 	case state.Degraded, state.Missing, state.Blocked:
 		return true
 	}
-	return row.Reason == deploy.ReasonBackfilling
+	return row.Reason == reason.Backfilling
 }
 
 // settled tells that a tenant follows the fleet, and that this revision wants

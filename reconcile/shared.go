@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/bundle"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -23,7 +24,7 @@ func (e *sharedError) Error() string {
 }
 
 // Reason and Next make the error one that deploy.Fail understands.
-func (e *sharedError) Reason() string { return "DatabaseShared" }
+func (e *sharedError) Reason() string { return reason.DatabaseShared }
 func (e *sharedError) Next() string   { return "give each tenant a database of its own" }
 
 // shared finds the tenants of a fleet, selected or not, that lead to one

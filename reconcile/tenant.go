@@ -15,6 +15,7 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
@@ -105,7 +106,7 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 	}
 	policy := f.policyText(t, request.Policy)
 	input := inputDigest(request, policy, at, stamp)
-	healthy := observed.Sync == state.Synced && observed.Health == state.Healthy && observed.Reason != reasonHeld
+	healthy := observed.Sync == state.Synced && observed.Health == state.Healthy && observed.Reason != reason.Held
 	due := !observed.PurgeAt.IsZero() && !r.Now().Before(observed.PurgeAt)
 	if known && !due && healthy && observed.InputDigest == input {
 		done.Sync, done.Health = state.Synced, state.Healthy
@@ -212,7 +213,7 @@ func (f *reading) suspended(t *bundle.Tenant) bool {
 // what is recorded of it where git is yet to follow.
 func (t Tenant) suspended(known state.Tenant) Tenant {
 	t.Sync, t.Health = state.Synced, state.Suspended
-	t.Result.Action, t.Result.Reason = Suspend, reasonSuspended
+	t.Result.Action, t.Result.Reason = Suspend, reason.Suspended
 	t.Result.Message = "the tenant is suspended; its database is read-only and nothing is deployed to it"
 	t.Result.Next = "set provisioningStatus: active to deploy to it again"
 	if known.Awaits(state.PendingStatus) {
@@ -233,13 +234,13 @@ func (t *Tenant) judge() {
 	t.Result.Assessment = t.Result.For(t.ID)
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
-	case t.Result.Reason == deploy.ReasonInterrupted:
+	case t.Result.Reason == reason.Interrupted:
 		t.Sync, t.Health = state.Unknown, state.Progressing
-	case t.Result.Reason == deploy.ReasonVerifyFailed:
+	case t.Result.Reason == reason.VerifyFailed:
 		if t.Health = state.Degraded; t.Result.RolledBack {
 			t.Sync = state.OutOfSync
 		}
-	case t.Result.Reason == "Missing", t.Result.Reason == deploy.ReasonJournalMissing:
+	case t.Result.Reason == reason.Missing, t.Result.Reason == reason.JournalMissing:
 		t.Sync, t.Health = state.Unknown, state.Missing
 	case t.Result.Action == deploy.Blocked:
 		t.Sync, t.Health = state.OutOfSync, state.Blocked
@@ -275,7 +276,7 @@ func (e *invalidTenant) Error() string {
 }
 
 // Reason and Next make the error one that deploy.Fail understands.
-func (e *invalidTenant) Reason() string { return "InvalidBundle" }
+func (e *invalidTenant) Reason() string { return reason.InvalidBundle }
 
 // Next is that of a fault that stands alone: not all are cured by a commit.
 func (e *invalidTenant) Next() string {

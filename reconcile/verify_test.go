@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
 )
@@ -42,7 +42,7 @@ func TestVerifyThatRollsBack(t *testing.T) {
 	}
 	row := w.observed("acme")
 	if row.AppliedRevision != before || row.BundleDigest != was.BundleDigest || row.SchemaDigest != was.SchemaDigest ||
-		row.DesiredDigest == was.BundleDigest || row.Deployment != done.Result.DeploymentID || row.Reason != deploy.ReasonVerifyFailed {
+		row.DesiredDigest == was.BundleDigest || row.Deployment != done.Result.DeploymentID || row.Reason != reason.VerifyFailed {
 		t.Errorf("observed %+v", row)
 	}
 	for range 2 {

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/internal/reason"
 )
 
 // Errors that a caller can match.
@@ -39,7 +40,7 @@ func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
 // Reason is the word for programs.
-func (e *Error) Reason() string { return "SecretUnreadable" }
+func (e *Error) Reason() string { return reason.SecretUnreadable }
 
 // Next is the next step, for people.
 func (e *Error) Next() string { return e.next }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -77,7 +78,7 @@ func (e *QuotaError) Error() string {
 func (e *QuotaError) Unwrap() error { return ErrQuota }
 
 // Reason and Next explain the error in a tenant's status.
-func (e *QuotaError) Reason() string { return "QuotaExceeded" }
+func (e *QuotaError) Reason() string { return reason.QuotaExceeded }
 
 // Next says what to do about the first quota.
 func (e *QuotaError) Next() string {

@@ -18,6 +18,7 @@ import (
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -118,14 +119,14 @@ func (r *Router) Locate(tenant protocol.TenantID, connection *protocol.TenantCon
 	default:
 		return Location{}, &LocationError{
 			Tenant: tenant, Err: fmt.Errorf("%w: it has a %s URL", ErrNotServed, scheme),
-			reason: "NotServed", next: "use a file:, libsql:, https: or http: URL, or leave connectionConfig out",
+			reason: reason.NotServed, next: "use a file:, libsql:, https: or http: URL, or leave connectionConfig out",
 		}
 	}
 	path, err := bundle.FilePath(connection.URL)
 	if err != nil {
 		return Location{}, &LocationError{
 			Tenant: tenant, Err: fmt.Errorf("%w: its URL %w", ErrOutside, err),
-			reason: "InvalidURL", next: "correct connectionConfig.url",
+			reason: reason.InvalidURL, next: "correct connectionConfig.url",
 		}
 	}
 	if !filepath.IsAbs(path) {
@@ -169,10 +170,10 @@ func (r *Router) inside(path string) (string, *LocationError) {
 	switch {
 	case !inData && !inRoot:
 		err := fmt.Errorf("%w: %s is outside the data directory and the file root", ErrOutside, path)
-		return "", &LocationError{Err: err, reason: "OutsideDirectory", next: "move it, or start with --file-root"}
+		return "", &LocationError{Err: err, reason: reason.OutsideDirectory, next: "move it, or start with --file-root"}
 	case inData && isOwn(name):
 		err := fmt.Errorf("%w: %s is where the reconciler keeps its own", ErrOutside, path)
-		return "", &LocationError{Err: err, reason: "OutsideDirectory", next: "give it another name"}
+		return "", &LocationError{Err: err, reason: reason.OutsideDirectory, next: "give it another name"}
 	case inData && (directory == data || directory == filepath.Join(data, "tenants")):
 		return resolved, nil // both are made where they are missing
 	}
@@ -186,12 +187,12 @@ func (r *Router) inside(path string) (string, *LocationError) {
 func unreachable(err error) *LocationError {
 	if errors.Is(err, fs.ErrPermission) {
 		return &LocationError{
-			Err: fmt.Errorf("%w: %w", database.ErrPermission, err), reason: "PermissionDenied",
+			Err: fmt.Errorf("%w: %w", database.ErrPermission, err), reason: reason.PermissionDenied,
 			next: "let the reconciler's user read and write the file and its directory",
 		}
 	}
 	return &LocationError{
-		Err: fmt.Errorf("%w: %w", database.ErrMissing, err), reason: "Missing", next: "mount the volume, or make the directory",
+		Err: fmt.Errorf("%w: %w", database.ErrMissing, err), reason: reason.Missing, next: "mount the volume, or make the directory",
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/hrana"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 )
 
@@ -56,20 +57,20 @@ func (r *Router) remote(tenant protocol.TenantID, connection *protocol.TenantCon
 	if err != nil {
 		return Location{}, &LocationError{
 			Tenant: tenant, Err: fmt.Errorf("%w: %w", ErrOutside, err),
-			reason: "InvalidURL", next: "correct connectionConfig.url",
+			reason: reason.InvalidURL, next: "correct connectionConfig.url",
 		}
 	}
 	host, ok := r.config.Servers.host(base)
 	if ok && r.config.Servers.Hosts[host].Fault != nil {
 		return Location{}, &LocationError{
 			Tenant: tenant, Err: fmt.Errorf("%w: %w", ErrSettings, r.config.Servers.Hosts[host].Fault),
-			reason: "HostSettings", next: "put right what connections.hosts in reconciler.yaml refers to, and start the reconciler again",
+			reason: reason.HostSettings, next: "put right what connections.hosts in reconciler.yaml refers to, and start the reconciler again",
 		}
 	}
 	if !ok {
 		return Location{}, &LocationError{
 			Tenant: tenant, Err: fmt.Errorf("%w: %s", ErrHost, base.Host),
-			reason: "HostNotAllowed", next: "add it to connections.hosts in reconciler.yaml, or correct connectionConfig.url",
+			reason: reason.HostNotAllowed, next: "add it to connections.hosts in reconciler.yaml, or correct connectionConfig.url",
 		}
 	}
 	return Location{Remote: base.String(), host: host, token: config.Secret(connection.AuthToken)}, nil

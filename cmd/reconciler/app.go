@@ -14,6 +14,7 @@ import (
 	"github.com/tenantops/reconciler/applifecycle"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/gitrepo"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
 )
@@ -144,12 +145,12 @@ type appIssue struct {
 var categories = map[string]protocol.AppCategory{
 	"kernel_version":  protocol.CategoryKernelVersion,
 	"object_conflict": protocol.CategoryObjectConflict, "name_conflict": protocol.CategoryObjectConflict,
-	"table_collision": protocol.CategoryObjectConflict, "AdoptionReview": protocol.CategoryObjectConflict,
+	"table_collision": protocol.CategoryObjectConflict, reason.AdoptionReview: protocol.CategoryObjectConflict,
 	"table_taken_again": protocol.CategoryObjectConflict,
 	"app_missing":       protocol.CategoryDependencyMissing, "app_cycle": protocol.CategoryDependencyMissing,
 	"app_without_file": protocol.CategoryDependencyMissing, "version_missing": protocol.CategoryDependencyMissing,
 	"version_mismatch": protocol.CategoryDependencyMissing, "version_moved": protocol.CategoryDependencyMissing,
-	"QuotaExceeded": protocol.CategoryQuotaExceeded,
+	reason.QuotaExceeded: protocol.CategoryQuotaExceeded,
 }
 
 func appIssueOf(severity protocol.AppSeverity, code, message, next string) appIssue {

@@ -13,6 +13,7 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 )
 
 // locate finds the file that a path or a URL leads to, and the URL that a
@@ -42,8 +43,8 @@ func locate(data, given string) (path, address string, err error) {
 // whyLeftOut says what is wrong with a database, or with how it is named.
 func whyLeftOut(err error) problem {
 	why := deploy.Fail(err)
-	if why.Reason == "DeploymentFailed" || errors.Is(err, adoption.ErrReconciled) || errors.Is(err, database.ErrMissing) {
-		return problem{Reason: "NotImported", Message: err.Error(), Next: "correct its line, or leave it out"}
+	if why.Reason == reason.DeploymentFailed || errors.Is(err, adoption.ErrReconciled) || errors.Is(err, database.ErrMissing) {
+		return problem{Reason: reason.NotImported, Message: err.Error(), Next: "correct its line, or leave it out"}
 	}
 	return problem{Reason: why.Reason, Message: why.Message, Next: why.Next}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/plan"
 )
 
@@ -150,7 +151,7 @@ func meaning(check plan.PreCheck, tenants []planTenant) string {
 	switch {
 	case check.Advisory || waivable && len(said) == 0:
 		return "is waived"
-	case waivable && !said["PreCheckFailed"]:
+	case waivable && !said[reason.PreCheckFailed]:
 		return "needs an approval"
 	}
 	return "failed"

@@ -14,6 +14,7 @@ import (
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -192,7 +193,7 @@ func restore(ctx context.Context, store *state.Store, f placedTenant) (int, erro
 	last := heard.Record.Last
 	return len(committed), store.Replace(ctx, f.tenant, committed, state.Observed{
 		Tenant: f.tenant, Sync: state.Unknown, Health: state.Healthy,
-		Reason: "Rebuilt", Message: "state was restored from the tenant's journal", Next: "run reconciler sync, which looks at the tenant",
+		Reason: reason.Rebuilt, Message: "state was restored from the tenant's journal", Next: "run reconciler sync, which looks at the tenant",
 		Revision: last.Revision, AppliedRevision: last.Revision, DesiredDigest: last.Bundle, BundleDigest: last.Bundle,
 		Fingerprint: heard.Master.Fingerprint(), SchemaDigest: last.SchemaDigest, AppliedDigest: heard.Record.Applied,
 		Deployment: last.Deployment, ObservedAt: last.At,

@@ -12,6 +12,7 @@ import (
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
@@ -173,7 +174,7 @@ func (k *control) rollback(ctx context.Context, q rollbackRequest) (answer rollb
 		err = k.letGo(context.WithoutCancel(ctx), q, holds)
 		answer.Error = problemOf(result.Reason, result.Message, result.Next)
 		if result.Err == nil {
-			answer.Error = problemOf("NothingToDo", "the tenant is what it was at that deployment", "name an earlier one; see reconciler history")
+			answer.Error = problemOf(reason.NothingToDo, "the tenant is what it was at that deployment", "name an earlier one; see reconciler history")
 		}
 		answer.DeploymentID = optional(result.DeploymentID)
 		return answer, err
@@ -265,7 +266,7 @@ func (k *control) wentBack(ctx context.Context, q rollbackRequest, result deploy
 		return err
 	}
 	row.Tenant, row.Sync, row.Health = q.Tenant, state.OutOfSync, state.Healthy
-	row.Reason, row.Message, row.Next = "RolledBack", q.Actor+" rolled it back: "+q.Reason, "reconciler release "+string(q.Tenant)+", or a commit that changes what it should be"
+	row.Reason, row.Message, row.Next = reason.RolledBack, q.Actor+" rolled it back: "+q.Reason, "reconciler release "+string(q.Tenant)+", or a commit that changes what it should be"
 	row.AppliedRevision, row.BundleDigest, row.Fingerprint = result.Revision, result.Plan.Bundle, result.Fingerprint
 	row.SchemaDigest, row.AppliedDigest, row.InputDigest = result.Plan.ToSchema, result.Plan.Applied, ""
 	row.Target, row.Tried = "", "" // git's bundle has to be tried anew

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
@@ -132,7 +133,7 @@ func (k *control) undo(ctx context.Context, q undoRequest) (undoAnswer, error) {
 			done, err := k.undoOne(ctx, one)
 			if err != nil {
 				done = rollbackAnswer{Tenant: one.Tenant, Changes: []string{}, Held: []holdAnswer{}}
-				done.Error = problemOf("RollbackFailed", err.Error(), "see the error, and run \"reconciler rollback "+string(one.Tenant)+"\"")
+				done.Error = problemOf(reason.RollbackFailed, err.Error(), "see the error, and run \"reconciler rollback "+string(one.Tenant)+"\"")
 			}
 			answer.Tenants[i] = done
 			return nil
@@ -159,7 +160,7 @@ func (k *control) undoOne(ctx context.Context, q rollbackRequest) (rollbackAnswe
 	case newest.Subject == "rollback of "+last.ID: // by somebody, or by its verification
 		answer.DeploymentID, answer.Revision = optional(newest.ID), optional(newest.Revision)
 	default:
-		answer.Error = problemOf("LaterDeployment", fmt.Sprintf("deployment %s came after the rollout", newest.ID), fmt.Sprintf(
+		answer.Error = problemOf(reason.LaterDeployment, fmt.Sprintf("deployment %s came after the rollout", newest.ID), fmt.Sprintf(
 			"take that back first, or name what the tenant is to be: \"reconciler history %s\"", q.Tenant))
 	}
 	return answer, nil

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/tenantops/reconciler/fleet"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -71,7 +72,7 @@ func whereNow(ctx context.Context, store *state.Store) (func(state.RolloutTenant
 		case fleet.Blocked, fleet.Unapproved:
 			status = placeBlocked
 		default:
-			if row.Reason == "Held" || row.Health == state.Suspended {
+			if row.Reason == reason.Held || row.Health == state.Suspended {
 				status = placeHeld
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/gitrepo"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/reconcile"
 	"github.com/tenantops/reconciler/state"
@@ -160,7 +161,7 @@ func failedPass(ctx context.Context, store *state.Store) (*problem, error) {
 	if err != nil || pass.Error == "" {
 		return nil, err
 	}
-	return &problem{Reason: "PassFailed", Message: "the last pass failed: " + pass.Error, Next: "see \"reconciler status\""}, nil
+	return &problem{Reason: reason.PassFailed, Message: "the last pass failed: " + pass.Error, Next: "see \"reconciler status\""}, nil
 }
 
 // waitAnswer is how far a commit has come.
@@ -219,11 +220,11 @@ func (w *waiter) where(ctx context.Context, t *bundle.Tenant, row state.Observed
 	}
 	problem := row.Health.Problem()
 	switch {
-	case looked && (row.Reason == "Held" || row.Reason == "Removed" || row.Reason == "DeletionGuard" || row.Health == state.Suspended):
+	case looked && (row.Reason == reason.Held || row.Reason == reason.Removed || row.Reason == reason.DeletionGuard || row.Health == state.Suspended):
 		return "", nil
 	case problem && looked:
 		return placeFailed, nil
-	case problem || row.Sync != state.Synced && row.Reason != "Drift":
+	case problem || row.Sync != state.Synced && row.Reason != reason.Drift:
 		return placeWaiting, nil
 	case t.Desired != nil && row.BundleDigest == t.Desired.Digest:
 		return placeReached, nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/internal/retryafter"
 )
 
@@ -44,7 +45,7 @@ type LargeError struct{ Said string }
 func (e *LargeError) Error() string { return "answer of the server is too large: " + e.Said }
 
 // Reason is the word for programs.
-func (e *LargeError) Reason() string { return "AnswerTooLarge" }
+func (e *LargeError) Reason() string { return reason.AnswerTooLarge }
 
 // Next is the next step, for people.
 func (e *LargeError) Next() string {
@@ -121,7 +122,7 @@ func (e *AwayError) Is(target error) bool { return target == database.ErrAway }
 func (e *AwayError) Unwrap() error { return e.Err }
 
 // Reason is the word for programs.
-func (e *AwayError) Reason() string { return "ServerAway" }
+func (e *AwayError) Reason() string { return reason.ServerAway }
 
 // Next is the next step, for people.
 func (e *AwayError) Next() string {
@@ -162,7 +163,7 @@ func (e *DeniedError) Error() string {
 func (e *DeniedError) Is(target error) bool { return target == database.ErrPermission }
 
 // Reason is the word for programs.
-func (e *DeniedError) Reason() string { return "TokenRejected" }
+func (e *DeniedError) Reason() string { return reason.TokenRejected }
 
 // Next is the next step, for people.
 func (e *DeniedError) Next() string {
@@ -182,7 +183,7 @@ func (e *BlockedError) Error() string { return fmt.Sprintf("%v: %s", database.Er
 func (e *BlockedError) Is(target error) bool { return target == database.ErrReadOnly }
 
 // Reason is the word for programs.
-func (e *BlockedError) Reason() string { return "ServerBlocked" }
+func (e *BlockedError) Reason() string { return reason.ServerBlocked }
 
 // Next is the next step, for people.
 func (e *BlockedError) Next() string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/preview/forge"
 	"github.com/tenantops/reconciler/state"
 )
@@ -53,7 +54,7 @@ func (w *Watcher) progress(ctx context.Context, commit string) (s forge.Status, 
 		if err != nil {
 			return s, false, err
 		}
-		if has && (r.Open() || r.Reason != "Superseded") {
+		if has && (r.Open() || r.Reason != reason.Superseded) {
 			s, ended = statusOf(r)
 			return s, ended, nil
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 )
 
 // Errors that a caller can match.
@@ -68,20 +69,16 @@ func (e *Error) Is(target error) bool {
 type refusal struct{ reason, next string }
 
 var refusals = map[int]refusal{
-	http.StatusUnauthorized:    {reason: "ProviderUnauthorized", next: "give the reconciler a token or key that the server knows; it is tried again"},
-	http.StatusPaymentRequired: {reason: "ProviderPayment", next: "see the plan and the invoices of the organization; it is tried again"},
-	http.StatusForbidden:       {reason: "ProviderForbidden", next: "let the token do this, or see whether the organization is blocked; it is tried again"},
-	http.StatusNotFound:        {reason: "ProviderNotFound", next: "see whether the organization and the group bear the names in the configuration, or whether adminUrl is that of the admin API; it is tried again"},
-	http.StatusConflict:        {reason: "ProviderConflict", next: "see what has the name; it is tried again"},
-	http.StatusTooManyRequests: {reason: "ProviderLimited", next: "nothing: it is tried again, more slowly"},
+	http.StatusUnauthorized:    {reason: reason.ProviderUnauthorized, next: "give the reconciler a token or key that the server knows; it is tried again"},
+	http.StatusPaymentRequired: {reason: reason.ProviderPayment, next: "see the plan and the invoices of the organization; it is tried again"},
+	http.StatusForbidden:       {reason: reason.ProviderForbidden, next: "let the token do this, or see whether the organization is blocked; it is tried again"},
+	http.StatusNotFound:        {reason: reason.ProviderNotFound, next: "see whether the organization and the group bear the names in the configuration, or whether adminUrl is that of the admin API; it is tried again"},
+	http.StatusConflict:        {reason: reason.ProviderConflict, next: "see what has the name; it is tried again"},
+	http.StatusTooManyRequests: {reason: reason.ProviderLimited, next: "nothing: it is tried again, more slowly"},
 }
 
 func (e *Error) refusal() refusal {
-	var cause interface { // such as a token that cannot be read: the server was not asked
-		error
-		Reason() string
-		Next() string
-	}
+	var cause reason.Error // such as a token that cannot be read: the server was not asked
 	if errors.As(e.Err, &cause) {
 		return refusal{reason: cause.Reason(), next: cause.Next()}
 	}
@@ -89,9 +86,9 @@ func (e *Error) refusal() refusal {
 		return r
 	}
 	if e.Status == statusAway || e.Status >= 500 {
-		return refusal{reason: "ProviderAway", next: "nothing, if the server comes back by itself: it is tried again"}
+		return refusal{reason: reason.ProviderAway, next: "nothing, if the server comes back by itself: it is tried again"}
 	}
-	return refusal{reason: "ProviderRefused", next: "see the server's message; it is tried again"}
+	return refusal{reason: reason.ProviderRefused, next: "see the server's message; it is tried again"}
 }
 
 // Reason is the word for programs.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision/control"
 )
@@ -75,7 +76,7 @@ func (e *ProtectedError) Error() string {
 }
 
 // Reason is the word for programs.
-func (e *ProtectedError) Reason() string { return "DeleteProtected" }
+func (e *ProtectedError) Reason() string { return reason.DeleteProtected }
 
 // Next is the next step, for people.
 func (e *ProtectedError) Next() string {
