@@ -59,9 +59,9 @@ func (c *Committer) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		c.tell("", "pending tenants not committed", err)
 		if err == nil {
 			wait = firstWait
+			delete(c.told, "")
 			select {
 			case <-c.wake:
 			case <-ctx.Done():
@@ -70,31 +70,24 @@ func (c *Committer) Run(ctx context.Context) {
 			sleep(ctx, batch)
 			continue
 		}
+		c.Service.Log.Log(ctx, c.news("", err), "pending tenants not committed", logErr, err)
 		sleep(ctx, wait)
 		wait = min(lastWait, 2*wait)
 	}
 }
 
-// tell warns of what keeps a tenant, or all of them, from being committed: once
-// while it lasts, which is until somebody does something about it.
-func (c *Committer) tell(tenant protocol.TenantID, message string, err error) {
-	if err == nil {
-		delete(c.told, tenant)
-		return
-	}
-	level := slog.LevelWarn
+// news is how loud to say what keeps a tenant, or all of them, from being
+// committed: it is a warning once while it lasts, which is until somebody does
+// something about it.
+func (c *Committer) news(tenant protocol.TenantID, err error) slog.Level {
 	if c.told[tenant] == err.Error() {
-		level = slog.LevelDebug
+		return slog.LevelDebug
 	}
 	if c.told == nil {
 		c.told = map[protocol.TenantID]string{}
 	}
 	c.told[tenant] = err.Error()
-	attrs := []any{logErr, err}
-	if tenant != "" {
-		attrs = append([]any{logTenant, string(tenant)}, attrs...)
-	}
-	c.Service.Log.Log(context.Background(), level, message, attrs...)
+	return slog.LevelWarn
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -129,9 +122,11 @@ func (c *Committer) CommitPending(ctx context.Context) ([]protocol.TenantID, err
 			if errors.Is(err, ErrInGit) || errors.Is(err, ErrNotInGit) {
 				continue // git says it already, and the loop will see that
 			}
-			if c.tell(e.Tenant, "tenant not committed", err); err != nil {
+			if err != nil {
+				c.Service.Log.Log(ctx, c.news(e.Tenant, err), "tenant not committed", logTenant, string(e.Tenant), logErr, err)
 				continue
 			}
+			delete(c.told, e.Tenant)
 			if len(files) > 0 {
 				maps.Copy(change.Files, files)
 				about = append(about, e.Tenant)
