@@ -67,7 +67,7 @@ var meanings = []struct {
 	{database.ErrFull, Failed, reason.DiskFull, "make room on the volume"},
 	{
 		database.ErrMissing, Failed, reason.Missing,
-		"bring the file back, since it is not created again by itself; where it is lost, \"reconciler tenant provision TENANT --recreate\" makes an empty one",
+		"bring the database back, since it is not created again by itself; where it is lost, \"reconciler tenant provision TENANT --recreate\" makes an empty one",
 	},
 	{
 		apply.ErrEmptyJournal, Failed, reason.JournalMissing,

@@ -34,7 +34,7 @@ func (f *fleet) Compose(_ context.Context, spec bundle.TenantSpec) (provision.Co
 		return provision.Composed{}, err
 	}
 	return provision.Composed{Spec: spec, Quotas: f.config.QuotasOf(spec.Plan, spec.Quotas), Request: deploy.Request{
-		Owner:   apply.Owner{Fleet: "main", Environment: "prod", Tenant: spec.ID},
+		Owner:   provision.OwnerOf(f.config, protocol.TenantID(spec.ID), spec),
 		Desired: loaded.Tenants[0].Desired,
 	}}, nil
 }
@@ -66,7 +66,7 @@ func open(t testing.TB, data string, provider provision.Provider) *world {
 // openWith opens a world whose provider needs its store; hosted may be nil.
 func openWith(t testing.TB, data string, provider provision.Provider, hosted func(*world, *state.Store) provision.Provider) *world {
 	t.Helper()
-	w := &world{t: t, data: data, fleet: &fleet{config: config.Fleet{GraceHours: 72, Backup: config.Backup{To: "file:backups", Retention: "30d"}}}, now: time.Now()}
+	w := &world{t: t, data: data, fleet: &fleet{config: config.Fleet{Fleet: "main", Environment: config.Prod, GraceHours: 72, Backup: config.Backup{To: "file:backups", Retention: "30d"}}}, now: time.Now()}
 	if provider == nil && hosted == nil {
 		router, err := tenantrouter.New(tenantrouter.Config{DataDir: data})
 		must(t, err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
@@ -74,7 +75,24 @@ func (h *Hosted) placed(ctx context.Context, at Database) (state.Placement, Serv
 	if err == nil && s.Provider() != p.Provider {
 		err = fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", at.Tenant, p.Provider, s.Provider())
 	}
+	if err == nil {
+		err = same(ctx, s, p)
+	}
 	return p, s, err
+}
+
+// same makes sure that what the server has under a placement's name is the
+// database that was placed. Another server, which is configured by now, may have
+// somebody else's of that name.
+func same(ctx context.Context, s Server, p state.Placement) error {
+	found, err := s.Find(ctx, p.Name)
+	if errors.Is(err, control.ErrNotFound) {
+		return nil // nothing can be done to it
+	}
+	if err == nil && found.URL != p.URL {
+		err = &ElsewhereError{Tenant: p.Tenant, URL: p.URL, Found: found.URL}
+	}
+	return err
 }
 
 // Locate implements Provider.
@@ -101,12 +119,18 @@ func (h *Hosted) Open(ctx context.Context, at Database, create bool) (database.C
 // made, so that after a crash it is known whose it is.
 func (h *Hosted) Place(ctx context.Context, tenant protocol.TenantID, adopt bool) error {
 	p, asked, err := h.Store.Placement(ctx, tenant)
-	if err != nil || p.URL != "" || h.hasFile(tenant) {
+	if err != nil || p.URL != "" && !adopt || h.hasFile(tenant) {
 		return err
 	}
 	s, fleet, err := h.server(ctx)
 	if err != nil {
 		return err
+	}
+	if p.URL != "" {
+		var moved *ElsewhereError
+		if p.Provider != s.Provider() || !errors.As(same(ctx, s, p), &moved) {
+			return nil // it is where it was
+		}
 	}
 	if !asked {
 		p = state.Placement{Tenant: tenant, Provider: s.Provider(), Name: h.nameOf(fleet.Fleet, tenant)}
@@ -225,15 +249,40 @@ func (h *Hosted) Destroy(ctx context.Context, at Database) error {
 		return h.Files.Destroy(ctx, at)
 	}
 	if err == nil {
-		err = s.Delete(ctx, p.Name)
+		err = h.leftBehind(ctx, s, p, at)
 	}
 	if err == nil {
-		err = h.Store.ForgetPlacement(context.WithoutCancel(ctx), at.Tenant)
+		err = s.Delete(ctx, p.Name)
 	}
 	if err != nil {
 		return err
 	}
-	h.Router.Placements().Remove(at.Tenant)
+	return h.Forget(ctx, at.Tenant)
+}
+
+// leftBehind refuses to take a database for one that is gone because the server
+// that is configured by now does not know it.
+func (h *Hosted) leftBehind(ctx context.Context, s Server, p state.Placement, at Database) error {
+	if _, err := s.Find(ctx, p.Name); !errors.Is(err, control.ErrNotFound) {
+		return nil
+	}
+	conn, err := h.Open(ctx, at, false)
+	if err == nil {
+		_, err = apply.Read(ctx, conn)
+		err = errors.Join(err, conn.Close())
+	}
+	if err == nil {
+		return &ElsewhereError{Tenant: p.Tenant, URL: p.URL}
+	}
+	return nil
+}
+
+// Forget implements Placer.
+func (h *Hosted) Forget(ctx context.Context, tenant protocol.TenantID) error {
+	if err := h.Store.ForgetPlacement(context.WithoutCancel(ctx), tenant); err != nil {
+		return err
+	}
+	h.Router.Placements().Remove(tenant)
 	return nil
 }
 

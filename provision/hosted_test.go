@@ -116,6 +116,106 @@ func (w *world) token(tenant protocol.TenantID) string {
 	return token
 }
 
+// What another fleet has taken over on a server is left alone, with its tokens.
+func TestHostedDatabaseOfSomebodyElseStays(t *testing.T) {
+	for name, on := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := on(t)
+			acme := w.takenOver("fleet", "other")
+			if p, _, err := w.Store.Placement(t.Context(), acme); err != nil || !p.RotatedAt.IsZero() {
+				t.Errorf("got %+v, %v; want tokens that were not replaced", p, err)
+			}
+		})
+	}
+}
+
+// A database that is gone from its server is made anew when somebody asks for
+// it, and not while it is there.
+func TestRecreateOnServer(t *testing.T) {
+	for name, on := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := on(t)
+			acme := w.provision("acme")
+			must(t, w.write(acme))
+			if err := w.Recreate(t.Context(), acme, "lost"); !errors.Is(err, provision.ErrThere) {
+				t.Errorf("got %v for a database that is there, want ErrThere", err)
+			}
+			p, _, err := w.Store.Placement(t.Context(), acme)
+			must(t, err)
+			server, err := w.hosted().Server(config.Databases{})
+			must(t, err)
+			must(t, server.Delete(t.Context(), p.Name))
+			must(t, w.Recreate(t.Context(), acme, "lost"))
+			w.provision("acme")
+			must(t, w.write(acme))
+			if n := w.rows(acme); n != 1 {
+				t.Errorf("got %d rows in the new database, want 1", n)
+			}
+		})
+	}
+}
+
+// moved is a server that is configured later, with databases of the same names.
+type moved struct{ provision.Server }
+
+func (m moved) Find(ctx context.Context, name string) (control.Database, error) {
+	d, err := m.Server.Find(ctx, name)
+	d.URL = strings.Replace(d.URL, ".sqld.test", ".moved.sqld.test", 1)
+	return d, err
+}
+
+// nowhere is one that has none of them.
+type nowhere struct{ provision.Server }
+
+func (nowhere) Find(context.Context, string) (control.Database, error) {
+	return control.Database{}, control.ErrNotFound
+}
+
+func (nowhere) Delete(context.Context, string) error { return nil }
+
+// Once another server is configured nothing is done to its databases on account
+// of tenants whose databases were made elsewhere, until somebody says that they
+// have moved there.
+func TestAnotherServer(t *testing.T) {
+	for name, on := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := on(t)
+			acme := w.provision("acme")
+			must(t, w.write(acme))
+			server, err := w.hosted().Server(config.Databases{})
+			must(t, err)
+			w.hosted().Server = func(config.Databases) (provision.Server, error) { return moved{server}, nil }
+			w.fleet.config.GraceHours = 0
+			at, err := w.Provider.Locate(acme, nil)
+			must(t, err)
+			_, rotated := w.hosted().Rotate(t.Context(), at)
+			_, branched := w.hosted().Branch(t.Context(), at)
+			for doing, err := range map[string]error{
+				"rotate": rotated, "branch": branched, "block": w.hosted().Block(t.Context(), at, true), "destroy": w.hosted().Destroy(t.Context(), at),
+			} {
+				var elsewhere *provision.ElsewhereError
+				if !errors.As(err, &elsewhere) || elsewhere.Reason() == "" || elsewhere.Next() == "" {
+					t.Errorf("%s: got %v, want an ElsewhereError", doing, err)
+				}
+			}
+			w.hosted().Server = func(config.Databases) (provision.Server, error) { return nowhere{server}, nil }
+			var elsewhere *provision.ElsewhereError
+			if err := w.hosted().Destroy(t.Context(), at); !errors.As(err, &elsewhere) {
+				t.Errorf("got %v from a server that does not know it, want an ElsewhereError", err)
+			}
+			if n := w.rows(acme); n != 1 {
+				t.Errorf("got %d rows, want 1", n)
+			}
+			w.hosted().Server = func(config.Databases) (provision.Server, error) { return moved{server}, nil }
+			_, err = w.Take(t.Context(), acme, "moved")
+			must(t, err)
+			must(t, w.SuspendTenant(t.Context(), acme))
+			must(t, w.ResumeTenant(t.Context(), acme))
+			must(t, w.DestroyTenant(t.Context(), acme))
+		})
+	}
+}
+
 // A rotation cuts off who has the old token, and the router follows.
 func TestRotate(t *testing.T) {
 	for name, open := range hosts {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
@@ -155,6 +156,10 @@ func (s *Service) revoke(ctx context.Context, t state.Tenant, hook protocol.Tena
 	if err != nil {
 		return err
 	}
+	// An earlier try may have revoked the token that this would be read with.
+	if err := s.withDatabase(ctx, t, nothing); err != nil && !errors.Is(err, database.ErrPermission) {
+		return err
+	}
 	return notPlaced(revoker.RevokeTokens(ctx, at))
 }
 
@@ -201,7 +206,7 @@ func (s *Service) withDatabase(ctx context.Context, t state.Tenant, do func(cont
 	if err != nil {
 		return fmt.Errorf("open database of tenant %q: %w", t.ID, err)
 	}
-	err = own(ctx, conn, t.ID)
+	err = s.own(ctx, conn, t)
 	if errors.Is(err, database.ErrMissing) { // a server says so with the first statement
 		err = errAbsent
 	}
@@ -211,14 +216,28 @@ func (s *Service) withDatabase(ctx context.Context, t state.Tenant, do func(cont
 	return errors.Join(err, conn.Close())
 }
 
-// own answers errSkipped for a database that another tenant has taken over.
-func own(ctx context.Context, conn database.Conn, tenant protocol.TenantID) error {
+// OwnerOf is who the database of a tenant belongs to, as its journal says.
+func OwnerOf(c config.Fleet, tenant protocol.TenantID, spec bundle.TenantSpec) apply.Owner {
+	environment := c.Environment
+	if spec.Environment != "" {
+		environment = spec.Environment
+	}
+	return apply.Owner{Fleet: c.Fleet, Environment: string(environment), Tenant: string(tenant)}
+}
+
+// own answers errSkipped for a database that somebody else has taken over:
+// another tenant, or another fleet for its tenant of the same name.
+func (s *Service) own(ctx context.Context, conn database.Conn, t state.Tenant) error {
 	read, err := apply.Read(ctx, conn)
+	if err != nil || read.Record.Last == nil {
+		return err
+	}
+	c, err := s.Fleet.Config(ctx)
 	if err != nil {
 		return err
 	}
-	if owner := read.Record.Owner; read.Record.Last != nil && owner.Tenant != string(tenant) {
-		return fmt.Errorf("%w: the database belongs to tenant %q", errSkipped, owner.Tenant)
+	if has := read.Record.Owner; has != OwnerOf(c, t.ID, t.Spec) {
+		return fmt.Errorf("%w: the database belongs to tenant %q of fleet %q (%s)", errSkipped, has.Tenant, has.Fleet, has.Environment)
 	}
 	return nil
 }

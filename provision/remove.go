@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenantops/reconciler/config"
@@ -63,15 +64,23 @@ func DestroyAt(t state.Tenant, c config.Fleet) time.Time {
 	return t.RemovedAt.Add(time.Duration(hours) * time.Hour)
 }
 
-// Destroying tells that a removal has come to the destruction of the database,
-// and is not taken back any more.
-func Destroying(t state.Tenant) bool {
-	for _, at := range t.Steps {
-		if at.Name == destroyStep {
-			return t.Operation == opDestroy && at.Status != protocol.StepPending
-		}
+// Destroying tells that a removal has come to the destruction of the database
+// and is not taken back any more, since a part may be gone. Where that did not
+// work, and the database is there, it is taken back; an error says that this
+// cannot be told.
+func (s *Service) Destroying(ctx context.Context, t state.Tenant) (bool, error) {
+	last := slices.IndexFunc(t.Steps, func(at protocol.ProvisioningStep) bool { return at.Name == destroyStep })
+	if t.Operation != opDestroy || last < 0 || t.Steps[last].Status == protocol.StepPending {
+		return false, nil
 	}
-	return false
+	if t.Steps[last].Status != protocol.StepFailed {
+		return true, nil
+	}
+	err := s.withDatabase(ctx, t, nothing)
+	if errors.Is(err, errSkipped) {
+		return true, nil
+	}
+	return false, err
 }
 
 func (s *Service) backUpRemoved(ctx context.Context, t state.Tenant, c config.Fleet, name string) error {
@@ -85,7 +94,11 @@ func (s *Service) backUpRemoved(ctx context.Context, t state.Tenant, c config.Fl
 	if err := s.withDatabase(ctx, t, nothing); err != nil {
 		return err // errSkipped among them: there is nothing of the tenant's own
 	}
-	return s.backUp(ctx, t, at, c.Backup, name)
+	err = s.backUp(ctx, t, at, c.Backup, name)
+	if errors.Is(err, ErrOnServer) { // it stays where it is, for who runs the server to back up
+		err = fmt.Errorf("%w: %w", errSkipped, err)
+	}
+	return err
 }
 
 // nothing only asks whether there is a database that is the tenant's own.

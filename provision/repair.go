@@ -30,12 +30,13 @@ func (s *Service) Recreate(ctx context.Context, id protocol.TenantID, reason str
 	if err != nil {
 		return err
 	}
-	conn, err := s.Provider.Open(ctx, at, false)
-	if err == nil {
-		return errors.Join(fmt.Errorf("%w: %s", ErrThere, at.URL), conn.Close())
-	}
-	if !errors.Is(err, database.ErrMissing) {
+	if err := s.absent(ctx, at); err != nil {
 		return err
+	}
+	if placer, ok := s.Provider.(Placer); ok && at.Own {
+		if err := placer.Forget(ctx, id); err != nil {
+			return err
+		}
 	}
 	if err := s.lookAgain(ctx, id, func(o *state.Observed) { o.BundleDigest, o.Fingerprint = "", "" }); err != nil {
 		return err
@@ -43,6 +44,22 @@ func (s *Service) Recreate(ctx context.Context, id protocol.TenantID, reason str
 	s.become(&t.Lifecycle, protocol.TenantProvisioning)
 	t.Operation, t.Steps = "", nil
 	return s.save(ctx, t, s.event(state.EventRecreated, t, reason, "its database had vanished: "+at.URL))
+}
+
+// absent gives ErrThere for a database that can be found.
+func (s *Service) absent(ctx context.Context, at Database) error {
+	conn, err := s.Provider.Open(ctx, at, false)
+	if err == nil {
+		_, err = apply.Read(ctx, conn) // a server says it with the first statement
+		err = errors.Join(err, conn.Close())
+	}
+	if err == nil {
+		return fmt.Errorf("%w: %s", ErrThere, at.URL)
+	}
+	if errors.Is(err, database.ErrMissing) {
+		return nil
+	}
+	return err
 }
 
 // Taken is a database that was taken over.

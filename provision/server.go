@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
 	"sync"
 
@@ -48,6 +49,9 @@ type Placer interface {
 	// A database that is there already is taken only with adopt; ErrNameTaken
 	// says that it was not.
 	Place(ctx context.Context, tenant protocol.TenantID, adopt bool) error
+	// Forget forgets where the database of a tenant was, which is not there any
+	// more, so that Place has another one made.
+	Forget(ctx context.Context, tenant protocol.TenantID) error
 	// Rotate replaces the token of a database that was placed, and makes all
 	// others invalid. It gives ErrNotPlaced for any other database.
 	Rotate(ctx context.Context, at Database, events ...state.Event) (state.Placement, error)
@@ -81,6 +85,31 @@ func (e *NameTakenError) Reason() string { return reason.NameTaken }
 func (e *NameTakenError) Next() string {
 	return "if it is the tenant's, run \"reconciler tenant take TENANT\", which replaces its tokens; else name another one in connectionConfig"
 }
+
+// ElsewhereError says that the configured server is not the one on which a
+// database was made.
+type ElsewhereError struct {
+	Tenant     protocol.TenantID
+	URL, Found string // of the database that was made, and of the other one of its name, empty for none
+}
+
+func (e *ElsewhereError) Error() string {
+	if e.Found == "" {
+		return fmt.Sprintf("the database of tenant %q is %s, and the configured server has none of its name", e.Tenant, e.URL)
+	}
+	return fmt.Sprintf("the database of tenant %q is %s, and what the configured server has under its name is %s", e.Tenant, e.URL, e.Found)
+}
+
+// Reason is the word for programs.
+func (e *ElsewhereError) Reason() string { return reason.DatabaseElsewhere }
+
+// Next is the next step, for people.
+func (e *ElsewhereError) Next() string {
+	return "let databases in reconciler.yaml name the server that it was made on; where it has moved with its rows, run \"reconciler tenant take TENANT\""
+}
+
+// Again tells that the same may work later.
+func (e *ElsewhereError) Again() bool { return true }
 
 // Databases says how databases are made on a server, and finds it.
 type Databases struct {

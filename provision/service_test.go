@@ -210,25 +210,35 @@ func TestBackupsExpireAndAreErased(t *testing.T) {
 	}
 }
 
-// A database that another tenant has taken over is neither marked, nor copied,
-// nor destroyed.
+// A database that somebody else has taken over is neither marked, nor copied,
+// nor destroyed: another tenant, another fleet or another environment.
 func TestDatabaseOfSomebodyElseStays(t *testing.T) {
-	w := onFiles(t)
-	acme := w.provision("acme")
-	must(t, w.write(acme))
-	w.look(acme, func(conn database.Conn) {
-		_, err := conn.Exec(t.Context(), "UPDATE _reconciler_meta SET value = 'globex' WHERE key = 'tenant'")
+	for key, value := range map[string]string{"tenant": "globex", "fleet": "other", "environment": "dev"} {
+		w := onFiles(t)
+		acme := w.takenOver(key, value)
+		w.wantBackups(acme)
+		orphans, err := w.Orphans(t.Context())
 		must(t, err)
+		if len(orphans) != 1 || orphans[0].Kind != "database" || orphans[0].Tenant != acme {
+			t.Errorf("%s: got orphans %+v, want the database", key, orphans)
+		}
+	}
+}
+
+// takenOver destroys a tenant whose database is somebody else's by now, who goes
+// on using it.
+func (w *world) takenOver(key, value string) protocol.TenantID {
+	w.t.Helper()
+	acme := w.provision("acme")
+	must(w.t, w.write(acme))
+	w.look(acme, func(conn database.Conn) {
+		_, err := conn.Exec(w.t.Context(), "UPDATE _reconciler_meta SET value = ? WHERE key = ?", value, key)
+		must(w.t, err)
 	})
 	w.fleet.config.GraceHours = 0
-	must(t, w.DestroyTenant(t.Context(), acme))
-	must(t, w.write(acme))
-	w.wantBackups(acme)
-	orphans, err := w.Orphans(t.Context())
-	must(t, err)
-	if len(orphans) != 1 || orphans[0].Kind != "database" || orphans[0].Tenant != acme {
-		t.Errorf("got orphans %+v, want the database", orphans)
-	}
+	must(w.t, w.DestroyTenant(w.t.Context(), acme))
+	must(w.t, w.write(acme))
+	return acme
 }
 
 // A new customer never gets what an earlier one of the same name has left.

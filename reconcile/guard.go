@@ -19,6 +19,21 @@ func (r *Reconciler) guard(ctx context.Context, f *reading, s Selection) error {
 	if len(s.Tenants) > 0 || s.Revision != "" {
 		return nil // nothing is removed then
 	}
+	why, err := r.accident(ctx, *f)
+	if err != nil || why == nil {
+		return err
+	}
+	f.waiting = why
+	r.recorded = recorded{} // they are to be seen by the next pass too
+	if r.warned != f.commit.Hash {
+		r.warned = f.commit.Hash
+		r.Log.Warn("removals wait", logReason, why.Message, logNext, why.Next)
+	}
+	return nil
+}
+
+// accident is why removals wait that look like one, nil where none do.
+func (r *Reconciler) accident(ctx context.Context, f reading) (*Removal, error) {
 	var gone []protocol.TenantID
 	for _, known := range f.going() {
 		if _, held := r.holdOn(known.ID, known.Spec.Labels, ""); known.RemovedAt.IsZero() && !held {
@@ -26,25 +41,19 @@ func (r *Reconciler) guard(ctx context.Context, f *reading, s Selection) error {
 		}
 	}
 	if len(gone) == 0 {
-		return nil
+		return nil, nil
 	}
 	confirmation, _, err := r.Store.Confirmed(ctx, f.commit.Hash)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	why := fleet.Guard(f.loaded.Config.DeletionGuard, fleet.Removal{
 		Revision: f.commit.Hash, Left: len(f.loaded.Tenants), Tenants: gone, Confirmed: confirmation.Revision,
 	})
 	if why == nil {
-		return nil
+		return nil, nil
 	}
-	f.waiting = &Removal{f.commit.Hash, *why}
-	r.recorded = recorded{} // they are to be seen by the next pass too
-	if r.warned != f.commit.Hash {
-		r.warned = f.commit.Hash
-		r.Log.Warn("removals wait", logReason, why.Message, logNext, why.Next)
-	}
-	return nil
+	return &Removal{f.commit.Hash, *why}, nil
 }
 
 // emptied decides about a commit without any tenant: nothing is done on account

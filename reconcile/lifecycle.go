@@ -55,13 +55,17 @@ func (r *Reconciler) Life() *provision.Service { return r.life }
 func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	defer r.life.Lock(t.ID)()
 	known, err := r.recordOf(ctx, f, t)
+	destroying := false
+	if err == nil && !known.Awaits(state.PendingRemoval) {
+		destroying, err = r.life.Destroying(ctx, known)
+	}
 	done := Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}
 	switch {
 	case err != nil:
 		return done.failed(err)
 	case t.Desired == nil || f.shared[t.ID] != nil || known.ID == "":
 		return r.deployTo(ctx, f, t)
-	case known.Awaits(state.PendingRemoval) || provision.Destroying(known):
+	case known.Awaits(state.PendingRemoval) || destroying:
 		return r.remove(ctx, f, known)
 	case known.Spec.ProvisioningStatus == protocol.TenantSuspended:
 		if known.Status != protocol.TenantSuspended || !known.RemovedAt.IsZero() {
@@ -257,24 +261,15 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 		done.Result.Reason, done.Result.Message = reason.Destroyed, "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
 		if last := len(known.Steps) - 1; last >= 0 && known.Steps[last].Status == protocol.StepSkipped {
 			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's"
+			if known.Spec.ConnectionConfig != nil {
+				done.Result.Message = "the tenant is gone; its database is left where it is, as its tenant.yaml named it"
+			}
 		}
 		return done
 	}
-	at := provision.DestroyAt(known, f.loaded.Config)
-	done.Result.Reason = reason.Removed
-	done.Result.Message = "the tenant is being removed: its database is read-only, and destroyed after " + at.UTC().Format(time.RFC3339)
-	done.Result.Next = "put its directory back to keep it"
-	switch {
-	case known.Spec.LegalHold != nil:
-		done.Result.Reason = reason.LegalHold
-		done.Result.Message = "the tenant is removed, and a legal hold keeps its database: " + known.Spec.LegalHold.Reason
-		done.Result.Next = "put its directory back without legalHold, and remove it again, when the hold is over"
-	case known.Awaits(state.PendingRemoval):
-		done.Result.Message += ", once git no longer has it"
-		done.Result.Next = "remove its directory from git, or see why the daemon cannot commit that"
-	case keep != "":
-		done.Result.Message, done.Result.Next = keep, "give that tenant a database of its own, or run \"reconciler tenant take\" for it"
-	case r.nextEnd.IsZero() || at.Before(r.nextEnd):
+	done.leaves(f, known, keep)
+	waits := keep != "" || known.Spec.LegalHold != nil || known.Awaits(state.PendingRemoval)
+	if at := provision.DestroyAt(known, f.loaded.Config); !waits && (r.nextEnd.IsZero() || at.Before(r.nextEnd)) {
 		r.nextEnd = at
 	}
 	row := f.before(known.ID)

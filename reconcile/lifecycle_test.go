@@ -210,6 +210,34 @@ func TestRemovalIsCancelled(t *testing.T) {
 	}
 }
 
+// A removal that did not get to destroy the database is taken back even after
+// the time of grace.
+func TestRemovalThatFailedIsCancelled(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	w.without("acme")
+	w.passAt(now)
+	w.onTenant("acme", "INSERT INTO customer (id, name) VALUES ('c1', 'Ada')") // past the mark, so that there is something to back up
+	backups := filepath.Join(w.data, "backups")
+	must(t, os.Rename(backups, backups+".away"))
+	must(t, os.WriteFile(backups, nil, 0o600))
+	later := now.Add(100 * time.Hour)
+	if got := tenantOf(t, w.passAt(later), "acme"); got.Result.Reason != "RemovalFailed" {
+		t.Fatalf("got %+v, want a removal that fails", got)
+	}
+	w.git("revert", "--no-edit", "HEAD")
+	must(t, os.Remove(backups))
+	must(t, os.Rename(backups+".away", backups))
+	if got := tenantOf(t, w.passAt(later), "acme"); got.Health != state.Healthy {
+		t.Errorf("got %+v", got)
+	}
+	must(t, w.insertAs("acme", "bo"))
+	if got := w.rows("acme", countCustomers); got != "2" {
+		t.Errorf("got %s rows, want 2", got)
+	}
+}
+
 // What looks like an accident removes and suspends nothing.
 func TestDeletionGuard(t *testing.T) {
 	ids := []string{"acme", "globex", "hooli", "initech"}
@@ -244,6 +272,37 @@ func TestDeletionGuard(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A plan says what the next pass does with tenants that git no longer has.
+func TestPlanOfRemovals(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex", "hooli"))
+	w.commit("own", files{"tenants/hooli/tenant.yaml": tenantYAML("hooli") + "connectionConfig: {url: \"file:tenants/hooli.db\"}\n"})
+	w.sync()
+	plan := func() reconcile.Report {
+		r, closeAll := w.open()
+		defer closeAll()
+		report, err := r.Plan(t.Context(), reconcile.Selection{})
+		must(t, err)
+		return report
+	}
+	w.without("acme", "globex")
+	if got := tenantOf(t, plan(), "acme"); got.Result.Reason != "DeletionGuard" || got.Health != state.Blocked {
+		t.Errorf("got %s (%s), want that the guard keeps it", got.Result.Reason, got.Health)
+	}
+	for _, c := range []struct{ id, want string }{{"acme", "becomes read-only, and destroyed after "}, {"hooli", "becomes read-only, and left where it is"}} {
+		w.git("reset", "--hard", "HEAD~1")
+		w.without(c.id)
+		if got := tenantOf(t, plan(), c.id); !strings.Contains(got.Result.Message, c.want) {
+			t.Errorf("%s: got %q, want %q in it", c.id, got.Result.Message, c.want)
+		}
+	}
+	if got := tenantOf(t, w.sync(), "hooli"); !strings.Contains(got.Result.Message, "is read-only, and left where it is") {
+		t.Errorf("got %q", got.Result.Message)
+	}
+	if got := tenantOf(t, plan(), "hooli"); !strings.Contains(got.Result.Message, "is read-only, and left where it is") {
+		t.Errorf("got %q for a removal that has begun", got.Result.Message)
 	}
 }
 

@@ -215,11 +215,10 @@ func (r *Reconciler) Plan(ctx context.Context, s Selection) (Report, error) {
 		return Report{Revision: f.commit, Status: state.Failed}, err
 	}
 	report, err := r.each(ctx, queue{reading: f, tenants: f.tenants, limit: r.workers(f.loaded.Config.Rollout), work: r.planTenant})
-	for _, id := range removed(f, s) {
-		report.Tenants = append(report.Tenants, r.removed(f, id))
-	}
+	leaving, wrong := r.planRemovals(ctx, f, s)
+	report.Tenants = append(report.Tenants, leaving...)
 	report.finish()
-	return report, err
+	return report, errors.Join(err, wrong)
 }
 
 // PlanTenant says what Sync would do to one tenant of a fleet that was loaded

@@ -17,6 +17,7 @@ import (
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/state"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
@@ -134,10 +135,6 @@ func (r *Reconciler) visit(ctx context.Context, f reading, t *bundle.Tenant,
 
 func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 	c := f.loaded.Config
-	environment := string(c.Environment)
-	if t.Spec.Environment != "" {
-		environment = string(t.Spec.Environment)
-	}
 	var known deploy.Known
 	if seen := f.before(t.ID); seen.Sync == state.Synced { // of any other nobody knows whether it was recorded, and as what
 		known = deploy.Known{
@@ -145,7 +142,7 @@ func (r *Reconciler) request(f reading, t *bundle.Tenant) deploy.Request {
 		}
 	}
 	return deploy.Request{
-		Owner:          apply.Owner{Fleet: c.Fleet, Environment: environment, Tenant: string(t.ID)},
+		Owner:          provision.OwnerOf(c, t.ID, t.Spec),
 		Desired:        t.Desired,
 		Policy:         f.policy(t),
 		Quotas:         tenantrouter.Quotas{Limits: c.QuotasOf(t.Spec.Plan, t.Spec.Quotas), Users: c.Usage.Users},

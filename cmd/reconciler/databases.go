@@ -40,7 +40,11 @@ func (p place) open(ctx context.Context, router *tenantrouter.Router, tenant pro
 	if p.Connection == nil {
 		return libsql.Open(ctx, p.Path, libsql.Options{ReadOnly: readOnly})
 	}
-	at, err := router.Locate(tenant, p.Connection)
+	connection := p.Connection
+	if placed, ok := router.Placements().Of(tenant); ok && *placed.Connection() == *connection {
+		connection = nil // it is known then that the reconciler had it made
+	}
+	at, err := router.Locate(tenant, connection)
 	switch {
 	case err != nil:
 		return nil, err

@@ -116,17 +116,20 @@ databases:
   provider: turso
   turso: {apiUrl: "`+platform.URL+`", apiToken: "$file:turso", organization: acme}
 `)
-	for name, group := range map[string]string{"shop-a": "prod", "shop-b": "prod", "others": "other"} {
-		server, err := turso.New(turso.Config{
+	server := func(group string) *turso.Server {
+		s, err := turso.New(turso.Config{
 			Base: platform.URL, Organization: "acme", Group: group, Token: func() (string, error) { return tursotest.Token, nil },
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := server.Create(t.Context(), name); err != nil {
+		return s
+	}
+	for name, group := range map[string]string{"shop-a": "prod", "shop-b": "prod", "others": "other"} {
+		if _, err := server(group).Create(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
-		token, err := server.Token(t.Context(), name)
+		token, err := server(group).Token(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +143,14 @@ databases:
 			}
 		}
 	}
-	x.call(0, "2 databases, 1 schema", "import", "--turso-group", "prod", "--out", x.path("company"), "--app", "crm")
+	odd := strings.Repeat("x", 64) // the platform has it, and the server behind does not
+	if _, err := server("prod").Create(t.Context(), odd); err == nil {
+		t.Fatal("the server behind has taken a name of 64 characters")
+	}
+	said := x.call(exitPartial, "2 databases, 1 schema", "import", "--turso-group", "prod", "--out", x.path("company"), "--app", "crm")
+	if !strings.Contains(said, odd+`" is not a tenant's id`) {
+		t.Errorf("the database that is left out is not in\n%s", said)
+	}
 	for _, tenant := range []string{"shop-a", "shop-b"} {
 		if text := x.tenantFile(tenant); !strings.Contains(text, "$age:") || !strings.Contains(text, "libsql://"+tenant+".sqld.test") {
 			t.Errorf("%s has\n%s", tenant, text)

@@ -36,11 +36,7 @@ func (c *cli) tursoGroup(ctx context.Context, name string, s *survey) ([]adoptio
 	}
 	var rows []adoption.Row
 	for i, d := range found {
-		row := adoption.Row{Line: i + 1, ID: d.Name, Name: d.Name, URL: server.URL(d)}
-		if err := adoption.CheckID(row.ID); err != nil {
-			return nil, nil, fmt.Errorf("group %q: %w", name, err)
-		}
-		rows = append(rows, row)
+		rows = append(rows, adoption.Row{Line: i + 1, ID: d.Name, Name: d.Name, URL: server.URL(d)})
 	}
 	slices.SortFunc(rows, func(a, b adoption.Row) int { return strings.Compare(a.ID, b.ID) })
 	g := &group{cli: c, server: server, reader: s.reader}
@@ -56,6 +52,9 @@ const importTime = "1h"
 // makes the one that the tenant.yaml gets.
 func (g *group) read(ctx context.Context, row adoption.Row) (adoption.Tenant, error) {
 	t := adoption.Tenant{ID: row.ID, Name: row.Name, URL: row.URL}
+	if err := adoption.CheckID(row.ID); err != nil {
+		return t, err
+	}
 	reading, err := g.token(ctx, row.ID, protocol.TokenReadOnly, importTime)
 	if err != nil {
 		return t, err

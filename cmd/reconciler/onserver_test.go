@@ -15,6 +15,7 @@ import (
 	"github.com/tenantops/reconciler/internal/hrana"
 	"github.com/tenantops/reconciler/internal/libsql"
 	"github.com/tenantops/reconciler/internal/sqldtest"
+	"github.com/tenantops/reconciler/provision/sqld"
 )
 
 // onServer is an installation whose tenants are on a real libSQL server: placed
@@ -230,6 +231,45 @@ func TestSnapshotOnServer(t *testing.T) {
 		x.withoutGit(2, "is on a server", "restore", string(s.Tenant), s.ID, "--yes")
 	}
 	x.call(0, "placed", "snapshots")
+}
+
+// A tenant whose URL leads to a server is forgotten, and its database stays.
+func TestRemovalOnServer(t *testing.T) {
+	x := startOnServer(t)
+	x.call(0, "named", "sync")
+	push(t, x.path("repo"), map[string]string{"fleet.yaml": "graceHours: 0\n", "tenants/named/tenant.yaml": ""})
+	x.call(0, "left where it is", "plan")
+	x.call(0, "left where it is", "sync")
+	x.call(0, "Succeeded: 1 tenant", "sync")
+	if got := x.ask("named", "SELECT count(*) FROM customer"); got != int64(0) {
+		t.Errorf("got %v customers, want none in a table that is there", got)
+	}
+}
+
+// What cannot be done while the server is away is done by the next pass that finds
+// it, which is said.
+func TestSuspendWhileTheServerIsAway(t *testing.T) {
+	x := startOnServer(t)
+	x.call(0, "placed", "sync")
+	x.server.Stop()
+	x.call(exitFailed, "the next pass tries again", "tenant", "suspend", "placed", "--now", "--reason", "unpaid")
+	x.call(exitPartial, "ServerAway", "sync")
+	x.call(0, "status", "tenant", "list")
+}
+
+// What is wrong with the token of a database that the reconciler had made is put
+// right by another one, and not where a tenant.yaml has none.
+func TestDoctorOfARejectedToken(t *testing.T) {
+	x := startOnServer(t)
+	x.call(0, "placed", "sync")
+	server, err := sqld.New(sqld.Config{Admin: x.server.Admin, URL: "http://{name}.sqld.test:8080"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.SetKey(t.Context(), "placed", "Zc7ODJBOZhPWst4oYUsWJ1svLy4fQpVvJWeTBm1STyk"); err != nil {
+		t.Fatal(err)
+	}
+	x.call(exitPartial, "secrets rotate placed", "doctor")
 }
 
 // What is wrong with the server on which databases are made is found before a

@@ -104,9 +104,8 @@ func (k *control) tenant(ctx context.Context, q lifeRequest) (lifeAnswer, error)
 	if err := k.mayWrite(); err != nil {
 		return answer, err
 	}
-	err := k.live(ctx, q, &answer)
-	if err != nil {
-		return answer, err
+	if err := k.live(ctx, q, &answer); err != nil {
+		return answer, k.pending(ctx, q, err)
 	}
 	if t, err := k.store.Tenant(ctx, q.Tenant); err == nil {
 		answer.Status = optional(string(t.Status))
@@ -114,6 +113,16 @@ func (k *control) tenant(ctx context.Context, q lifeRequest) (lifeAnswer, error)
 		return answer, err
 	}
 	return answer, k.changed(ctx)
+}
+
+// pending adds to what went wrong that it is tried again, where it is.
+func (k *control) pending(ctx context.Context, q lifeRequest, err error) error {
+	t, gone := k.store.Tenant(ctx, q.Tenant)
+	what := map[string]string{verbSuspend: state.PendingStatus, verbResume: state.PendingStatus, verbDestroy: state.PendingRemoval}[q.Verb]
+	if gone != nil || what == "" || !t.Awaits(what) {
+		return err
+	}
+	return fmt.Errorf("%w (it is recorded that the tenant is to be so, and the next pass tries again)", err)
 }
 
 func (k *control) live(ctx context.Context, q lifeRequest, answer *lifeAnswer) error {
@@ -235,7 +244,8 @@ func tenantTakeCommand(c *cli) *cobra.Command {
 		Short: "make a database the tenant's own that belongs to somebody else",
 		Long: `Write into the database of each tenant that it belongs to this tenant, fleet and
 environment. It is for a tenant that is Blocked as OwnedElsewhere because it was
-renamed, or moved from another fleet. Make sure that nobody else works on the
+renamed, or moved from another fleet, and for one whose database has moved to
+another server (DatabaseElsewhere). Make sure that nobody else works on the
 database: it is taken from them.
 
 One without a journal (JournalMissing) is deployed to as it is from then on: what

@@ -108,6 +108,7 @@ const (
 
 // Servers of databases.
 const (
+	DatabaseElsewhere    = "DatabaseElsewhere"
 	NameTaken            = "NameTaken"
 	DeleteProtected      = "DeleteProtected"
 	ProviderUnauthorized = "ProviderUnauthorized"
