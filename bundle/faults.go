@@ -33,6 +33,7 @@ const (
 	codeNotServed         = "not_served_yet"  // a level, provider or URL
 	codeObjectConflict    = "object_conflict" // two owners of one object
 	codePlainSecret       = config.CodePlainSecret
+	codeBadReference      = config.CodeBadReference
 	codeQuote             = config.CodeQuote
 	codeReferenceOutside  = "reference_outside"   // an object that the bundle does not have
 	codeRenamedFrom       = "renamed_from"        // a renamedFrom that cannot be

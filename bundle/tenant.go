@@ -3,7 +3,6 @@ package bundle
 import (
 	"fmt"
 	"io/fs"
-	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -207,12 +206,12 @@ func (e *tenantEntry) check(dir string) {
 // connection checks that no secret stands in the file, and that the database
 // is one that can be reached.
 func (e *tenantEntry) connection(c *protocol.TenantConnectionConfig) {
-	const plain, next = "a secret does not belong in the repository", "revoke it, and write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:... as authToken"
-	if c.AuthToken != "" && !config.Secret(c.AuthToken).Valid() {
-		e.error(codePlainSecret, plain, next, "connectionConfig", "authToken")
+	if code, message, next, wrong := config.Secret(c.AuthToken).InRepository(); wrong {
+		e.error(code, message, next, "connectionConfig", "authToken")
 	}
-	if u, err := url.Parse(c.URL); err == nil && (u.User != nil || u.Query().Has("authToken")) {
-		e.error(codePlainSecret, plain, next, "connectionConfig", "url")
+	if config.HoldsSecret(c.URL) {
+		e.error(codePlainSecret, "a secret does not belong in the repository",
+			"revoke it, and write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:... as authToken", "connectionConfig", "url")
 	}
 	switch scheme, _, _ := strings.Cut(c.URL, ":"); scheme {
 	case "file":

@@ -163,6 +163,8 @@ func (d Document) advice(issue shape.Issue) string {
 		return "correct or remove it"
 	case issue.Code == shape.InvalidKey:
 		return "use a-z, 0-9 and _, and no digit first"
+	case unquoted && secretKey(issue.Path): // which is not repeated
+		return "write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:... in its place"
 	case unquoted && strings.Contains(issue.Message, "must be a string"):
 		return fmt.Sprintf("quote it: %q", written)
 	case strings.HasPrefix(issue.Message, "is required"):

@@ -17,7 +17,7 @@ const (
 	CodeWindow   = "bad_window"   // cron or time zone that cannot be read
 	CodeWave     = "bad_wave"     // waves that contradict each other, or that no tenant can be in
 	CodePlan     = "unknown_plan" // quotas of a plan that does not exist
-	CodeTemplate = "bad_template" // a URL template without its placeholder
+	CodeTemplate = "bad_template" // a URL template without its placeholder, or of no URL
 )
 
 // ParseFleet reads fleet.yaml and applies defaults. An empty file has them all.
@@ -96,11 +96,17 @@ func (c *fleetCheck) windows(windows []Window) {
 }
 
 func (c *fleetCheck) databases(d Databases) {
-	if d.URLTemplate != "" && !strings.Contains(d.URLTemplate, "{tenant_id}") {
-		c.add([]any{"databases", "urlTemplate"}, CodeTemplate, "the template gives every tenant the same database", "put {tenant_id} into it")
+	template := []any{"databases", "urlTemplate"}
+	switch {
+	case d.URLTemplate == "":
+	case HoldsSecret(d.URLTemplate):
+		c.add(template, CodePlainSecret, plainSecret, "revoke it, and leave it out: a database that is made gets a token of its own")
+	case !strings.Contains(d.URLTemplate, "{tenant_id}"):
+		c.add(template, CodeTemplate, "the template gives every tenant the same database", "put {tenant_id} into it")
+	case !databaseURL(d.URLTemplate, "{tenant_id}"):
+		c.add(template, CodeTemplate, "this is no URL of a database on a server", "write it like libsql://{tenant_id}-acme.turso.io")
 	}
-	if d.GroupAuthToken != "" && !Secret(d.GroupAuthToken).Valid() {
-		c.add([]any{"databases", "groupAuthToken"}, CodePlainSecret, "a secret does not belong in the repository",
-			"revoke it, and write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:...")
+	if code, message, next, wrong := Secret(d.GroupAuthToken).InRepository(); wrong {
+		c.add([]any{"databases", "groupAuthToken"}, code, message, next)
 	}
 }

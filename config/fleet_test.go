@@ -64,6 +64,14 @@ func TestFleetFaults(t *testing.T) {
 		"two documents": {"fleet: a\n---\nfleet: b\n", []string{"3:1 one_document"}},
 		"snapshots":     {"snapshots: {keep: 0, maxBytes: -1}\n", []string{"1:32 too_small"}},
 		"a good window": {"windows: [{cron: '0 2 * * mon-fri', duration: 4h, timezone: Europe/Berlin}]\n", nil},
+		"a template":    {"databases: {urlTemplate: 'libsql://{tenant_id}-acme.turso.io'}\n", nil},
+		"tls=0":         {"databases: {urlTemplate: 'libsql://{tenant_id}.sqld:8080?tls=0'}\n", nil},
+		"no URL":        {"databases: {urlTemplate: '{tenant_id}'}\n", []string{"1:26 bad_template"}},
+		"ftp":           {"databases: {urlTemplate: 'ftp://{tenant_id}.x'}\n", []string{"1:26 bad_template"}},
+		"a query":       {"databases: {urlTemplate: 'libsql://{tenant_id}.x?a=b'}\n", []string{"1:26 bad_template"}},
+		"a password":    {"databases: {urlTemplate: 'libsql://u:pw@{tenant_id}.x'}\n", []string{"1:26 plain_secret"}},
+		"a token":       {"databases: {urlTemplate: 'libsql://{tenant_id}.x?authToken=a'}\n", []string{"1:26 plain_secret"}},
+		"a reference":   {"databases: {groupAuthToken: '$env:HOME'}\n", []string{"1:29 bad_reference"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, faults := config.ParseFleet("fleet.yaml", []byte(c.text))

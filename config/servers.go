@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"strings"
 )
 
@@ -56,6 +57,12 @@ func (TokenScope) Values() []string { return []string{"namespace", "none"} }
 // CodeServer is the code of faults about servers of databases.
 const CodeServer = "bad_server"
 
+// plainURL reports whether text is a URL to which paths can be added.
+func plainURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && HTTPURL(text) && u.RawQuery == "" && u.Fragment == ""
+}
+
 // servers checks what the kind of server that is chosen needs.
 func (m *merge) servers(s Settings) {
 	d := s.Databases
@@ -64,8 +71,19 @@ func (m *merge) servers(s Settings) {
 	if !strings.Contains(d.Name, "{tenant_id}") {
 		m.fault([]any{"databases", "name"}, CodeServer, "every tenant's database would have the same name", "put {tenant_id} into it")
 	}
-	if d.Provider == ServerSQLD && !HTTPURL(d.SQLD.AdminURL) {
-		m.fault([]any{"databases", "sqld", "adminUrl"}, CodeServer, "this is no http or https URL", "write that of the admin API, like http://sqld.internal:8081")
+	if d.Provider == ServerSQLD && d.SQLD.AdminURL == "" {
+		m.fault([]any{"databases", "sqld", "adminUrl"}, CodeServer, "databases.sqld.adminUrl is missing", "write that of the admin API, like http://sqld.internal:8081")
+	}
+	for key, at := range map[string]string{"databases sqld adminUrl": d.SQLD.AdminURL, "databases turso apiUrl": d.Turso.APIURL} {
+		if at != "" && !plainURL(at) {
+			words := strings.Fields(key)
+			m.fault([]any{words[0], words[1], words[2]}, CodeServer, "this is no http or https URL, or has a user, a query or a fragment",
+				"write one like http://sqld.internal:8081; the key belongs to adminKey, or apiToken")
+		}
+	}
+	if at := d.SQLD.URL; at != "" && (!strings.Contains(at, "//{name}.") || !databaseURL(at, "{name}")) {
+		m.fault([]any{"databases", "sqld", "url"}, CodeServer, "this is no URL of a database whose host begins with {name} and a dot",
+			"write it like http://{name}.sqld.internal:8080: the first label of the host names the namespace")
 	}
 	needsKey := d.Provider == ServerTurso || d.Provider == ServerSQLD && d.SQLD.Tokens == TokenOfNamespace
 	if needsKey && s.Age.IdentityFile == "" {

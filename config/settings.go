@@ -271,9 +271,14 @@ func (m *merge) span(path []any, s Span) {
 }
 
 func (m *merge) secret(path []any, s Secret) {
-	if s != "" && !s.Valid() {
-		m.fault(path, CodePlainSecret, Path(path)+" is not a reference to a secret", "write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:...")
+	if s == "" || s.Valid() {
+		return
 	}
+	if message, next, ok := s.Malformed(); ok {
+		m.fault(path, CodeBadReference, Path(path)+": "+message, next)
+		return
+	}
+	m.fault(path, CodePlainSecret, Path(path)+" is not a reference to a secret", "write $env:RECONCILER_SECRET_NAME, $file:NAME or $age:...")
 }
 
 func (m *merge) fault(path []any, code, message, next string) {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -86,4 +87,37 @@ func TestEverySettingHasAVariable(t *testing.T) {
 		}
 	}
 	visit(reflect.TypeFor[config.Settings](), "")
+}
+
+// Addresses of servers are checked when the settings are read, and no fault
+// repeats a secret that stands in one.
+func TestAddressesOfServers(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"good": {"age: {identityFile: k}\ndatabases: {provider: sqld, sqld: {adminUrl: 'http://h:1', url: 'http://{name}.h:2'}}\n" +
+			"connections: {hosts: [{match: h, proxy: 'socks5://p:1'}, {match: i, proxy: '$file:proxy'}, {match: j, proxy: none}]}\n", nil},
+		"no admin URL":          {"age: {identityFile: k}\ndatabases: {provider: sqld}\n", []string{"2:1 bad_server"}},
+		"a user":                {"databases: {sqld: {adminUrl: 'http://u:planted@h:1'}}\n", []string{"1:30 bad_server"}},
+		"a query":               {"databases: {turso: {apiUrl: 'http://h:1?planted'}}\n", []string{"1:29 bad_server"}},
+		"no name":               {"databases: {sqld: {url: 'http://h/{name}'}}\n", []string{"1:25 bad_server"}},
+		"another scheme":        {"databases: {sqld: {url: 'ftp://{name}.h'}}\n", []string{"1:25 bad_server"}},
+		"a password of a proxy": {"connections: {hosts: [{match: h, proxy: 'http://u:planted@p:1'}, {match: h, proxy: 'socks5://u:planted@p'}]}\n", []string{"1:41 plain_secret", "1:84 plain_secret"}},
+		"no proxy":              {"connections: {hosts: [{match: h, proxy: 'ftp://p'}]}\n", []string{"1:41 bad_host"}},
+		"no time":               {"connections: {look: 0s, hosts: [{match: h, timeout: 0s}]}\n", []string{"1:21 bad_duration", "1:53 bad_duration"}},
+		"a number":              {"server: {token: 1234567}\n", []string{"1:17 invalid_type"}},
+		"no variable of ours":   {"server: {token: '$env:HOME'}\n", []string{"1:17 bad_reference"}},
+		"outside":               {"git: {token: '$file:../planted'}\n", []string{"1:14 bad_reference"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, faults := config.Load(config.Sources{File: "reconciler.yaml", Data: []byte(c.text)})
+			if got := lines(faults); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q: %v", got, c.want, faults)
+			}
+			if said := fmt.Sprint(faults); strings.Contains(said, "planted") || strings.Contains(said, "1234567") {
+				t.Errorf("a secret is repeated: %s", said)
+			}
+		})
+	}
 }

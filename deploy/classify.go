@@ -14,7 +14,7 @@ import (
 // try; the reason in one word; and what to do next.
 func classify(err error) (Action, string, string) {
 	var unverified *VerifyError
-	if errors.Is(err, context.Canceled) && !errors.As(err, &unverified) { // whatever that kept from being done
+	if errors.Is(err, context.Canceled) && !errors.As(err, &unverified) { // whatever that kept from being done, a request to a server too
 		return Failed, reason.Interrupted, "nothing: it is tried again"
 	}
 	var passing reason.Passing

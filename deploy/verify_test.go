@@ -10,11 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/internal/database"
-	"github.com/tenantops/reconciler/internal/hrana"
 	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/state"
 )
@@ -264,26 +262,6 @@ func TestVerifyInterrupted(t *testing.T) {
 	}
 	if got := x.history(t); !slices.Equal(got, []string{"ready", "ready"}) {
 		t.Errorf("got history %q", got)
-	}
-}
-
-// What is stopped by the end of the process is no fault of a server or a disk;
-// a deadline of one call is nothing of the kind.
-func TestInterrupted(t *testing.T) {
-	for _, c := range []struct {
-		err  error
-		want string
-	}{
-		{fmt.Errorf("read: %w", context.Canceled), reason.Interrupted},
-		{&hrana.AwayError{Host: "db.example", Err: context.Canceled}, reason.Interrupted},
-		{fmt.Errorf("%w: %w", apply.ErrSnapshot, context.Canceled), reason.Interrupted},
-		{fmt.Errorf("%w: %w", apply.ErrProof, context.Canceled), reason.Interrupted},
-		{&hrana.AwayError{Host: "db.example", Err: context.DeadlineExceeded}, "ServerAway"},
-		{context.DeadlineExceeded, "DeploymentFailed"},
-	} {
-		if got := deploy.Fail(c.err); got.Reason != c.want {
-			t.Errorf("%v: got %s, want %s", c.err, got.Reason, c.want)
-		}
 	}
 }
 

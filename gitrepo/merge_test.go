@@ -3,6 +3,9 @@ package gitrepo_test
 import (
 	"errors"
 	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -104,6 +107,27 @@ func TestMergeWithoutGit(t *testing.T) {
 			}
 			checkTree(t, dir, m, head, len(want) == 0)
 		})
+	}
+}
+
+// The git that merges is not told the secrets of the process.
+func TestMergeGetsNoSecrets(t *testing.T) {
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Skip("git is not there")
+	}
+	dir, base, head := branched(t, bothSides[0].base, bothSides[0].head)
+	path, told := t.TempDir(), filepath.Join(t.TempDir(), "told")
+	if err := os.WriteFile(filepath.Join(path, "git"), []byte("#!/bin/sh\nenv >> "+told+"\nexec "+git+" \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", path+string(os.PathListSeparator)+os.Getenv("PATH"))
+	t.Setenv("RECONCILER_SECRET_X", "planted")
+	if _, err := remote(t, dir).Merge(t.Context(), base, head, ""); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(told); err != nil || len(text) == 0 || strings.Contains(string(text), "planted") {
+		t.Errorf("git was told %s, %v", text, err)
 	}
 }
 

@@ -78,9 +78,12 @@ func (r *Repo) runMergeTree(ctx context.Context, git, dir, base, head string) (o
 	return nil, false, fmt.Errorf("git merge-tree: %w: %s", err, oneLine(stderr.String()))
 }
 
-// environment is that of the process without what would change what git does.
+// environment is that of the process without what would change what git does, and
+// without the secrets, which it does not need.
 func environment() []string {
-	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GIT_") })
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "GIT_") || strings.HasPrefix(v, "RECONCILER_")
+	})
 	return append(env, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_ATTR_NOSYSTEM=1",
 		"GIT_NO_REPLACE_OBJECTS=1", "GIT_TERMINAL_PROMPT=0")
 }

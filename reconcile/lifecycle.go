@@ -317,7 +317,7 @@ func (r *Reconciler) kept(f reading, known state.Tenant, why fleet.Waiting) Tena
 // expire erases the backups that are past their time. That it could not is told
 // to the log: the fleet is not worse for it.
 func (r *Reconciler) expire(ctx context.Context, f reading) {
-	if err := r.life.Expire(ctx, f.loaded.Config.Backup); err != nil {
+	if err := r.life.Expire(ctx, f.loaded.Config.Backup); err != nil && ctx.Err() == nil { // else the next process does it
 		r.Log.Warn("backups not expired", logErr, err)
 	}
 }

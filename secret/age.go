@@ -17,7 +17,7 @@ import (
 // What to do next.
 const (
 	nextKey     = "give the reconciler its key there (docs/secrets.md says how to make one); it is tried again"
-	nextDamaged = "encrypt the secret again: reconciler secrets encrypt"
+	nextDamaged = "encrypt the secret again (reconciler secrets encrypt); for a database that the reconciler made run \"reconciler secrets rotate TENANT\", which makes a new token"
 )
 
 const maxSecret = 64 << 10 // bytes of a secret; tokens and keys have some hundreds
@@ -80,7 +80,7 @@ func (k Keeper) open(armored string) (string, error) {
 	reader, err := age.Decrypt(armor.NewReader(strings.NewReader(strings.TrimSpace(armored))), identities...)
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {
-		return "", failed("add the key that it is encrypted for, or encrypt the secret again: reconciler secrets encrypt",
+		return "", failed("add the key that it is encrypted for, or "+nextDamaged,
 			"%w: an $age: value is encrypted for none of the keys in %s", ErrUnreadable, k.IdentityFile)
 	}
 	if err != nil {

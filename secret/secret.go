@@ -77,6 +77,36 @@ func (k Keeper) Resolve(reference config.Secret) (string, error) {
 	return k.open(strings.TrimPrefix(text, "$age:"))
 }
 
+// Token reads a secret that is sent to a server in a header of a request, as
+// Resolve does. One that is empty, or has more than one line, is an *Error as well:
+// it would be sent as none, or could not be.
+func (k Keeper) Token(reference config.Secret) (string, error) {
+	text, err := k.Resolve(reference)
+	switch {
+	case err != nil || reference == "":
+		return text, err
+	case text == "":
+		return "", failed(nextToken, "%w: %s stands for an empty text", ErrUnreadable, nameOf(reference))
+	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }):
+		return "", failed(nextToken, "%w: what %s stands for is no token: it has several lines, or characters that no token has", ErrUnreadable, nameOf(reference))
+	case len(text) > maxToken:
+		return "", failed(nextToken, "%w: what %s stands for is no token: it has more than %d bytes", ErrUnreadable, nameOf(reference), maxToken)
+	}
+	return text, nil
+}
+
+const nextToken = "put the token there, and nothing else; it is tried again"
+
+// nameOf is a reference in a message, which an encrypted value is too long for.
+func nameOf(reference config.Secret) string {
+	if strings.HasPrefix(string(reference), "$age:") {
+		return "an $age: value"
+	}
+	return string(reference)
+}
+
+const maxToken = 16 << 10 // bytes; servers take no more in a header, and tokens have some hundreds
+
 func fromEnvironment(name string) (string, error) {
 	value := strings.TrimSpace(os.Getenv(name))
 	if value == "" {

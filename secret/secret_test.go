@@ -37,6 +37,29 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// What cannot be sent as a token is said to be none, before a server is asked.
+func TestToken(t *testing.T) {
+	keeper := secret.Keeper{Dir: t.TempDir()}
+	write(t, filepath.Join(keeper.Dir, "good"), " planted\n")
+	for reference, want := range map[config.Secret]string{"$file:good": "planted", "": ""} {
+		if got, err := keeper.Token(reference); err != nil || got != want {
+			t.Errorf("%s: got %q, %v", reference, got, err)
+		}
+	}
+	for name, text := range map[string]string{
+		"empty": "\n", "lines": "planted\nplanted", "binary": "planted\x00", "letters": "plantedö", "large": strings.Repeat("planted", 1<<12), "gone": "",
+	} {
+		if name != "gone" {
+			write(t, filepath.Join(keeper.Dir, name), text)
+		}
+		got, err := keeper.Token(config.Secret("$file:" + name))
+		var explained *secret.Error
+		if !errors.As(err, &explained) || !errors.Is(err, secret.ErrUnreadable) || explained.Next() == "" || strings.Contains(err.Error(), "planted") {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+}
+
 // What is encrypted for one key is read as long as the key is in the file,
 // wherever it stands there, and what is new is for the first one.
 func TestKeysRotate(t *testing.T) {

@@ -12,7 +12,7 @@ func ExampleConfig_servers() {
 		DataDir: "/var/lib/reconciler",
 		Servers: tenantrouter.Servers{
 			Hosts:  []tenantrouter.Host{{Match: "*.turso.io"}},
-			Secret: tokens.Resolve,
+			Secret: tokens.Token,
 		},
 	})
 }

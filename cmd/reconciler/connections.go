@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/hrana"
+	"github.com/tenantops/reconciler/secret"
 	"github.com/tenantops/reconciler/tenantrouter"
 )
 
@@ -20,9 +21,9 @@ import (
 // the databases of their host alone.
 func (c *cli) servers() tenantrouter.Servers {
 	look, _ := c.settings.Connections.Look.Parse() // checked with the settings
-	s := tenantrouter.Servers{Secret: c.secrets().Resolve, Look: look}
+	s := tenantrouter.Servers{Secret: c.secrets().Token, Look: look}
 	for _, h := range append(c.settings.Connections.Hosts, c.ownHosts()...) {
-		client, err := clientOf(h)
+		client, err := clientOf(h, c.secrets())
 		if err != nil {
 			err = fmt.Errorf("connections.hosts %s: %w", h.Match, err)
 		}
@@ -55,7 +56,7 @@ func (c *cli) ownHosts() []config.Host {
 	return nil
 }
 
-func clientOf(h config.Host) (*http.Client, error) {
+func clientOf(h config.Host, keeper secret.Keeper) (*http.Client, error) {
 	o := hrana.ClientOptions{Concurrency: h.Concurrency, Rate: h.Rate}
 	if timeout, err := h.Timeout.Parse(); err == nil {
 		o.Timeout = max(timeout, time.Second)
@@ -70,10 +71,12 @@ func clientOf(h config.Host) (*http.Client, error) {
 			return nil, errors.New("caFile holds no certificate")
 		}
 	}
-	switch h.Proxy {
-	case "":
-	case "none":
+	switch {
+	case h.Proxy == "":
+	case h.Proxy == "none":
 		o.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
+	case strings.HasPrefix(h.Proxy, "$"):
+		o.Proxy = func(*http.Request) (*url.URL, error) { return secretProxy(config.Secret(h.Proxy), keeper) }
 	default:
 		proxy, err := url.Parse(h.Proxy)
 		if err != nil {
@@ -82,4 +85,18 @@ func clientOf(h config.Host) (*http.Client, error) {
 		o.Proxy = http.ProxyURL(proxy)
 	}
 	return hrana.NewClient(o), nil
+}
+
+// secretProxy reads the URL of a proxy that has a password in it, which no error
+// may repeat.
+func secretProxy(reference config.Secret, keeper secret.Keeper) (*url.URL, error) {
+	text, err := keeper.Token(reference)
+	if err != nil {
+		return nil, fmt.Errorf("read the URL of its proxy: %w", err)
+	}
+	at, err := url.Parse(text)
+	if err != nil || !config.ProxyURL(text) {
+		return nil, fmt.Errorf("what %s stands for is no URL of a proxy", reference)
+	}
+	return at, nil
 }

@@ -8,9 +8,14 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/tenantops/reconciler/config"
+	"github.com/tenantops/reconciler/secret"
 )
 
 // encryptedFront is TLS in front of an address, and the file of its authority.
@@ -84,5 +89,38 @@ databases:
 	}
 	if asked.Load() == 0 || made.Load() == 0 {
 		t.Errorf("%d requests for data and %d for databases went through TLS", asked.Load(), made.Load())
+	}
+}
+
+// The URL of a proxy that wants a password is a secret like any other: read at
+// each use, and in no error.
+func TestSecretOfAProxy(t *testing.T) {
+	var user atomic.Value
+	proxy := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		user.Store(r.Header.Get("Proxy-Authorization"))
+	}))
+	t.Cleanup(proxy.Close)
+	keeper := secret.Keeper{Dir: t.TempDir()}
+	client, err := clientOf(config.Host{Proxy: "$file:proxy"}, keeper)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(text string) error {
+		if err := os.WriteFile(filepath.Join(keeper.Dir, "proxy"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Get("http://acme.example/")
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
+	}
+	if err := ask(strings.Replace(proxy.URL, "//", "//u:planted@", 1) + "\n"); err != nil || user.Load() != "Basic dTpwbGFudGVk" {
+		t.Errorf("the proxy was shown %v: %v", user.Load(), err)
+	}
+	for _, wrong := range []string{"http://u:planted%zz@p", "ftp://u:planted@p", "", "planted\nplanted"} {
+		if err := ask(wrong); err == nil || strings.Contains(err.Error(), "planted") {
+			t.Errorf("%q: got %v", wrong, err)
+		}
 	}
 }

@@ -287,7 +287,7 @@ func TestDoctorAsksTheServer(t *testing.T) {
 		"sqld answers and accepts the key":   nil,
 		"whether adminUrl is that of the":    {x.server.Admin, x.server.URL},
 		"if the server comes back by itself": {x.server.Admin, "http://127.0.0.1:1"},
-		"has to begin with {name}":           {"http://{name}.", "http://name."},
+		"has to begin with {name}":           {`, url: "http://{name}.sqld.test:8080"`, ""},
 		"their tokens cannot be kept":        {"age.key}", "none.key}", ", tokens: none", ""},
 	} {
 		x.write("reconciler.yaml", strings.NewReplacer(edits...).Replace(string(settings)))

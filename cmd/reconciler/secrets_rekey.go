@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/secret"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -59,23 +63,36 @@ func (k *control) rekey(ctx context.Context, q rekeyRequest) (answer rekeyAnswer
 		return answer, err
 	}
 	placements, err := k.store.Placements(ctx)
-	for _, p := range placements {
-		if err != nil {
-			return answer, err
-		}
-		if p.Token == "" {
-			continue
-		}
-		answer.Tokens++
-		err = k.rekeyOne(ctx, p.Tenant)
-	}
 	if err != nil {
 		return answer, err
 	}
-	return answer, k.store.AddEvent(ctx, state.Event{
-		At: k.now(), Actor: q.Actor, Via: viaCLI, Kind: state.EventRotated, Reason: "new age key",
-		Detail: plural(answer.Tokens, "token") + " encrypted for " + answer.Recipient,
-	})
+	var closed []string // tenants whose tokens no key opens
+	var why error
+	for _, p := range placements {
+		if p.Token == "" {
+			continue
+		}
+		switch err := k.rekeyOne(ctx, p.Tenant); {
+		case errors.Is(err, secret.ErrUnreadable):
+			closed, why = append(closed, string(p.Tenant)), err
+		case err != nil:
+			return answer, err
+		default:
+			answer.Tokens++
+		}
+	}
+	done := plural(answer.Tokens, "token") + " encrypted for " + answer.Recipient
+	if answer.Tokens > 0 || len(closed) == 0 {
+		err = k.store.AddEvent(ctx, state.Event{
+			At: k.now(), Actor: q.Actor, Via: viaCLI, Kind: state.EventRotated, Reason: "new age key", Detail: done,
+		})
+	}
+	if len(closed) > 0 {
+		names := strings.Join(closed, " ")
+		err = errors.Join(fmt.Errorf("%s, but not those of %s: %w (add the key that they are encrypted for and repeat this, or run \"reconciler secrets rotate %s\")",
+			done, names, why, names), err)
+	}
+	return answer, err
 }
 
 // rekeyOne does it for one tenant, as nobody rotates its token meanwhile.

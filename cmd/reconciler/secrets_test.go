@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -209,6 +210,34 @@ func TestSecretsStayHidden(t *testing.T) {
 	}
 	h.call(3, "doctor", "-o", "json")
 	h.answers()
+	h.grep()
+}
+
+// A token that no key opens keeps no other from being encrypted anew, and is named.
+func TestRekeyWithoutOneOfTheKeys(t *testing.T) {
+	h := hide(t)
+	h.call(3, "sync")
+	h.token("placed", "made")
+	other, err := age.GenerateX25519Identity()
+	h.must(err)
+	store, err := state.Open(t.Context(), h.path("data/state.db"), state.Options{})
+	h.must(err)
+	foreign := secret.Keeper{IdentityFile: h.path("other.key")}
+	h.write("other.key", other.String())
+	sealed, err := foreign.Seal(planted + "foreign")
+	h.must(err)
+	h.must(store.SavePlacement(t.Context(), state.Placement{Tenant: "lost", Provider: "sqld", Name: "lost", URL: "http://lost.sqld.test:8080", Token: string(sealed), PlacedAt: time.Now()}))
+	h.must(store.Close())
+
+	fresh, err := age.GenerateX25519Identity()
+	h.must(err)
+	h.write("age.key", fresh.String()+"\n"+h.planted["age key"])
+	text := h.call(2, "secrets", "rekey")
+	if !strings.Contains(text, "1 token encrypted for "+fresh.Recipient().String()) || !strings.Contains(text, "secrets rotate lost") {
+		t.Errorf("it says %q, want what it did, and for which tenant it could not", text)
+	}
+	h.write("age.key", fresh.String())
+	h.token("placed", "made, by the new key alone")
 	h.grep()
 }
 

@@ -79,10 +79,10 @@ func (c *cli) turso(policy config.Databases) (*turso.Server, error) {
 	return turso.New(made)
 }
 
-// secretOf reads a secret at each use; nil for no reference.
+// secretOf reads the token of a server's own API at each use; nil for no reference.
 func (c *cli) secretOf(reference config.Secret) func() (string, error) {
 	if reference == "" {
 		return nil
 	}
-	return func() (string, error) { return c.secrets().Resolve(reference) }
+	return func() (string, error) { return c.secrets().Token(reference) }
 }

@@ -23,7 +23,7 @@ type ClientOptions struct {
 	Proxy       func(*http.Request) (*url.URL, error)
 	Concurrency int           // requests at a time; default 32
 	Rate        float64       // requests a second; default no limit
-	Timeout     time.Duration // of one request with its answer; default 60s
+	Timeout     time.Duration // of one request with its answer, from its turn on; default 60s
 }
 
 const (
@@ -64,19 +64,20 @@ func NewClient(o ClientOptions) *http.Client {
 		MaxIdleConns:        o.Concurrency, MaxIdleConnsPerHost: o.Concurrency,
 	}
 	return &http.Client{
-		Transport: &limited{transport, rate.NewLimiter(limit, max(1, int(o.Rate))), make(chan struct{}, o.Concurrency)},
-		Timeout:   o.Timeout,
+		Transport: &limited{transport, rate.NewLimiter(limit, max(1, int(o.Rate))), make(chan struct{}, o.Concurrency), o.Timeout},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
 	}
 }
 
-// limited keeps requests to a rate, and to a number at a time.
+// limited keeps requests to a rate, to a number at a time, and each to a time of
+// its own: a server is not slow because others were asked before.
 type limited struct {
 	http.RoundTripper
-	rate  *rate.Limiter
-	slots chan struct{}
+	rate    *rate.Limiter
+	slots   chan struct{}
+	timeout time.Duration
 }
 
 // RoundTrip waits for its turn, which ends when the answer has been read.
@@ -87,8 +88,9 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, fmt.Errorf("wait for a turn: %w", err)
 	}
-	leave := sync.OnceFunc(func() { <-l.slots })
-	answer, err := l.RoundTripper.RoundTrip(r)
+	ctx, cancel := context.WithTimeoutCause(r.Context(), l.timeout, fmt.Errorf("no whole answer within %v", l.timeout))
+	leave := sync.OnceFunc(func() { cancel(); <-l.slots })
+	answer, err := l.RoundTripper.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		leave()
 		return nil, err

@@ -2,8 +2,10 @@ package hrana_test
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -215,6 +217,28 @@ func TestRefusedTokens(t *testing.T) {
 	}
 }
 
+// A server that repeats the token in what it says of a statement, or of a step,
+// does not get it into errors.
+func TestRepeatedTokens(t *testing.T) {
+	for _, answer := range []string{
+		`[{"type":"error","error":{"message":"no access with secret","code":"X"}},{"type":"ok","response":{"type":"close"}}]`,
+		`[{"type":"ok","response":{"type":"batch","result":{"step_results":[null],"step_errors":[{"message":"no access with secret","code":"X"}]}}},{"type":"ok","response":{"type":"close"}}]`,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"baton":null,"base_url":null,"results":%s}`, answer)
+		}))
+		t.Cleanup(server.Close)
+		c := open(t, hrana.Options{URL: server.URL, Token: "secret"})
+		results, err := c.Batch(t.Context(), []database.Step{{Statement: database.Statement{SQL: "SELECT 1"}}})
+		if err == nil {
+			err = results[0].Err
+		}
+		if err == nil || err.Error() != "no access with ***" {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 // An endless answer is given up at the limit.
 func TestEndlessAnswer(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -250,7 +274,18 @@ func TestNextStepOfAServerThatIsAway(t *testing.T) {
 	if !errors.As(err, &away) || !strings.Contains(away.Next(), "correct the host") {
 		t.Errorf("no such host: %v", err)
 	}
+	for reason, err := range map[string]error{
+		"a certificate for the host": x509.HostnameError{Certificate: unsigned.Certificate(), Host: "elsewhere.example"},
+		"renew the certificate":      x509.CertificateInvalidError{Reason: x509.Expired},
+	} {
+		away := hrana.AwayError{Err: &tls.CertificateVerificationError{Err: err}}
+		if !strings.Contains(away.Next(), reason) {
+			t.Errorf("%v: the next step is %q", err, away.Next())
+		}
+	}
 	for name, c := range map[string]struct{ url, want string }{
+		"http for https":          {"https" + strings.TrimPrefix(answering(http.StatusOK), "http"), "http: in its URL"},
+		"an unpaid proxy":         {answering(http.StatusProxyAuthRequired), "proxy"},
 		"a certificate of nobody": {unsigned.URL, "caFile"},
 		"nobody listens":          {"http://127.0.0.1:1", "whether the server runs"},
 		"a redirect":              {answering(http.StatusFound), "redirects"},
@@ -268,5 +303,44 @@ func TestNextStepOfAServerThatIsAway(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A request's time begins with its turn: who waits for others of the same
+// program is not told that the server is away. It ends what is slow in every way.
+func TestTimeBeginsWithTheTurn(t *testing.T) {
+	const each = time.Second
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		<-time.After(each / 3) // five of them take longer than one may
+		fmt.Fprint(w, `{"baton":null,"base_url":null,"results":[{"type":"ok","response":{"type":"execute","result":{"cols":[],"rows":[],"affected_row_count":0}}},{"type":"ok","response":{"type":"close"}}]}`)
+	}))
+	t.Cleanup(server.Close)
+	client := hrana.NewClient(hrana.ClientOptions{Concurrency: 1, Timeout: each})
+	var group sync.WaitGroup
+	for range 5 {
+		group.Go(func() {
+			if _, err := open(t, hrana.Options{URL: server.URL, HTTP: client}).Query(t.Context(), "SELECT 1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"no answer":         func(http.ResponseWriter) {},
+		"half of an answer": func(w http.ResponseWriter) { fmt.Fprint(w, "{"); w.(http.Flusher).Flush() },
+	} {
+		slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // else the server does not see the client leave
+			answer(w)
+			<-r.Context().Done()
+		}))
+		t.Cleanup(slow.Close)
+		client := hrana.NewClient(hrana.ClientOptions{Concurrency: 1, Timeout: each / 20})
+		for range 2 { // the turn of the first has ended
+			_, err := open(t, hrana.Options{URL: slow.URL, HTTP: client}).Query(t.Context(), "SELECT 1")
+			if !errors.Is(err, database.ErrAway) || !strings.Contains(err.Error(), "no whole answer within 50ms") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }

@@ -3,6 +3,7 @@ package hrana
 import (
 	"cmp"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -127,12 +128,22 @@ func (e *AwayError) Reason() string { return reason.ServerAway }
 // Next is the next step, for people.
 func (e *AwayError) Next() string {
 	var certificate *tls.CertificateVerificationError
+	var named x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	var name *net.DNSError
 	switch {
+	case errors.As(e.Err, &named):
+		return "give the server a certificate for the host that requests go to, or write a host that it has in its URL, or in address of connections.hosts; it is tried again"
+	case errors.As(e.Err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the certificate, or set the clock of this machine; it is tried again"
+	case errors.Is(e.Err, http.ErrSchemeMismatch):
+		return "write http: in its URL, or in address of connections.hosts, or let the server serve https; it is tried again"
 	case errors.As(e.Err, &certificate):
 		return "give the host a caFile in connections.hosts of reconciler.yaml, whose certificate signed the server's, or correct its URL; it is tried again"
 	case errors.As(e.Err, &name) && name.IsNotFound:
 		return "correct the host of its URL, or the name servers of this machine; it is tried again"
+	case e.Status == http.StatusProxyAuthRequired:
+		return "give the proxy in connections.hosts of reconciler.yaml, or in the environment, its user and password; it is tried again"
 	case e.Status >= 300 && e.Status < 400:
 		return "give its URL the host that the server itself is at, without what redirects; it is tried again"
 	case e.Status == http.StatusNotFound:
@@ -156,7 +167,7 @@ type DeniedError struct {
 }
 
 func (e *DeniedError) Error() string {
-	return fmt.Sprintf("%v: %s does not accept the token: HTTP %d %s", database.ErrPermission, e.Host, e.Status, e.Said)
+	return strings.TrimSpace(fmt.Sprintf("%v: %s does not accept the token: HTTP %d %s", database.ErrPermission, e.Host, e.Status, e.Said))
 }
 
 // Is makes every DeniedError match database.ErrPermission.
@@ -209,7 +220,7 @@ func malformed(format string, args ...any) error {
 // that are there, and to a token of another one.
 func (c *Conn) refusal(r *http.Response, body []byte) error {
 	said := c.shown(string(body))
-	e := &AwayError{Host: c.host, Status: r.StatusCode, Err: fmt.Errorf("HTTP %d %s", r.StatusCode, said)}
+	e := &AwayError{Host: c.host, Status: r.StatusCode, Err: errors.New(strings.TrimSpace(fmt.Sprintf("HTTP %d %s", r.StatusCode, said)))}
 	e.RetryAfter = retryafter.Of(r.Header, time.Now(), time.Hour)
 	switch {
 	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
@@ -224,12 +235,35 @@ func (c *Conn) refusal(r *http.Response, body []byte) error {
 	return e
 }
 
-// shown is the beginning of what a server says, for errors. Some repeat the
-// token that they were shown.
+// shown is the beginning of what a server says, for errors.
 func (c *Conn) shown(text string) string {
 	const most = 200 // bytes
-	if c.options.Token != "" {
-		text = strings.ReplaceAll(text, c.options.Token, "***")
-	}
+	text = c.hidden(text)
 	return strings.TrimSpace(strings.ToValidUTF8(text[:min(len(text), most)], ""))
+}
+
+// hidden is a text without the token: some servers repeat what they were shown.
+func (c *Conn) hidden(text string) string {
+	if c.options.Token == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, c.options.Token, "***")
+}
+
+// faults are the errors in an answer, of its requests and of the steps of a batch.
+func (a answers) faults() (all []*serverError) {
+	for _, r := range a.Results {
+		if r.Error != nil {
+			all = append(all, r.Error)
+		}
+		if r.Response == nil {
+			continue
+		}
+		for _, e := range r.Response.Result.Errors {
+			if e != nil {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
 }

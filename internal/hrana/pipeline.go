@@ -161,6 +161,9 @@ func (c *Conn) understand(text []byte) (answers, error) {
 	if err := json.Unmarshal(text, &got); err != nil {
 		return answers{}, malformed("%w", err)
 	}
+	for _, fault := range got.faults() {
+		fault.Message = c.hidden(fault.Message)
+	}
 	if got.BaseURL != nil && *got.BaseURL != "" && got.Baton != nil {
 		if other, err := url.Parse(*got.BaseURL); err != nil || other.Host != c.options.Host {
 			return answers{}, c.away(errors.New("the server sends the rest of the stream to another host, which is not followed"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -92,6 +93,21 @@ func TestAway(t *testing.T) {
 	var refused *control.Error
 	if err := p.Do(t.Context(), call); !errors.Is(err, database.ErrAway) || !errors.As(err, &refused) || refused.Reason() != "ProviderAway" {
 		t.Errorf("got %v, want ErrAway", err)
+	}
+}
+
+// A certificate does not become another one by waiting.
+func TestCertificateOfNobody(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(server.Close)
+	p, err := control.New(control.Plane{Provider: "sqld", Base: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *control.Error
+	if err := p.Do(t.Context(), call); !errors.As(err, &refused) || refused.Reason() != "ProviderAway" || !strings.Contains(refused.Next(), "caFile") {
+		t.Errorf("got %v, want a next step about the certificate", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -84,6 +85,14 @@ func (e *Error) refusal() refusal {
 	}
 	if r, ok := refusals[e.Status]; ok {
 		return r
+	}
+	var certificate *tls.CertificateVerificationError
+	if errors.As(e.Err, &certificate) {
+		return refusal{reason: reason.ProviderAway, next: "see to the server's certificate: it has to be valid, for the host of its URL, and from who stands in " +
+			"caFile of that host in connections.hosts of reconciler.yaml; it is tried again"}
+	}
+	if e.Status >= 300 && e.Status < 400 {
+		return refusal{reason: reason.ProviderRefused, next: "give the URL that the server itself is at: redirects are not followed; it is tried again"}
 	}
 	if e.Status == statusAway || e.Status >= 500 {
 		return refusal{reason: reason.ProviderAway, next: "nothing, if the server comes back by itself: it is tried again"}
