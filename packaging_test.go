@@ -156,6 +156,9 @@ func TestSystemdUnit(t *testing.T) {
 		settingsOf(t, "defaults", "").ShutdownTimeout.Duration().Seconds() >= 45 {
 		t.Error("the daemon is killed before it ends by itself")
 	}
+	if !strings.Contains(string(text), "\nRestartPreventExitStatus=64\n") {
+		t.Error("it is started for ever with wrong settings")
+	}
 	path, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("systemd-analyze is not installed: the unit's syntax is not checked")

@@ -222,6 +222,9 @@ const (
 	driftIgnore = "ignore"
 )
 
+// Suspended tells that the database has the mark of a suspended tenant.
+func (a Assessment) Suspended() bool { return a.seen.Record.Suspended != "" }
+
 // Newest is the deployment that the tenant's journal has as the last one, empty
 // without any. State may not know of it yet, after a crash.
 func (a Assessment) Newest() string {

@@ -13,8 +13,9 @@ import (
 // blocked until data, bundle or policy change, or failed and worth another
 // try; the reason in one word; and what to do next.
 func classify(err error) (Action, string, string) {
-	if errors.Is(err, context.Canceled) { // also on the way to a server, which is not away for that
-		return Failed, reason.Interrupted, "it is tried again"
+	var unverified *VerifyError
+	if errors.Is(err, context.Canceled) && !errors.As(err, &unverified) { // whatever that kept from being done, a request to a server too
+		return Failed, reason.Interrupted, "nothing: it is tried again"
 	}
 	var passing reason.Passing
 	if errors.As(err, &passing) && passing.Again() {
@@ -77,5 +78,4 @@ var meanings = []struct {
 		ErrNoJournal, Failed, reason.JournalMissing,
 		"bring back the database that it had; where that is lost, \"reconciler tenant take TENANT\" lets this one be deployed to as it is",
 	},
-	{context.DeadlineExceeded, Failed, reason.Interrupted, "it is tried again"},
 }

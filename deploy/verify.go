@@ -131,8 +131,13 @@ func (r Request) unverified(record apply.Record) bool {
 
 // verify asks the queries about a deployment that is committed.
 func (d *Deployer) verify(ctx context.Context, conn database.Conn, r Request, deployment string) error {
-	if failed := Verify(ctx, conn, r.Desired.Verify); len(failed) > 0 {
-		return &VerifyError{Tenant: protocol.TenantID(r.Owner.Tenant), Deployment: deployment, Queries: failed}
+	failed := Verify(ctx, conn, r.Desired.Verify)
+	found := &VerifyError{Tenant: protocol.TenantID(r.Owner.Tenant), Deployment: deployment, Queries: failed}
+	switch {
+	case ctx.Err() != nil && !found.found():
+		return ctx.Err() // they were not asked to their end
+	case len(failed) > 0:
+		return found
 	}
 	return apply.SaveVerified(ctx, conn, apply.Verified{Deployment: deployment, Queries: r.Desired.VerifyDigest})
 }

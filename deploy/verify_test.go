@@ -234,6 +234,37 @@ func TestVerifyWaits(t *testing.T) {
 	}
 }
 
+// ended is a connection whose process is told to end as a query is asked.
+type ended struct {
+	database.Conn
+	end func()
+}
+
+func (c ended) Examine(ctx context.Context, sql string, most int) (int, error) {
+	c.end()
+	return c.Conn.Examine(ctx, sql, most)
+}
+
+// Queries that the end of the process kept from being asked have found nothing.
+func TestVerifyInterrupted(t *testing.T) {
+	x := verifyStore(t)
+	second := titled(t, "due", "SELECT id FROM task WHERE due = 'bad'")
+	x.on(t, func(conn database.Conn) error {
+		ctx, end := context.WithCancel(t.Context())
+		result := x.deployer().Deploy(ctx, ended{conn, end}, verifyRequest(second, true))
+		if result.Reason != reason.Interrupted || !result.Changed || result.RolledBack {
+			t.Errorf("got %+v", result)
+		}
+		return nil
+	})
+	if result := x.verifying(t, second, true); result.Err != nil || result.Action != deploy.None {
+		t.Errorf("the next look: got %+v", result)
+	}
+	if got := x.history(t); !slices.Equal(got, []string{"ready", "ready"}) {
+		t.Errorf("got history %q", got)
+	}
+}
+
 // dying is a connection on which the process dies as a query is asked, as far
 // as anybody can see from outside, or as the rollback begins.
 type dying struct {

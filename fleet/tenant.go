@@ -36,7 +36,7 @@ const (
 // it was written from a journal: then bundle, the digest of the bundle that git
 // wants, decides.
 func ProgressOf(row *state.Observed, target, bundle string) Progress {
-	if row.Tried == target && target != "" && row.Reason != reason.Interrupted {
+	if row.Tried == target && target != "" {
 		switch row.Health {
 		case state.Degraded, state.Missing:
 			return Failed

@@ -37,7 +37,7 @@ func (g *groups) add(t reconcile.Tenant, policy deploy.Policy) {
 		g.held = append(g.held, t.ID)
 	case t.Result.Err != nil:
 		g.stopped = stop(g.stopped, t)
-	case t.Result.Action == deploy.None:
+	case t.Result.Action == deploy.None, t.Result.Action == reconcile.Resume: // of which changes tells
 		g.unchanged++
 	}
 }

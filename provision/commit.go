@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type Committer struct {
 	// Committed is told of each commit. May be nil.
 	Committed func(context.Context)
 	wake      chan struct{}
+	told      map[protocol.TenantID]string // what kept a tenant from being committed, and under no id all of them
 }
 
 // NewCommitter returns a Committer, which the service wakes from now on.
@@ -59,6 +61,7 @@ func (c *Committer) Run(ctx context.Context) {
 		}
 		if err == nil {
 			wait = firstWait
+			delete(c.told, "")
 			select {
 			case <-c.wake:
 			case <-ctx.Done():
@@ -67,10 +70,24 @@ func (c *Committer) Run(ctx context.Context) {
 			sleep(ctx, batch)
 			continue
 		}
-		c.Service.Log.Warn("pending tenants not committed", logErr, err)
+		c.Service.Log.Log(ctx, c.news("", err), "pending tenants not committed", logErr, err)
 		sleep(ctx, wait)
 		wait = min(lastWait, 2*wait)
 	}
+}
+
+// news is how loud to say what keeps a tenant, or all of them, from being
+// committed: it is a warning once while it lasts, which is until somebody does
+// something about it.
+func (c *Committer) news(tenant protocol.TenantID, err error) slog.Level {
+	if c.told[tenant] == err.Error() {
+		return slog.LevelDebug
+	}
+	if c.told == nil {
+		c.told = map[protocol.TenantID]string{}
+	}
+	c.told[tenant] = err.Error()
+	return slog.LevelWarn
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -106,9 +123,10 @@ func (c *Committer) CommitPending(ctx context.Context) ([]protocol.TenantID, err
 				continue // git says it already, and the loop will see that
 			}
 			if err != nil {
-				c.Service.Log.Warn("tenant not committed", logTenant, string(e.Tenant), logErr, err)
+				c.Service.Log.Log(ctx, c.news(e.Tenant, err), "tenant not committed", logTenant, string(e.Tenant), logErr, err)
 				continue
 			}
+			delete(c.told, e.Tenant)
 			if len(files) > 0 {
 				maps.Copy(change.Files, files)
 				about = append(about, e.Tenant)

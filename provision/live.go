@@ -10,6 +10,7 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
@@ -51,7 +52,8 @@ func (s *Service) Provision(
 func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) (database.Conn, error) {
 	// One that was deployed to and is gone is not made anew: its volume may
 	// not be mounted.
-	create := t.Bundle == "" && (c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate)
+	made := c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate
+	create := t.Bundle == "" && made
 	if placer, ok := s.Provider.(Placer); ok && create && t.Spec.ConnectionConfig == nil {
 		if err := placer.Place(ctx, t.ID, false); err != nil {
 			return nil, fmt.Errorf("create database of tenant %q: %w", t.ID, err)
@@ -62,6 +64,9 @@ func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) (d
 		return nil, err
 	}
 	conn, err := s.Provider.Open(ctx, at, create)
+	if t.Bundle == "" && !made && errors.Is(err, database.ErrMissing) {
+		return nil, &UnmadeError{Tenant: t.ID, Err: err}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create database of tenant %q: %w", t.ID, err)
 	}
@@ -72,6 +77,31 @@ func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) (d
 	}
 	return conn, nil
 }
+
+// UnmadeError says that a new tenant has no database and gets none, as fleet.yaml
+// has it. It matches database.ErrMissing.
+type UnmadeError struct {
+	Tenant protocol.TenantID
+	Err    error // what was found where the database would be
+}
+
+func (e *UnmadeError) Error() string {
+	return fmt.Sprintf("tenant %q has no database, and none is made: databases.lifecycle.onTenantCreate.autoCreate of fleet.yaml is false", e.Tenant)
+}
+
+func (e *UnmadeError) Unwrap() error { return e.Err }
+
+// Reason is the word for programs.
+func (e *UnmadeError) Reason() string { return reason.Missing }
+
+// Next is the next step, for people.
+func (e *UnmadeError) Next() string {
+	return "name its database in connectionConfig, or run \"reconciler tenant take TENANT\" for one that is on the server under its name; " +
+		"or let autoCreate be true, which makes an empty one"
+}
+
+// Again tells that another try may do.
+func (e *UnmadeError) Again() bool { return true }
 
 // blank refuses a database for a new customer that has been somebody's.
 func blank(ctx context.Context, conn database.Conn, at Database) error {

@@ -75,7 +75,7 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 			return done.failed(err)
 		}
 		return done.suspended(known)
-	case !known.RemovedAt.IsZero() || known.Status == protocol.TenantSuspended || known.Status == protocol.TenantDestroying:
+	case resumes(known):
 		if err := r.life.Resume(ctx, &known, "git says so"); err != nil {
 			return done.failed(err)
 		}
@@ -92,6 +92,11 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 		done = r.deployTo(ctx, f, t)
 	}
 	return done
+}
+
+// resumes tells that a tenant is not in use, which is to be.
+func resumes(known state.Tenant) bool {
+	return !known.RemovedAt.IsZero() || known.Status == protocol.TenantSuspended || known.Status == protocol.TenantDestroying
 }
 
 // suspend suspends a tenant, also one that was being removed: it is in git

@@ -345,7 +345,7 @@ func TestHooksOfFleet(t *testing.T) {
 		"    onTenantDelete: {immediate: %v, createBackup: %v}\n    onTenantSuspend: {readOnly: %v}\n"
 	w := newWorld(t, shop("acme", "globex"))
 	w.commit("no databases", files{"fleet.yaml": fmt.Sprintf(hooks, false, true, false, false)})
-	if got := tenantOf(t, w.sync(), "acme"); got.Result.Reason != "Missing" || w.exists("acme") {
+	if got := tenantOf(t, w.sync(), "acme"); got.Result.Reason != "Missing" || w.exists("acme") || !strings.Contains(got.Result.Message, "autoCreate") {
 		t.Errorf("got %+v", got)
 	}
 	w.commit("databases", files{"fleet.yaml": fmt.Sprintf(hooks, true, true, false, false)})

@@ -111,6 +111,9 @@ func (r *Reconciler) saveTags(ctx context.Context, f reading, report Report) err
 
 func (r *Reconciler) observed(f reading, t Tenant) state.Observed {
 	row := f.before(t.ID)
+	if t.Interrupted() && (row.Health.Problem() || row.Reason == reason.Drift) {
+		return row // which is so still, as far as anybody knows
+	}
 	row.Tenant, row.Sync, row.Health, row.Plan = t.ID, t.Sync, t.Health, t.Plan
 	row.Reason, row.Message, row.Next = t.Result.Reason, t.Result.Message, t.Result.Next
 	var detailed interface {

@@ -13,6 +13,8 @@ import (
 	"github.com/tenantops/reconciler/state"
 )
 
+const nextObserved = "review it with \"reconciler plan\", then start the daemon without --observe"
+
 // observingPass goes on with a pass that does nothing but record
 // what is to be done: no rollout begins, and no tenant is made, suspended or
 // removed.
@@ -45,7 +47,12 @@ func (r *Reconciler) observingPass(ctx context.Context, started time.Time, f rea
 func (r *Reconciler) observeTenant(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
 	done := r.planTenant(ctx, f, t)
 	action := done.Result.Action
-	if action != deploy.Create && action != deploy.Update {
+	switch action {
+	case deploy.Create, deploy.Update:
+	case Resume:
+		done.Result.Reason, done.Result.Message, done.Result.Next = reason.ObserveOnly, "the tenant is suspended, and is to be resumed", nextObserved
+		return done
+	default:
 		return done
 	}
 	statements, class := 0, diff.Additive
@@ -64,6 +71,6 @@ func (r *Reconciler) observeTenant(ctx context.Context, f reading, t *bundle.Ten
 	case done.Result.Drift:
 		done.Result.Message = "the database is not what the last deployment left, and would be put right: " + deploy.Words(done.Result.Differences)
 	}
-	done.Result.Next = "review it with \"reconciler plan\", then start the daemon without --observe"
+	done.Result.Next = nextObserved
 	return done
 }

@@ -31,9 +31,11 @@ func (w *world) databaseBytes() map[string][]byte {
 }
 
 // A reconciler that only observes says what it would do to a tenant that is
-// new, behind, drifted, held or in order, and writes to none.
+// new, behind, drifted, held, to be resumed or in order, and writes to none.
 func TestObserve(t *testing.T) {
-	w := newWorld(t, shopWithDrift("heal", "behind", "drifted", "held", "inorder"))
+	w := newWorld(t, shopWithDrift("heal", "behind", "drifted", "held", "inorder", "resumed"))
+	w.sync()
+	w.commit("suspend", files{"tenants/resumed/tenant.yaml": tenantYAML("resumed") + "provisioningStatus: suspended\n"})
 	w.sync()
 	w.hold(state.Hold{Tenant: "held"})
 	w.onTenant("drifted", byHand[0].do)
@@ -42,6 +44,7 @@ func TestObserve(t *testing.T) {
 		"apps/shop/app.yaml":            "name: shop\nlabel: Shop\nversion: 1.0.0\n",
 		"tenants/behind/objects/x.yaml": "name: extra\nfields: {}\n",
 		"tenants/new/tenant.yaml":       tenantYAML("new"),
+		"tenants/resumed/tenant.yaml":   tenantYAML("resumed"),
 	})
 	before := w.databaseBytes()
 	r, closeAll := w.openWith(func(c *reconcile.Config) { c.Observe = true })
@@ -57,6 +60,7 @@ func TestObserve(t *testing.T) {
 			"drifted": {deploy.Update, "ObserveOnly", state.OutOfSync},
 			"new":     {deploy.Create, "ObserveOnly", state.OutOfSync},
 			"held":    {reconcile.Held, "Held", state.OutOfSync},
+			"resumed": {reconcile.Resume, "ObserveOnly", state.OutOfSync},
 			"inorder": {deploy.None, "", state.Synced},
 		} {
 			got := tenantOf(t, report, id)

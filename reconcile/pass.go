@@ -41,7 +41,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 		err = r.guard(ctx, &f, s)
 	}
 	if err != nil {
-		return r.failedPass(ctx, started, last, err, f.waiting)
+		return r.failedPass(ctx, started, last, Report{Revision: f.commit, Waiting: f.waiting}, err)
 	}
 	if r.Observe {
 		return r.observingPass(ctx, started, f, s, due)

@@ -154,7 +154,7 @@ type Selection struct {
 
 // Report is what a pass did, tenants in order of id.
 type Report struct {
-	Revision gitrepo.Commit
+	Revision gitrepo.Commit // that the pass was for; zero where it came to none
 	Status   state.Operation
 	Faults   []bundle.Fault // of the fleet as a whole
 	Tenants  []Tenant
@@ -188,6 +188,10 @@ type Tenant struct {
 
 // Problem tells that the tenant is not what git wants and needs somebody.
 func (t Tenant) Problem() bool { return t.Health.Problem() }
+
+// Interrupted tells that the work on the tenant was stopped half-way. It has found
+// out nothing.
+func (t Tenant) Interrupted() bool { return t.Sync == state.Unknown && t.Health == state.Progressing }
 
 // Waiting tells that the tenant failed before and that its turn has not come:
 // the pass says what is known of it.
@@ -230,21 +234,23 @@ func (r *Reconciler) PlanTenant(ctx context.Context, commit gitrepo.Commit, load
 	if err != nil {
 		return Tenant{}, err
 	}
-	return r.planTenant(ctx, f, chosen[0]), nil
+	return r.planTenant(ctx, f, chosen[0]), ctx.Err()
 }
 
-// failedPass records a pass that came to no tenant; waiting is what it left
-// undone until somebody confirms it, or nil.
-func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, err error, waiting *Removal) (Report, error) {
-	report := Report{Revision: gitrepo.Commit{Hash: last}, Status: state.Failed, Waiting: waiting}
-	return report, errors.Join(err, r.savePass(ctx, started, report, err))
+// failedPass records a pass that came to no tenant. Its report says which commit
+// it was for, as far as that is known; in state the fleet stays at the last one.
+func (r *Reconciler) failedPass(ctx context.Context, started time.Time, last string, report Report, err error) (Report, error) {
+	report.Status = state.Failed
+	recorded := report
+	recorded.Revision = gitrepo.Commit{Hash: last}
+	return report, errors.Join(err, r.savePass(ctx, started, recorded, err))
 }
 
 func (report *Report) finish() {
 	slices.SortFunc(report.Tenants, func(a, b Tenant) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	report.Status = state.Succeeded
 	for _, t := range report.Tenants {
-		if t.Problem() || t.Result.Action == Waits || t.Result.Action == deploy.Backfill {
+		if t.Problem() || t.Interrupted() || t.Result.Action == Waits || t.Result.Action == deploy.Backfill {
 			report.Status = state.Partial
 		}
 	}

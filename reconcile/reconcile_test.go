@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
 	"github.com/tenantops/reconciler/reconcile"
@@ -334,4 +335,27 @@ func TestRunAcceptsOneRewrite(t *testing.T) {
 	if got := w.rows("acme", "SELECT count(*) FROM pragma_table_info('customer') WHERE name = 'telex'"); got != "0" {
 		t.Error("the second rewrite was deployed")
 	}
+}
+
+// A pass that comes to no tenant says which commit it was for, and leaves the
+// fleet at the one before.
+func TestFailedPassNamesItsCommit(t *testing.T) {
+	w := newWorld(t, shop("acme"))
+	good := w.sync().Revision.Hash
+	bad := w.commit("broken", files{"fleet.yaml": "rollout: [\n"})
+	r, closeAll := w.open()
+	for range 2 {
+		report, err := r.Sync(t.Context(), reconcile.Selection{})
+		if !errors.Is(err, bundle.ErrInvalid) || report.Revision.Hash != bad || report.Status != state.Failed {
+			t.Errorf("got %v of %s, want one of %s", err, report.Revision.Hash, bad)
+		}
+	}
+	closeAll()
+	w.onStore(func(ctx context.Context, s *state.Store) error {
+		last, _, err := s.LastPass(ctx)
+		if last.Revision != good || last.Status != state.Failed {
+			t.Errorf("state has the fleet at %s, want %s", last.Revision, good)
+		}
+		return err
+	})
 }

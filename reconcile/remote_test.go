@@ -46,11 +46,22 @@ func newRemoteFleet(t testing.TB, server *sqldtest.Server, content files, n int)
 // where somebody wants to know.
 func (f *remoteFleet) through(address string, counted ...*connections) (*reconcile.Reconciler, func()) {
 	f.t.Helper()
+	return f.over(address, func(transport http.RoundTripper) http.RoundTripper {
+		for _, c := range counted {
+			c.RoundTripper = transport
+			transport = c
+		}
+		return transport
+	}, func(*reconcile.Config) {})
+}
+
+// over opens one whose requests go to an address by another transport.
+func (f *remoteFleet) over(
+	address string, transport func(http.RoundTripper) http.RoundTripper, set func(*reconcile.Config),
+) (*reconcile.Reconciler, func()) {
+	f.t.Helper()
 	client := hrana.NewClient(hrana.ClientOptions{})
-	for _, c := range counted {
-		c.RoundTripper = client.Transport
-		client.Transport = c
-	}
+	client.Transport = transport(client.Transport)
 	router, err := tenantrouter.New(tenantrouter.Config{DataDir: f.data, Servers: tenantrouter.Servers{
 		Hosts: []tenantrouter.Host{{Match: "*.sqld.test", Address: address, Client: client}},
 		Now:   func() time.Time { return f.now },
@@ -58,7 +69,10 @@ func (f *remoteFleet) through(address string, counted ...*connections) (*reconci
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return f.openWith(func(c *reconcile.Config) { c.Router = router })
+	return f.openWith(func(c *reconcile.Config) {
+		c.Router = router
+		set(c)
+	})
 }
 
 // on opens the database of the tenant with a number.

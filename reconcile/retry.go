@@ -43,13 +43,14 @@ func (r *retries) update(report Report) {
 		r.waiting, r.revision = map[protocol.TenantID]retry{}, report.Revision.Hash
 	}
 	for _, t := range report.Tenants {
-		if !t.Problem() {
+		again := t.Problem() || t.Interrupted()
+		if !again {
 			delete(r.waiting, t.ID)
 		}
 		if t.postponed {
 			r.postpone(t)
 		}
-		if !t.Problem() || t.unchanged {
+		if !again || t.unchanged {
 			continue
 		}
 		w := r.waiting[t.ID]

@@ -114,7 +114,7 @@ func (r *Reconciler) unfetched(ctx context.Context, started time.Time, err error
 	if unread != nil {
 		return Report{}, errors.Join(err, unread)
 	}
-	return r.failedPass(ctx, started, last, err, nil)
+	return r.failedPass(ctx, started, last, Report{}, err)
 }
 
 // tick is one pass of the daemon. Tenants that failed wait for their turn,

@@ -25,6 +25,7 @@ import (
 // Actions of a pass beside those of one deployment.
 const (
 	Suspend deploy.Action = "suspend"
+	Resume  deploy.Action = "resume" // and nothing else is to be done
 	Remove  deploy.Action = "remove"
 )
 
@@ -51,6 +52,9 @@ func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant
 		}
 		if a.Staged {
 			takes = a.Estimate
+		}
+		if a.Action == deploy.None && a.Reason == "" && (resumes(f.records[t.ID]) || a.Suspended()) {
+			a.Action = Resume
 		}
 		return deploy.Result{Assessment: a}
 	}, r.openToLook)
@@ -227,6 +231,8 @@ func (t *Tenant) judge() {
 	t.Result.Assessment = t.Result.For(t.ID)
 	t.Sync, t.Health = state.Synced, state.Healthy
 	switch {
+	case t.Result.Reason == reason.Interrupted:
+		t.Sync, t.Health = state.Unknown, state.Progressing
 	case t.Result.Reason == reason.VerifyFailed:
 		if t.Health = state.Degraded; t.Result.RolledBack {
 			t.Sync = state.OutOfSync

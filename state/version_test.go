@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenantops/reconciler/internal/database"
+	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -105,6 +106,33 @@ func TestOldEventsAreRead(t *testing.T) {
 	must(t, err)
 	want := []state.Event{{At: began, Actor: "ada", Via: "cli", Kind: state.EventHeld, Tenant: "acme", Reason: "why"}}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A tenant that an earlier version left interrupted is no problem in this one.
+func TestInterruptedTenantIsMigrated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path)
+	was := state.Observed{Tenant: "acme", Sync: state.Unknown, Health: state.Degraded, Reason: "Interrupted", Target: "v1", Tried: "v2"}
+	failed := state.Observed{Tenant: "globex", Sync: state.Unknown, Health: state.Degraded, Reason: "Busy", Target: "v1", Tried: "v2"}
+	must(t, s.SaveObserved(t.Context(), was, failed))
+	must(t, s.Close())
+	text, err := os.ReadFile("migrations/0013_interrupted.sql")
+	must(t, err)
+	conn := connect(t, path)
+	statements, err := database.Split(string(text))
+	must(t, err)
+	for _, sql := range statements {
+		_, err := conn.Exec(t.Context(), sql)
+		must(t, err)
+	}
+	must(t, conn.Close())
+
+	got, err := open(t, path).Observed(t.Context())
+	must(t, err)
+	was.Health = state.Progressing
+	if diff := cmp.Diff(map[protocol.TenantID]state.Observed{"acme": was, "globex": failed}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

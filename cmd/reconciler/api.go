@@ -79,8 +79,8 @@ func (c *cli) serveAPI(p apiParts) (_ *api, err error) {
 func (c *cli) apiHandler(a *api, p apiParts) (http.Handler, error) {
 	token := c.settings.Server.Token
 	if token == "" {
-		return nil, errors.New("--listen needs a token that requests have to show: set server.token in reconciler.yaml, " +
-			"or RECONCILER_SERVER_TOKEN, to $file:NAME or $env:RECONCILER_SECRET_NAME")
+		return nil, misconfigured{errors.New("--listen needs a token that requests have to show: set server.token in reconciler.yaml, " +
+			"or RECONCILER_SERVER_TOKEN, to $file:NAME or $env:RECONCILER_SECRET_NAME")}
 	}
 	if _, err := c.secrets().Resolve(token); err != nil {
 		return nil, fmt.Errorf("server.token: %w", err)

@@ -49,7 +49,7 @@ What --repo, --ref, --data and the like say can be said by RECONCILER_REPO and
 so on, or in reconciler.yaml, too: flags go first, then the environment.
 
 Exit codes: 0 fine, 1 plan or drift found something, 2 failed, 3 some tenants failed,
-are blocked or wait, 64 wrong usage.`,
+are blocked or wait, 64 wrong usage or settings.`,
 		Example: `  reconciler validate ./company
   reconciler plan --repo ./company --data ./data
   reconciler sync --repo ./company --data ./data

@@ -28,12 +28,18 @@ func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
+// misconfigured is an error of settings, wherever they come from: like a wrong
+// call it stays so until somebody corrects it, but help for the command has
+// nothing on it.
+type misconfigured struct{ error }
+
 // exitCode says the error on stderr, where there is anything to say, and
 // returns the code that goes with it. What fails before a command has started
 // is wrong usage.
 func (c *cli) exitCode(command *cobra.Command, err error) int {
 	var silent outcome
 	var usage usageError
+	var settings misconfigured
 	switch {
 	case err == nil:
 		return 0
@@ -41,6 +47,9 @@ func (c *cli) exitCode(command *cobra.Command, err error) int {
 		return int(silent)
 	case errors.As(err, &usage), !c.started:
 		fmt.Fprintf(c.stderr, "reconciler: %s\nrun \"%s --help\" for what it takes\n", clean(err.Error()), command.CommandPath())
+		return exitUsage
+	case errors.As(err, &settings):
+		fmt.Fprintf(c.stderr, "reconciler: %s\n", clean(err.Error()))
 		return exitUsage
 	}
 	fmt.Fprintf(c.stderr, "reconciler: %s\n", clean(err.Error()))

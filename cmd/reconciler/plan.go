@@ -97,7 +97,7 @@ type preCheck struct {
 
 // changes tells that a sync would write to the tenant.
 func (t planTenant) changes() bool {
-	return t.Action == deploy.Create || t.Action == deploy.Update
+	return t.Action == deploy.Create || t.Action == deploy.Update || t.Action == reconcile.Resume
 }
 
 func planAnswerOf(r reconcile.Report) planAnswer {

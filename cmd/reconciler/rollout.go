@@ -197,12 +197,15 @@ func (a rolloutsAnswer) people(p *page) {
 	}
 	var rows [][]string
 	for _, r := range a.Rollouts {
-		tenants := 0
+		waves, tenants := 0, 0
 		for _, w := range r.Waves {
 			tenants += w.Tenants
+			if w.Tenants > 0 {
+				waves++
+			}
 		}
 		rows = append(rows, []string{
-			strconv.Itoa(r.ID), short(r.Revision), r.word(), strconv.Itoa(len(r.Waves)), strconv.Itoa(tenants), r.StartedAt.String(), r.EndedAt.String(),
+			strconv.Itoa(r.ID), short(r.Revision), r.word(), strconv.Itoa(waves), strconv.Itoa(tenants), r.StartedAt.String(), r.EndedAt.String(),
 		})
 	}
 	p.table([]string{"ROLLOUT", "COMMIT", "STATUS", "WAVES", "TENANTS", "STARTED", "ENDED"}, rows)

@@ -128,6 +128,9 @@ func (a rolloutDetails) people(p *page) {
 	}
 	var rows [][]string
 	for i, w := range a.Waves {
+		if w.Tenants == 0 {
+			continue // it takes no time, and no part
+		}
 		n := func(status string) string { return strconv.Itoa(counts[i][status]) }
 		rows = append(rows, []string{
 			w.Name, strconv.Itoa(w.Tenants), n(placeReached), n(placeFailed), n(placeBlocked), n(placeHeld), n(placeWaiting), w.StartedAt.String(), w.DoneAt.String(),

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/deploy"
-	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision"
 	"github.com/tenantops/reconciler/reconcile"
@@ -155,7 +154,7 @@ func logTenant(log *slog.Logger, t reconcile.Tenant) {
 		log.Debug("tenant waits", append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason))...)
 	case t.Result.Reason != "":
 		level := slog.LevelWarn
-		if t.Problem() && t.Result.Reason != reason.Interrupted { // which heals by itself, and nobody need be woken for
+		if t.Problem() {
 			level = slog.LevelError
 		}
 		attrs = append(attrs, slog.String(attrStatus, word(t.Sync, t.Health)), slog.String(attrReason, t.Result.Reason),

@@ -97,10 +97,13 @@ func settingsError(faults []config.Fault) error {
 			wrong = append(wrong, f)
 		}
 	}
-	if usage {
+	switch {
+	case usage:
 		return usageError{errors.Join(wrong...)}
+	case len(wrong) > 0:
+		return misconfigured{errors.Join(wrong...)}
 	}
-	return errors.Join(wrong...)
+	return nil
 }
 
 // readSettings reads the settings file. Only one that was asked for by name

@@ -186,24 +186,79 @@ func erase(ctx context.Context, life *provision.Service, q lifeRequest, answer *
 	return err
 }
 
+// takenAnswer is what became of each tenant, in the order of the call.
+type takenAnswer struct {
+	Tenants []takenTenant `json:"tenants"`
+}
+
+type takenTenant struct {
+	Tenant protocol.TenantID `json:"tenant"`
+	Done   *string           `json:"done"`
+	Status *string           `json:"status"` // of the tenant now
+	Detail *string           `json:"detail"` // whose the database was
+	Error  *string           `json:"error"`
+}
+
+// takeEach goes through the tenants, one that fails aside. The error of a single
+// one says it all.
+func (c *cli) takeEach(ctx context.Context, q lifeRequest, tenants []string) error {
+	answer := takenAnswer{Tenants: []takenTenant{}}
+	failed := 0
+	for _, id := range tenants {
+		q.Tenant = protocol.TenantID(id)
+		done, err := changeLife(ctx, c, q)
+		if err != nil && len(tenants) == 1 {
+			return err
+		}
+		one := takenTenant{Tenant: q.Tenant, Done: optional(done.Done), Status: done.Status, Detail: done.Detail}
+		if err != nil {
+			failed++
+			one = takenTenant{Tenant: q.Tenant, Error: optional(err.Error())}
+		}
+		answer.Tenants = append(answer.Tenants, one)
+	}
+	err := c.print(answer, answer.people)
+	switch {
+	case err != nil || failed == 0:
+		return err
+	case failed == len(tenants):
+		return outcome(exitFailed)
+	}
+	return outcome(exitPartial)
+}
+
+func (a takenAnswer) people(p *page) {
+	for _, t := range a.Tenants {
+		if t.Error != nil {
+			p.line("tenant %s: %s", t.Tenant, *t.Error)
+		} else {
+			p.line("tenant %s: %s (%s)", t.Tenant, text(t.Done), text(t.Detail))
+		}
+	}
+}
+
 func tenantTakeCommand(c *cli) *cobra.Command {
 	q := lifeRequest{Verb: verbTake}
 	command := &cobra.Command{
-		Use:   "take TENANT",
+		Use:   "take TENANT...",
 		Short: "make a database the tenant's own that belongs to somebody else",
-		Long: `Write into the tenant's database that it belongs to this tenant, fleet and
+		Long: `Write into the database of each tenant that it belongs to this tenant, fleet and
 environment. It is for a tenant that is Blocked as OwnedElsewhere because it was
 renamed, or moved from another fleet, and for one whose database has moved to
 another server (DatabaseElsewhere). Make sure that nobody else works on the
 database: it is taken from them.
 
 One without a journal (JournalMissing) is deployed to as it is from then on: what
-the tenant had in another database is not brought back.`,
-		Example: `  reconciler tenant take acme2 --reason "acme was renamed" --repo ./company --data ./data`,
-		Args:    cobra.ExactArgs(1),
+the tenant had in another database is not brought back.
+
+One that fails does not keep the others from it. Exit code 3: some databases were
+not taken. 2: none was.`,
+		Example: `  reconciler tenant take acme2 --reason "acme was renamed" --repo ./company --data ./data
+  reconciler tenant take acme globex --reason "state was lost" --repo ./company --data ./data`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: c.start(func(ctx context.Context, args []string) error {
-			q.Tenant, q.Actor = protocol.TenantID(args[0]), c.actor()
-			return c.life(ctx, q)
+			q.Actor = c.actor()
+			return c.takeEach(ctx, q, args)
 		}),
 	}
 	setting(command, "repo", "ref", "data", "secrets-dir", "file-root", "actor")

@@ -218,7 +218,7 @@ func (w *waiter) where(ctx context.Context, t *bundle.Tenant, row state.Observed
 	if err != nil {
 		return "", err
 	}
-	problem := row.Health.Problem() && row.Reason != reason.Interrupted
+	problem := row.Health.Problem()
 	switch {
 	case looked && (row.Reason == reason.Held || row.Reason == reason.Removed || row.Reason == reason.DeletionGuard || row.Health == state.Suspended):
 		return "", nil

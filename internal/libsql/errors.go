@@ -82,6 +82,8 @@ func fault(code int, text string, system syscall.Errno) error {
 			return described
 		}
 		return systemFault(fmt.Errorf("%w: %w", described, system))
+	case sentinel != nil && sentinel.Error() == text:
+		return fmt.Errorf("%w (code %d)", sentinel, code)
 	case sentinel != nil:
 		return fmt.Errorf("%w: %w", sentinel, described)
 	}

@@ -138,8 +138,12 @@ func TestErrors(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if err := test.provoke(t); !errors.Is(err, test.want) {
-				t.Errorf("got %v, want %v", err, test.want)
+			err := test.provoke(t)
+			if !errors.Is(err, test.want) {
+				t.Fatalf("got %v, want %v", err, test.want)
+			}
+			if strings.Count(err.Error(), test.want.Error()) > 1 {
+				t.Errorf("got %q, which says it twice", err)
 			}
 		})
 	}
