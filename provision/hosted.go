@@ -72,11 +72,8 @@ func (h *Hosted) placed(ctx context.Context, at Database) (state.Placement, Serv
 		return p, nil, fmt.Errorf("%w: %s", ErrNotPlaced, at.URL)
 	}
 	s, _, err := h.server(ctx)
-	if err == nil && s.Provider() != p.Provider {
-		err = fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", at.Tenant, p.Provider, s.Provider())
-	}
 	if err == nil {
-		err = same(ctx, s, p)
+		err = onThis(ctx, s, p)
 	}
 	return p, s, err
 }
@@ -93,6 +90,22 @@ func same(ctx context.Context, s Server, p state.Placement) error {
 		err = &ElsewhereError{Tenant: p.Tenant, URL: p.URL, Found: found.URL}
 	}
 	return err
+}
+
+// UsageOf returns what a database has used that was made on a server.
+func UsageOf(ctx context.Context, s Server, p state.Placement) (control.Usage, error) {
+	if err := onThis(ctx, s, p); err != nil {
+		return control.Usage{}, err
+	}
+	return s.Usage(ctx, p.Name)
+}
+
+// onThis makes sure that a database was made on the server that is configured.
+func onThis(ctx context.Context, s Server, p state.Placement) error {
+	if s.Provider() != p.Provider {
+		return fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", p.Tenant, p.Provider, s.Provider())
+	}
+	return same(ctx, s, p)
 }
 
 // Locate implements Provider.

@@ -37,6 +37,8 @@ type Server interface {
 	Block(ctx context.Context, name string, writes bool) error
 	// List returns all databases, or gives control.ErrNoList.
 	List(ctx context.Context) ([]control.Database, error)
+	// Usage returns what a database has used.
+	Usage(ctx context.Context, name string) (control.Usage, error)
 	// Reach asks for something that changes nothing: whether it answers here, and
 	// accepts the key.
 	Reach(ctx context.Context) error

@@ -34,6 +34,20 @@ type Database struct {
 	URL  string // where statements go; without secrets
 }
 
+// Usage is what a database has used, as its server counts it.
+type Usage struct {
+	RowsRead    int64  `json:"rowsRead"`
+	RowsWritten int64  `json:"rowsWritten"`
+	Bytes       int64  `json:"bytes"` // that it takes now
+	Since       string `json:"since"` // of the rows: UsedEver or UsedThisMonth
+}
+
+// The times since when a server counts.
+const (
+	UsedEver      = "creation"
+	UsedThisMonth = "month" // of the calendar
+)
+
 // Plane is the control plane of one server. It may be shared.
 type Plane struct {
 	Provider string // in errors: sqld, turso

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision/control"
@@ -236,34 +235,24 @@ func (s *Server) Databases(ctx context.Context, group string) ([]protocol.TursoD
 // URL is where the statements of a database go.
 func (s *Server) URL(d protocol.TursoDatabase) string { return s.config.URL(d) }
 
-// Usage is what a database has used.
-type Usage struct {
-	RowsRead    int64 `json:"rows_read"`
-	RowsWritten int64 `json:"rows_written"`
-	Storage     int64 `json:"storage_bytes"` // in bytes
-}
-
-// Usage returns that of a database between two times; zero times mean the
-// calendar month.
-func (s *Server) Usage(ctx context.Context, name string, from, to time.Time) (Usage, error) {
+// Usage implements provision.Server.
+func (s *Server) Usage(ctx context.Context, name string) (control.Usage, error) {
+	type used struct {
+		RowsRead    int64 `json:"rows_read"`
+		RowsWritten int64 `json:"rows_written"`
+		Bytes       int64 `json:"storage_bytes"`
+	}
 	var answer struct {
 		Database struct {
-			Total *Usage `json:"total"`
-			Usage *Usage `json:"usage"` // as older documents have it
+			Total *used `json:"total"`
+			Usage *used `json:"usage"` // as older documents have it
 		} `json:"database"`
 	}
-	query := url.Values{}
-	if !from.IsZero() {
-		query.Set("from", from.UTC().Format(time.RFC3339))
-	}
-	if !to.IsZero() {
-		query.Set("to", to.UTC().Format(time.RFC3339))
-	}
-	err := s.database(ctx, name, control.Call{Doing: "read the usage of database", Method: http.MethodGet, Query: query, Out: &answer}, "usage")
-	for _, u := range []*Usage{answer.Database.Total, answer.Database.Usage} {
+	err := s.database(ctx, name, control.Call{Doing: "read the usage of database", Method: http.MethodGet, Out: &answer}, "usage")
+	for _, u := range []*used{answer.Database.Total, answer.Database.Usage} {
 		if u != nil {
-			return *u, err
+			return control.Usage{RowsRead: u.RowsRead, RowsWritten: u.RowsWritten, Bytes: u.Bytes, Since: control.UsedThisMonth}, err
 		}
 	}
-	return Usage{}, err
+	return control.Usage{Since: control.UsedThisMonth}, err
 }
