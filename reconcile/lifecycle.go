@@ -268,8 +268,7 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 		return done
 	}
 	done.leaves(f, known, keep)
-	waits := keep != "" || known.Spec.LegalHold != nil || known.Awaits(state.PendingRemoval)
-	if at := provision.DestroyAt(known, f.loaded.Config); !waits && (r.nextEnd.IsZero() || at.Before(r.nextEnd)) {
+	if at := provision.DestroyAt(known, f.loaded.Config); !removalWaits(known, keep) && (r.nextEnd.IsZero() || at.Before(r.nextEnd)) {
 		r.nextEnd = at
 	}
 	row := f.before(known.ID)

@@ -238,7 +238,7 @@ func TestRemovalOnServer(t *testing.T) {
 	x := startOnServer(t)
 	x.call(0, "named", "sync")
 	push(t, x.path("repo"), map[string]string{"fleet.yaml": "graceHours: 0\n", "tenants/named/tenant.yaml": ""})
-	x.call(0, "left where it is", "plan")
+	x.call(exitChanges, "left where it is", "plan")
 	x.call(0, "left where it is", "sync")
 	x.call(0, "Succeeded: 1 tenant", "sync")
 	if got := x.ask("named", "SELECT count(*) FROM customer"); got != int64(0) {
