@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,14 +40,23 @@ func onSQLD(t testing.TB) *world {
 
 // onTurso has the double of the platform in front of it.
 func onTurso(t testing.TB) *world {
+	w, _ := onPlatform(t)
+	return w
+}
+
+// onPlatform returns also what opens another group of the platform.
+func onPlatform(t testing.TB) (*world, func(group string) provision.Server) {
 	behind := sqldtest.Start(t)
 	platform := tursotest.Open(t, tursotest.Options{Admin: behind.Admin, Host: sqldtest.Host})
-	server, err := turso.New(turso.Config{
-		Base: platform.URL, Organization: "acme", Group: "default", Token: func() (string, error) { return tursotest.Token, nil },
-		URL: func(d protocol.TursoDatabase) string { return "http://" + d.Hostname },
-	})
-	must(t, err)
-	return onServer(t, behind, server)
+	in := func(group string) provision.Server {
+		server, err := turso.New(turso.Config{
+			Base: platform.URL, Organization: "acme", Group: group, Token: func() (string, error) { return tursotest.Token, nil },
+			URL: func(d protocol.TursoDatabase) string { return "http://" + d.Hostname },
+		})
+		must(t, err)
+		return server
+	}
+	return onServer(t, behind, in("default")), in
 }
 
 // onServer is a world on a server. Names of databases have a prefix of their own,
@@ -343,6 +353,24 @@ func TestOrphansOnAServer(t *testing.T) {
 	}
 }
 
+// After the fleet has another group, databases of the one before are there still,
+// and are branched there.
+func TestAnotherGroup(t *testing.T) {
+	w, in := onPlatform(t)
+	acme := w.provision("acme")
+	other := in("other") // which the platform does not have
+	w.hosted().Server = func(config.Databases) (provision.Server, error) { return other, nil }
+	if found, err := w.Orphans(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("got orphans %+v, %v; want none", found, err)
+	}
+	conn, err := w.hosted().Branch(t.Context(), must1(w.Provider.Locate(acme, nil))(t))
+	must(t, err)
+	if found, err := w.Orphans(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("got orphans %+v, %v beside a branch; want none", found, err)
+	}
+	must(t, conn.Close())
+}
+
 // A branch has the rows and takes writes, the original does not see them, and
 // nothing is left of it.
 func TestBranch(t *testing.T) {
@@ -374,22 +402,88 @@ func TestBranch(t *testing.T) {
 	}
 }
 
-// What a crash has left of a branch goes with the next start.
+// restarted is the provider of another process with the same state.
+func (w *world) restarted() *provision.Hosted {
+	h := w.hosted()
+	return &provision.Hosted{Files: h.Files, Databases: h.Databases, Store: h.Store, Secrets: h.Secrets, Fleet: h.Fleet}
+}
+
+// What a crash has left of a branch goes with the next start, and with the next
+// branch; what is open does not.
 func TestSweep(t *testing.T) {
-	w := onSQLD(t)
-	acme := w.provision("acme")
-	conn, err := w.hosted().Branch(t.Context(), must1(w.Provider.Locate(acme, nil))(t))
-	must(t, err)
-	left := w.branches(1)
-	must(t, w.Sweep(t.Context()))
-	w.branches(0)
-	server, err := w.hosted().Server(config.Databases{})
-	must(t, err)
-	if _, err := server.Find(t.Context(), left[0].Name); !errors.Is(err, control.ErrNotFound) {
-		t.Errorf("got %v, want the branch gone", err)
+	for name, open := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			at := must1(w.Provider.Locate(w.provision("acme"), nil))(t)
+			server, err := w.hosted().Server(config.Databases{})
+			must(t, err)
+			for doing, sweep := range map[string]func(*provision.Hosted) error{
+				"start": func(h *provision.Hosted) error { return h.Sweep(t.Context()) },
+				"branch": func(h *provision.Hosted) error {
+					conn, err := h.Branch(t.Context(), at)
+					must(t, err)
+					return conn.Close()
+				},
+			} {
+				_, err := w.hosted().Branch(t.Context(), at)
+				must(t, err)
+				left := w.branches(1)
+				must(t, sweep(w.hosted()))
+				w.branches(1)
+				must(t, sweep(w.restarted()))
+				w.branches(0)
+				if _, err := server.Find(t.Context(), left[0].Name); !errors.Is(err, control.ErrNotFound) {
+					t.Errorf("%s: got %v, want the branch gone", doing, err)
+				}
+			}
+			must(t, w.write(at.Tenant))
+		})
 	}
-	must(t, conn.Close())
-	must(t, w.write(acme))
+}
+
+// refusing is a server that makes no database, for a while.
+type refusing struct {
+	provision.Server
+	with error
+}
+
+func (r *refusing) Create(ctx context.Context, name string) (control.Database, error) {
+	if err := r.with; err != nil {
+		return control.Database{}, err
+	}
+	return r.Server.Create(ctx, name)
+}
+
+// A database that somebody else makes after the server has refused to make the
+// tenant's, or at the same moment, is not used either. One that an earlier try
+// may have made is.
+func TestNameIsTakenLater(t *testing.T) {
+	for name, test := range map[string]struct {
+		with error
+		used bool
+	}{
+		"refused":                 {with: &control.Error{Status: http.StatusPaymentRequired}},
+		"made at the same moment": {with: control.ErrExists},
+		"not answered":            {with: &control.Error{Status: http.StatusBadGateway}, used: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := onTurso(t)
+			server, err := w.hosted().Server(config.Databases{})
+			must(t, err)
+			refusing := &refusing{Server: server, with: test.with}
+			w.hosted().Server = func(config.Databases) (provision.Server, error) { return refusing, nil }
+			if err := w.hosted().Place(t.Context(), "acme", false); !errors.Is(err, test.with) {
+				t.Fatalf("got %v, want %v", err, test.with)
+			}
+			refusing.with = nil
+			_, err = server.Create(t.Context(), strings.ReplaceAll(w.hosted().Name, "{tenant_id}", "acme"))
+			must(t, err)
+			err = w.hosted().Place(t.Context(), "acme", false)
+			if taken := errors.Is(err, control.ErrExists); taken == test.used {
+				t.Errorf("got %v, want it used: %v", err, test.used)
+			}
+		})
+	}
 }
 
 func (w *world) branches(want int) []state.Branch {

@@ -83,7 +83,11 @@ func (e *NameTakenError) Reason() string { return reason.NameTaken }
 
 // Next is the next step, for people.
 func (e *NameTakenError) Next() string {
-	return "if it is the tenant's, run \"reconciler tenant take TENANT\", which replaces its tokens; else name another one in connectionConfig"
+	tokens := "which replaces its tokens"
+	if e.Provider == "turso" {
+		tokens = "which makes a token for it (those of before stay valid until \"reconciler secrets rotate TENANT\")"
+	}
+	return "if it is the tenant's, run \"reconciler tenant take TENANT\", " + tokens + "; else name another one in connectionConfig"
 }
 
 // ElsewhereError says that the configured server is not the one on which a

@@ -66,6 +66,13 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
+// Undone tells that the server has refused the call as it was, so that nothing
+// of it was done. Of one that was not answered, or that failed on the server,
+// this is not known.
+func (e *Error) Undone() bool {
+	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != http.StatusConflict
+}
+
 // refusal is what a status means: its reason in one word, and the next step.
 type refusal struct{ reason, next string }
 

@@ -5,6 +5,7 @@
 package turso
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -156,12 +157,16 @@ func (s *Server) CreateGroup(ctx context.Context, name, location string) error {
 	})
 }
 
-// Fork makes a branch: a database with what another one holds now.
+// Fork makes a branch: a database with what another one holds now, in its group,
+// which need not be the one that new databases are made in.
 func (s *Server) Fork(ctx context.Context, from, to string) (control.Database, error) {
-	if err := named(from); err != nil {
+	d, err := s.describe(ctx, from)
+	if err != nil {
 		return control.Database{}, err
 	}
-	return s.create(ctx, to, &protocol.TursoSeed{Type: "database", Name: from})
+	beside := *s
+	beside.config.Group = cmp.Or(d.Group, s.config.Group)
+	return beside.create(ctx, to, &protocol.TursoSeed{Type: "database", Name: from})
 }
 
 // Find returns a database; one that is not there gives control.ErrNotFound.
