@@ -155,6 +155,15 @@ func TestRecreateOnServer(t *testing.T) {
 			server, err := w.hosted().Server(config.Databases{})
 			must(t, err)
 			must(t, server.Delete(t.Context(), p.Name))
+			w.fleet.config.Databases.Lifecycle = &protocol.TenantLifecycle{}
+			var unmade *provision.UnmadeError
+			if err := w.Recreate(t.Context(), acme, "lost"); !errors.As(err, &unmade) {
+				t.Errorf("got %v where no database is made, want an UnmadeError", err)
+			}
+			if status, err := w.TenantStatus(t.Context(), acme); err != nil || status != protocol.TenantActive {
+				t.Errorf("got %v, %v; want nothing changed", status, err)
+			}
+			w.fleet.config.Databases.Lifecycle = nil
 			must(t, w.Recreate(t.Context(), acme, "lost"))
 			w.provision("acme")
 			must(t, w.write(acme))
@@ -250,6 +259,33 @@ func TestRotate(t *testing.T) {
 				t.Errorf("got events %q, want the rotation last", kinds)
 			}
 		})
+	}
+}
+
+// tokenless is a server that makes no tokens.
+type tokenless struct{ provision.Server }
+
+func (tokenless) Rotate(context.Context, string) (string, error) {
+	return "", fmt.Errorf("%w: %w", control.ErrCutOff, &control.Error{Status: http.StatusUnauthorized})
+}
+
+// A rotation that ends halfway says so, and the next pass looks at the tenant.
+func TestRotateHalfway(t *testing.T) {
+	w := onTurso(t)
+	acme := w.provision("acme")
+	server, err := w.hosted().Server(config.Databases{})
+	must(t, err)
+	row, _, err := w.Store.ObservedOf(t.Context(), acme)
+	must(t, err)
+	row.InputDigest = "looked at"
+	must(t, w.Store.SaveObserved(t.Context(), row))
+	w.hosted().Server = func(config.Databases) (provision.Server, error) { return tokenless{server}, nil }
+	_, err = w.Rotate(t.Context(), acme, "leak")
+	if !errors.Is(err, control.ErrCutOff) || !strings.Contains(err.Error(), "run it again") {
+		t.Errorf("got %v, want ErrCutOff and what to do", err)
+	}
+	if row, _, err = w.Store.ObservedOf(t.Context(), acme); err != nil || row.InputDigest != "" {
+		t.Errorf("got %+v, %v; want a tenant that the next pass looks at", row, err)
 	}
 }
 

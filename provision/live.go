@@ -52,7 +52,7 @@ func (s *Service) Provision(
 func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) (database.Conn, error) {
 	// One that was deployed to and is gone is not made anew: its volume may
 	// not be mounted.
-	made := c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate
+	made := creates(c)
 	create := t.Bundle == "" && made
 	if placer, ok := s.Provider.(Placer); ok && create && t.Spec.ConnectionConfig == nil {
 		if err := placer.Place(ctx, t.ID, false); err != nil {
@@ -76,6 +76,11 @@ func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) (d
 		}
 	}
 	return conn, nil
+}
+
+// creates tells that the fleet has databases of new tenants made.
+func creates(c config.Fleet) bool {
+	return c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate
 }
 
 // UnmadeError says that a new tenant has no database and gets none, as fleet.yaml

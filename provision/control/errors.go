@@ -17,6 +17,9 @@ var (
 	// ErrNotFound says that the control plane does not know the database, or the
 	// group: unlike the data plane's, its word counts.
 	ErrNotFound = errors.New("it does not exist")
+	// ErrCutOff says that all tokens of a database are invalid, and that there is
+	// no new one.
+	ErrCutOff = errors.New("its tokens are invalid already, and there is no new one")
 	// ErrNoList says that the server cannot list its databases.
 	ErrNoList = errors.New("the server cannot list its databases")
 )

@@ -19,6 +19,8 @@ import (
 	"github.com/tenantops/reconciler/provision/control"
 )
 
+const maxList = 64 << 20 // bytes; a list of 100,000 databases has 40 MB
+
 // BaseURL is that of Turso Cloud.
 const BaseURL = "https://api.turso.tech"
 
@@ -227,7 +229,7 @@ func (s *Server) Databases(ctx context.Context, group string) ([]protocol.TursoD
 	}
 	err := s.plane.Do(ctx, control.Call{
 		Doing: fmt.Sprintf("list the databases of group %q", group), Method: http.MethodGet, Query: query,
-		Path: []string{"v1", "organizations", s.config.Organization, "databases"}, Out: &answer,
+		Path: []string{"v1", "organizations", s.config.Organization, "databases"}, Out: &answer, Most: maxList,
 	})
 	var list []protocol.TursoDatabase
 	for _, f := range answer.Databases {
