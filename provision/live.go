@@ -261,11 +261,19 @@ func OwnerOf(c config.Fleet, tenant protocol.TenantID, spec bundle.TenantSpec) a
 }
 
 // own answers errSkipped for a database that somebody else has taken over:
-// another tenant, or another fleet for its tenant of the same name.
+// another tenant, or another fleet for its tenant of the same name. One without a
+// journal, where one was written, is another database that has the name by now,
+// or was emptied: whose it is is not known.
 func (s *Service) own(ctx context.Context, conn database.Conn, t state.Tenant) error {
 	read, err := apply.Read(ctx, conn)
-	if err != nil || read.Record.Last == nil {
+	if err != nil {
 		return err
+	}
+	if read.Record.Last == nil && t.Bundle != "" {
+		return fmt.Errorf("%w: the database has no journal, though the tenant was deployed to", errSkipped)
+	}
+	if read.Record.Last == nil {
+		return nil
 	}
 	c, err := s.Fleet.Config(ctx)
 	if err != nil {

@@ -103,8 +103,13 @@ type found struct {
 
 func (f found) protocol() protocol.TursoDatabase { return protocol.TursoDatabase(f) }
 
-func (s *Server) placed(f found) control.Database {
-	return control.Database{Name: f.Name, URL: s.config.URL(f.protocol())}
+// placed is a database that the platform has told of. One without a host would be
+// recorded as being nowhere.
+func (s *Server) placed(name string, f found) (control.Database, error) {
+	if f.Hostname == "" {
+		return control.Database{}, fmt.Errorf("turso: the answer about database %q has no host", name)
+	}
+	return control.Database{Name: name, URL: s.config.URL(f.protocol())}, nil
 }
 
 // creation is the request for a database.
@@ -147,7 +152,10 @@ func (s *Server) create(ctx context.Context, name string, seed *protocol.TursoSe
 		Path: []string{"v1", "organizations", s.config.Organization, "databases"},
 		In:   creation{Name: name, Group: s.config.Group, Seed: seed}, Out: &answer,
 	})
-	return s.placed(answer.Database), err
+	if err != nil {
+		return control.Database{}, err
+	}
+	return s.placed(name, answer.Database)
 }
 
 // CreateGroup makes a group of databases in a location, such as iad.
@@ -174,7 +182,10 @@ func (s *Server) Fork(ctx context.Context, from, to string) (control.Database, e
 // Find returns a database; one that is not there gives control.ErrNotFound.
 func (s *Server) Find(ctx context.Context, name string) (control.Database, error) {
 	d, err := s.describe(ctx, name)
-	return control.Database{Name: name, URL: s.config.URL(d)}, err
+	if err != nil {
+		return control.Database{}, err
+	}
+	return s.placed(name, found(d))
 }
 
 func (s *Server) describe(ctx context.Context, name string) (protocol.TursoDatabase, error) {
