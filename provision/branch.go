@@ -40,15 +40,17 @@ func (h *Hosted) Branch(ctx context.Context, at Database) (database.Conn, error)
 	if err != nil {
 		return nil, err
 	}
-	_ = h.Sweep(ctx) // what cannot be removed now is tried with the next one
+	if h.Branches != nil {
+		_ = h.Sweep(ctx) // what cannot be removed now is tried with the next one
+	}
 	b := state.Branch{Provider: p.Provider, Name: branchName(p.Name), Tenant: at.Tenant}
-	h.open.Store(b.Name, true)
+	h.Branches.begin(b.Name)
 	remove := func() error {
-		defer h.open.Delete(b.Name)
+		defer h.Branches.end(b.Name)
 		return h.prune(context.WithoutCancel(ctx), s, b)
 	}
 	if err := h.Store.SaveBranch(ctx, b); err != nil {
-		h.open.Delete(b.Name)
+		h.Branches.end(b.Name)
 		return nil, err
 	}
 	conn, err := h.branch(ctx, s, p.Name, b)
@@ -116,7 +118,7 @@ func (b *branch) Close() error {
 	return err
 }
 
-// Sweep removes branches that are recorded and that nobody here has open: those
+// Sweep removes branches that are recorded and not in use: those
 // of processes that ended before they did, and those that could not be removed.
 // The caller makes sure that no other process uses one.
 func (h *Hosted) Sweep(ctx context.Context) error {
@@ -130,7 +132,7 @@ func (h *Hosted) Sweep(ctx context.Context) error {
 	}
 	var wrong []error
 	for _, b := range all {
-		if _, open := h.open.Load(b.Name); !open && b.Provider == s.Provider() {
+		if b.Provider == s.Provider() && !h.Branches.has(b.Name) {
 			wrong = append(wrong, h.prune(ctx, s, b))
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/config"
@@ -33,8 +32,6 @@ type Hosted struct {
 	Secrets secret.Keeper
 	// Fleet returns fleet.yaml as it was read last.
 	Fleet func(ctx context.Context) (config.Fleet, error)
-
-	open sync.Map // names of the branches that are in use
 }
 
 var (

@@ -77,7 +77,8 @@ func onServer(t testing.TB, behind *sqldtest.Server, server provision.Server) *w
 		hosted := &provision.Hosted{
 			Files: provision.Files{Router: router}, Store: store, Secrets: keeper, Fleet: w.fleet.Config,
 			Databases: provision.Databases{
-				Name: prefix + "-{tenant_id}", Server: func(config.Databases) (provision.Server, error) { return server, nil },
+				Branches: new(provision.Branches),
+				Name:     prefix + "-{tenant_id}", Server: func(config.Databases) (provision.Server, error) { return server, nil },
 			},
 		}
 		hosted.Confirm()
@@ -307,7 +308,51 @@ func TestSuspendedOnTheServer(t *testing.T) {
 			must(t, w.ResumeTenant(t.Context(), acme))
 			_, err := w.connect(acme, w.token(acme)).Exec(t.Context(), insert)
 			must(t, err)
+			must(t, w.SuspendTenant(t.Context(), acme)) // and is removed though nothing can be written
+			w.fleet.config.GraceHours = 0
+			must(t, w.DestroyTenant(t.Context(), acme))
+			w.wantBackups(acme, 1)
 		})
+	}
+}
+
+// A suspension that has stopped halfway, whatever call failed, is taken back by
+// resuming; and a resumption by suspending.
+func TestHalfway(t *testing.T) {
+	for name, open := range hosts {
+		for _, before := range []bool{true, false} {
+			for n := range 3 {
+				t.Run(fmt.Sprint(name, n, before), func(t *testing.T) {
+					w := open(t)
+					acme := w.provision("acme")
+					server, err := w.hosted().Server(config.Databases{})
+					must(t, err)
+					struckAt := func(n int) {
+						at := &struck{Server: server, left: n, before: before}
+						w.hosted().Server = func(config.Databases) (provision.Server, error) { return at, nil }
+					}
+					struckAt(n)
+					suspended := w.SuspendTenant(t.Context(), acme)
+					struckAt(-1)
+					unsettled, err := w.Store.UnsettledTenants(t.Context())
+					must(t, err)
+					if suspended != nil && (len(unsettled) != 1 || !provision.Halfway(unsettled[0].Lifecycle)) {
+						t.Errorf("got unsettled %+v after half a suspension, want the tenant", unsettled)
+					}
+					must(t, w.ResumeTenant(t.Context(), acme))
+					must(t, w.write(acme))
+
+					must(t, w.SuspendTenant(t.Context(), acme))
+					struckAt(n)
+					_ = w.ResumeTenant(t.Context(), acme)
+					struckAt(-1)
+					must(t, w.SuspendTenant(t.Context(), acme))
+					if w.write(acme) == nil {
+						t.Error("a suspended tenant can be written to")
+					}
+				})
+			}
+		}
 	}
 }
 
@@ -433,10 +478,17 @@ func TestBranch(t *testing.T) {
 	}
 }
 
-// restarted is the provider of another process with the same state.
-func (w *world) restarted() *provision.Hosted {
+// another is another provider of the same databases.
+func (w *world) another() *provision.Hosted {
 	h := w.hosted()
 	return &provision.Hosted{Files: h.Files, Databases: h.Databases, Store: h.Store, Secrets: h.Secrets, Fleet: h.Fleet}
+}
+
+// restarted is that of the next process.
+func (w *world) restarted() *provision.Hosted {
+	h := w.another()
+	h.Branches = new(provision.Branches)
+	return h
 }
 
 // What a crash has left of a branch goes with the next start, and with the next
@@ -459,8 +511,10 @@ func TestSweep(t *testing.T) {
 				_, err := w.hosted().Branch(t.Context(), at)
 				must(t, err)
 				left := w.branches(1)
-				must(t, sweep(w.hosted()))
-				w.branches(1)
+				for _, same := range []*provision.Hosted{w.hosted(), w.another()} {
+					must(t, sweep(same))
+					w.branches(1)
+				}
 				must(t, sweep(w.restarted()))
 				w.branches(0)
 				if _, err := server.Find(t.Context(), left[0].Name); !errors.Is(err, control.ErrNotFound) {

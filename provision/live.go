@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
@@ -151,7 +152,7 @@ func (s *Service) suspending(t *state.Tenant, c config.Fleet) []step {
 			return s.block(ctx, *t, true)
 		}})
 	}
-	return append(steps, step{"revoke_tokens", func(ctx context.Context) error { return s.revoke(ctx, *t, hook) }})
+	return append(steps, step{revokeStep, func(ctx context.Context) error { return s.revoke(ctx, *t, hook) }})
 }
 
 // block has the server refuse writes to a tenant's own database, whoever makes
@@ -220,8 +221,25 @@ func (s *Service) resuming(t *state.Tenant) []step {
 		unblock := step{"unblock_writes", func(ctx context.Context) error { return s.block(ctx, *t, false) }}
 		steps = append([]step{unblock}, steps...)
 	}
+	if tokenless(t.Steps) {
+		renew := step{renewStep, func(ctx context.Context) error { return s.revoke(ctx, *t, protocol.TenantSuspendHook{RevokeTokens: true}) }}
+		steps = append([]step{renew}, steps...)
+	}
 	return steps
 }
+
+// tokenless tells that tokens were begun to be revoked, or renewed after that, and
+// that there may be no valid one.
+func tokenless(steps []protocol.ProvisioningStep) bool {
+	return slices.ContainsFunc(steps, func(at protocol.ProvisioningStep) bool {
+		return at.Name == renewStep || at.Name == revokeStep && (at.Status == protocol.StepRunning || at.Status == protocol.StepFailed)
+	})
+}
+
+const (
+	revokeStep = "revoke_tokens"
+	renewStep  = "renew_tokens"
+)
 
 func (s *Service) resume(ctx context.Context, t state.Tenant) error {
 	return s.withDatabase(ctx, t, func(ctx context.Context, conn database.Conn) error { return apply.Resume(ctx, conn) })

@@ -122,6 +122,34 @@ type Databases struct {
 	Name string
 	// Server returns the server for the fleet's policy.
 	Server func(config.Databases) (Server, error)
+	// Branches are those that are in use, of all who have these databases. Without
+	// it, what was left of earlier ones goes with Sweep alone, which nobody then
+	// calls while one is in use.
+	Branches *Branches
+}
+
+// Branches are the branches that a process has open, by their names, which never
+// come twice. They may be shared.
+type Branches struct{ open sync.Map }
+
+func (b *Branches) begin(name string) {
+	if b != nil {
+		b.open.Store(name, true)
+	}
+}
+
+func (b *Branches) end(name string) {
+	if b != nil {
+		b.open.Delete(name)
+	}
+}
+
+func (b *Branches) has(name string) bool {
+	if b == nil {
+		return false
+	}
+	_, open := b.open.Load(name)
+	return open
 }
 
 // Shared returns open with a memory: the server of a policy is opened once. Its
