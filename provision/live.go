@@ -222,7 +222,9 @@ func (s *Service) resuming(t *state.Tenant) []step {
 		steps = append([]step{unblock}, steps...)
 	}
 	if tokenless(t.Steps) {
-		renew := step{renewStep, func(ctx context.Context) error { return s.revoke(ctx, *t, protocol.TenantSuspendHook{RevokeTokens: true}) }}
+		renew := step{renewStep, func(ctx context.Context) error {
+			return s.revoke(ctx, *t, protocol.TenantSuspendHook{RevokeTokens: true})
+		}}
 		steps = append([]step{renew}, steps...)
 	}
 	return steps
