@@ -17,6 +17,9 @@ var (
 	// ErrNotFound says that the control plane does not know the database, or the
 	// group: unlike the data plane's, its word counts.
 	ErrNotFound = errors.New("it does not exist")
+	// ErrCutOff says that all tokens of a database are invalid, and that there is
+	// no new one.
+	ErrCutOff = errors.New("its tokens are invalid already, and there is no new one")
 	// ErrNoList says that the server cannot list its databases.
 	ErrNoList = errors.New("the server cannot list its databases")
 )
@@ -64,6 +67,13 @@ func (e *Error) Is(target error) bool {
 		return e.Status == statusAway || e.Status == http.StatusTooManyRequests || e.Status >= 500
 	}
 	return false
+}
+
+// Undone tells that the server has refused the call as it was, so that nothing
+// of it was done. Of one that was not answered, or that failed on the server,
+// this is not known.
+func (e *Error) Undone() bool {
+	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != http.StatusConflict
 }
 
 // refusal is what a status means: its reason in one word, and the next step.

@@ -5,6 +5,7 @@
 package turso
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision/control"
 )
+
+const maxList = 64 << 20 // bytes; a list of 100,000 databases has 40 MB
 
 // BaseURL is that of Turso Cloud.
 const BaseURL = "https://api.turso.tech"
@@ -99,8 +102,13 @@ type found struct {
 
 func (f found) protocol() protocol.TursoDatabase { return protocol.TursoDatabase(f) }
 
-func (s *Server) placed(f found) control.Database {
-	return control.Database{Name: f.Name, URL: s.config.URL(f.protocol())}
+// placed is a database that the platform has told of. One without a host would be
+// recorded as being nowhere.
+func (s *Server) placed(name string, f found) (control.Database, error) {
+	if f.Hostname == "" {
+		return control.Database{}, fmt.Errorf("turso: the answer about database %q has no host", name)
+	}
+	return control.Database{Name: name, URL: s.config.URL(f.protocol())}, nil
 }
 
 // creation is the request for a database.
@@ -143,7 +151,10 @@ func (s *Server) create(ctx context.Context, name string, seed *protocol.TursoSe
 		Path: []string{"v1", "organizations", s.config.Organization, "databases"},
 		In:   creation{Name: name, Group: s.config.Group, Seed: seed}, Out: &answer,
 	})
-	return s.placed(answer.Database), err
+	if err != nil {
+		return control.Database{}, err
+	}
+	return s.placed(name, answer.Database)
 }
 
 // CreateGroup makes a group of databases in a location, such as iad.
@@ -155,18 +166,25 @@ func (s *Server) CreateGroup(ctx context.Context, name, location string) error {
 	})
 }
 
-// Fork makes a branch: a database with what another one holds now.
+// Fork makes a branch: a database with what another one holds now, in its group,
+// which need not be the one that new databases are made in.
 func (s *Server) Fork(ctx context.Context, from, to string) (control.Database, error) {
-	if err := named(from); err != nil {
+	d, err := s.describe(ctx, from)
+	if err != nil {
 		return control.Database{}, err
 	}
-	return s.create(ctx, to, &protocol.TursoSeed{Type: "database", Name: from})
+	beside := *s
+	beside.config.Group = cmp.Or(d.Group, s.config.Group)
+	return beside.create(ctx, to, &protocol.TursoSeed{Type: "database", Name: from})
 }
 
 // Find returns a database; one that is not there gives control.ErrNotFound.
 func (s *Server) Find(ctx context.Context, name string) (control.Database, error) {
 	d, err := s.describe(ctx, name)
-	return control.Database{Name: name, URL: s.config.URL(d)}, err
+	if err != nil {
+		return control.Database{}, err
+	}
+	return s.placed(name, found(d))
 }
 
 func (s *Server) describe(ctx context.Context, name string) (protocol.TursoDatabase, error) {
@@ -221,7 +239,7 @@ func (s *Server) Databases(ctx context.Context, group string) ([]protocol.TursoD
 	}
 	err := s.plane.Do(ctx, control.Call{
 		Doing: fmt.Sprintf("list the databases of group %q", group), Method: http.MethodGet, Query: query,
-		Path: []string{"v1", "organizations", s.config.Organization, "databases"}, Out: &answer,
+		Path: []string{"v1", "organizations", s.config.Organization, "databases"}, Out: &answer, Most: maxList,
 	})
 	var list []protocol.TursoDatabase
 	for _, f := range answer.Databases {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -148,6 +149,19 @@ func TestWrongToken(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || strings.Contains(err.Error(), "planted") {
 			t.Errorf("got %v, want 401 without the token", err)
 		}
+	}
+}
+
+// An answer without the host of a database is an error.
+func TestAnswerWithoutAHost(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"database":{}}`) }))
+	t.Cleanup(server.Close)
+	s, err := turso.New(turso.Config{Base: server.URL, Organization: "acme", Token: func() (string, error) { return tursotest.Token, nil }})
+	must(t, err)
+	made, err := s.Create(t.Context(), "acme")
+	found, missing := s.Find(t.Context(), "acme")
+	if err == nil || missing == nil {
+		t.Errorf("got %+v and %+v, want errors", made, found)
 	}
 }
 
