@@ -83,7 +83,7 @@ var refusals = map[int]refusal{
 	http.StatusUnauthorized:    {reason: reason.ProviderUnauthorized, next: "give the reconciler a token or key that the server knows; it is tried again"},
 	http.StatusPaymentRequired: {reason: reason.ProviderPayment, next: "see the plan and the invoices of the organization; it is tried again"},
 	http.StatusForbidden:       {reason: reason.ProviderForbidden, next: "let the token do this, or see whether the organization is blocked; it is tried again"},
-	http.StatusNotFound:        {reason: reason.ProviderNotFound, next: "see whether the organization and the group bear the names in the configuration, or whether adminUrl is that of the admin API; it is tried again"},
+	http.StatusNotFound:        {reason: reason.ProviderNotFound, next: "see whether organization and group on Turso bear the names in the configuration, or whether adminUrl is that of the admin API of the sqld; it is tried again"},
 	http.StatusConflict:        {reason: reason.ProviderConflict, next: "see what has the name; it is tried again"},
 	http.StatusTooManyRequests: {reason: reason.ProviderLimited, next: "nothing: it is tried again, more slowly"},
 }

@@ -134,7 +134,7 @@ func (p *Plane) once(ctx context.Context, c Call) (time.Duration, error) {
 		if errors.As(err, &at) {
 			err = at.Err
 		}
-		return 0, p.failed(c, statusAway, "", err)
+		return 0, p.failed(c, statusAway, "", fmt.Errorf("no answer: %w", err))
 	}
 	defer response.Body.Close()
 	most := cmp.Or(c.Most, maxAnswer)
