@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"github.com/tenantops/reconciler/internal/reason"
 
 	"github.com/spf13/cobra"
 )
@@ -53,5 +54,9 @@ func (c *cli) exitCode(command *cobra.Command, err error) int {
 		return exitUsage
 	}
 	fmt.Fprintf(c.stderr, "reconciler: %s\n", clean(err.Error()))
+	var explained reason.Error
+	if errors.As(err, &explained) && explained.Next() != "" {
+		fmt.Fprintf(c.stderr, "next: %s\n", clean(explained.Next()))
+	}
 	return exitFailed
 }

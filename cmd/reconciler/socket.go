@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/tenantops/reconciler/internal/reason"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -152,14 +153,27 @@ type refusal struct {
 	Error struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
+		Reason  string `json:"reason,omitempty"` // likewise the next two: of an error that has them
+		Next    string `json:"next,omitempty"`
 	} `json:"error"`
 }
+
+// refused is a refusal as an error. It is a reason.Error where the daemon had one.
+type refused struct{ refusal }
+
+func (r refused) Error() string  { return r.refusal.Error.Message }
+func (r refused) Reason() string { return r.refusal.Error.Reason }
+func (r refused) Next() string   { return r.refusal.Error.Next }
 
 func refusalOf(err error) (int, refusal) {
 	var r refusal
 	var usage usageError
 	status := http.StatusInternalServerError
 	r.Error.Code, r.Error.Message = "failed", err.Error()
+	var explained reason.Error
+	if errors.As(err, &explained) {
+		r.Error.Reason, r.Error.Next = explained.Reason(), explained.Next()
+	}
 	switch {
 	case errors.As(err, &usage):
 		status, r.Error.Code = http.StatusBadRequest, "usage"
@@ -214,5 +228,5 @@ func answered(response *http.Response, answer any) error {
 	if err := decoder.Decode(&r); err != nil || r.Error.Message == "" {
 		return fmt.Errorf("the daemon answers %s: it may be of another version", strings.ToLower(response.Status))
 	}
-	return errors.New(r.Error.Message)
+	return refused{r}
 }
