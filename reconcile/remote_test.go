@@ -233,6 +233,35 @@ func TestServerAway(t *testing.T) {
 	f.synced(r)
 }
 
+// A database that takes no writes is opened once more, which for a file whose log
+// another process is just making is enough. The one that stays so is told of.
+func TestReadOnlyForAMoment(t *testing.T) {
+	server := sqldtest.Start(t)
+	f := newRemoteFleet(t, server, oneApp(), 1)
+	var refused, times atomic.Int64
+	proxy := server.Proxy(t, func(_ int, _ *http.Request, body string) sqldtest.Fault {
+		if strings.Contains(body, "BEGIN IMMEDIATE") && refused.Add(1) <= times.Load() {
+			return sqldtest.ReadOnly
+		}
+		return sqldtest.None
+	})
+	r, closeAll := f.through(proxy.URL)
+	defer closeAll()
+	f.synced(r)
+	f.commit("add a column", files{"apps/big/objects/thing.yaml": oneObject + "  more: {type: text}\n"})
+	refused.Store(0)
+	times.Store(1000)
+	if got := f.sync(r).Tenants[0]; got.Health != state.Degraded || got.Result.Reason != "PermissionDenied" || refused.Load() != 2 {
+		t.Errorf("got %s, %s after %d tries (%v); want that it was tried twice", got.Health, got.Result.Reason, refused.Load(), got.Result.Err)
+	}
+	refused.Store(0)
+	times.Store(1)
+	f.synced(r)
+	if refused.Load() != 2 {
+		t.Errorf("got %d tries, want one that was refused and one that was not", refused.Load())
+	}
+}
+
 // TestSharedDatabaseOnServer tells two tenants that lead to one namespace.
 func TestSharedDatabaseOnServer(t *testing.T) {
 	server := sqldtest.Start(t)

@@ -29,10 +29,25 @@ const (
 	Remove  deploy.Action = "remove"
 )
 
-// deployTo brings one tenant that is active to the revision.
+// deployTo brings one tenant that is active to the revision. A process of another
+// user that makes a database's log cannot do so in one step: who opens the database
+// at that moment is not let in, or may read the log and not write it, as long as the
+// connection lasts. So what is not permitted is tried once more.
 func (r *Reconciler) deployTo(ctx context.Context, f reading, t *bundle.Tenant) Tenant {
-	return r.deployThrough(ctx, f, t, r.Router.Open)
+	done := r.deployThrough(ctx, f, t, r.Router.Open)
+	if done.Result.Reason != reason.PermissionDenied {
+		return done
+	}
+	select {
+	case <-ctx.Done():
+		return done
+	case <-time.After(momentToMakeALog):
+		return r.deployThrough(ctx, f, t, r.Router.Open)
+	}
 }
+
+// momentToMakeALog is some hundred times what it takes on an idle machine.
+const momentToMakeALog = 20 * time.Millisecond
 
 func (r *Reconciler) deployThrough(ctx context.Context, f reading, t *bundle.Tenant, open opener) Tenant {
 	return r.visit(ctx, f, t, func(conn database.Conn, q deploy.Request) deploy.Result {

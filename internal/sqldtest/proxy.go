@@ -2,9 +2,11 @@ package sqldtest
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -23,6 +25,7 @@ const (
 	Broken            // half of the answer
 	Lost              // as Drop, with 502 for an answer
 	Redirect          // 307 to another host
+	ReadOnly          // of a batch: the database takes no writes, and the server has seen nothing
 	Hold              // the server has done it; Held is called, and then the answer is lost
 )
 
@@ -68,6 +71,12 @@ func (p *Proxy) pass(w http.ResponseWriter, r *http.Request, body []byte, to str
 		return
 	case Missing:
 		http.Error(w, "{\"error\":\"Namespace `x` doesn't exist\"}", http.StatusNotFound)
+		return
+	case ReadOnly:
+		steps := bytes.Count(body, []byte(`"stmt":`))
+		nothing := strings.Repeat(",null", steps-1)
+		fmt.Fprintf(w, `{"results":[{"type":"ok","response":{"type":"batch","result":{"step_results":[null%s],"step_errors":[%s%s]}}},{"type":"ok","response":{"type":"close"}}]}`,
+			nothing, `{"message":"attempt to write a readonly database","code":"SQLITE_READONLY"}`, nothing)
 		return
 	case Redirect:
 		http.Redirect(w, r, "http://192.0.2.1/v3/pipeline", http.StatusTemporaryRedirect)
