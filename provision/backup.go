@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
@@ -141,12 +142,35 @@ func (s *Service) expire(ctx context.Context, b state.Backup, c config.Backup) e
 		return err
 	}
 	reason := "its retention of " + string(c.Retention) + " is over"
-	if isUnknown(err) { // it is destroyed, and nobody goes back to its snapshots
+	if isUnknown(err) && s.destroyed(ctx, b.Tenant) == nil { // nobody goes back to its snapshots
 		if err := s.eraseSnapshots(ctx, b.Tenant, reason, &Erasure{}); err != nil {
 			return err
 		}
 	}
 	return s.erase(ctx, b, c, reason)
+}
+
+// destroyed makes sure of a tenant that is not recorded that nothing else tells of
+// it: state may have been lost, or rebuilt.
+func (s *Service) destroyed(ctx context.Context, id protocol.TenantID) error {
+	_, seen, err := s.Store.ObservedOf(ctx, id)
+	if err == nil && !seen {
+		seen, err = s.Fleet.Has(ctx, id)
+	}
+	if err == nil && !seen {
+		err = s.withDatabase(ctx, state.Tenant{ID: id}, func(ctx context.Context, conn database.Conn) error {
+			read, err := apply.Read(ctx, conn)
+			seen = read.Record.Last != nil
+			return err
+		})
+		if errors.Is(err, errSkipped) {
+			err = nil
+		}
+	}
+	if err == nil && seen {
+		err = fmt.Errorf("%w: state does not know %q, which has a database or is in git (run reconciler sync first)", ErrAlive, id)
+	}
+	return err
 }
 
 func (s *Service) erase(ctx context.Context, b state.Backup, c config.Backup, reason string) error {
@@ -186,7 +210,10 @@ func (s *Service) Erase(ctx context.Context, tenant protocol.TenantID, c config.
 		return e, fmt.Errorf("tenant %q: %w: %s", tenant, ErrLegalHold, t.Spec.LegalHold.Reason)
 	case err == nil:
 		return e, fmt.Errorf("%w: %q is %s (destroy it first)", ErrAlive, tenant, t.Status)
-	case !errors.Is(err, protocol.ErrUnknownTenant):
+	case !isUnknown(err):
+		return e, err
+	}
+	if err := s.destroyed(ctx, tenant); err != nil {
 		return e, err
 	}
 	all, err := s.Store.Backups(ctx, tenant)
