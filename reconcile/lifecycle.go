@@ -248,9 +248,9 @@ func (r *Reconciler) removeNow(ctx context.Context, f reading, id protocol.Tenan
 func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) Tenant {
 	done := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.Synced, Health: state.Suspended}
 	done.Result.Action = Remove
-	keep := r.inUse(f, known)
+	keep := r.inUse(ctx, f, known)
 	before := known.Lifecycle
-	gone, err := r.life.Remove(ctx, &known, f.loaded.Config, "git no longer has the tenant", keep)
+	gone, err := r.life.Remove(ctx, &known, f.loaded.Config, "git no longer has the tenant", keep.why)
 	if err != nil {
 		done = done.failed(err)
 		done.Result.Reason = reason.RemovalFailed
@@ -260,7 +260,7 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 		done.gone = true
 		done.Result.Reason, done.Result.Message = reason.Destroyed, "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
 		if last := len(known.Steps) - 1; last >= 0 && known.Steps[last].Status == protocol.StepSkipped {
-			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's"
+			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's, or has tables and no journal"
 			if known.Spec.ConnectionConfig != nil {
 				done.Result.Message = "the tenant is gone; its database is left where it is, as its tenant.yaml named it"
 			}
@@ -268,7 +268,7 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 		return done
 	}
 	done.leaves(f, known, keep)
-	waits := keep != "" || known.Spec.LegalHold != nil || known.Awaits(state.PendingRemoval)
+	waits := keep.why != "" || known.Spec.LegalHold != nil || known.Awaits(state.PendingRemoval)
 	if at := provision.DestroyAt(known, f.loaded.Config); !waits && (r.nextEnd.IsZero() || at.Before(r.nextEnd)) {
 		r.nextEnd = at
 	}
@@ -277,23 +277,42 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 	return done
 }
 
+// keeping is why the database of a removed tenant must stay, and the next step;
+// zero for no reason.
+type keeping struct{ why, next string }
+
 // inUse says that a tenant in git has come to the database of one that git no
-// longer has: it was renamed.
-func (r *Reconciler) inUse(f reading, known state.Tenant) string {
+// longer has: it was renamed. That may be so of one, too, that was never read as it
+// is broken.
+func (r *Reconciler) inUse(ctx context.Context, f reading, known state.Tenant) keeping {
 	at, err := r.Router.Locate(known.ID, known.Spec.ConnectionConfig)
 	if err != nil {
-		return ""
+		return keeping{}
 	}
 	own := r.Router.Identity(at)
+	var doubt keeping
 	for _, t := range f.loaded.Tenants {
-		if t.ID == known.ID || t.Spec.ConnectionConfig == nil {
+		connection := t.Spec.ConnectionConfig
+		if t.Desired == nil && t.ID != known.ID && connection == nil {
+			before, err := r.Store.Tenant(ctx, t.ID)
+			if connection = before.Spec.ConnectionConfig; err != nil {
+				doubt = keeping{
+					fmt.Sprintf("the tenant is removed, and its database is kept: %s is broken, and may be the tenant under another name", t.Dir),
+					"correct " + t.Dir,
+				}
+			}
+		}
+		if t.ID == known.ID || connection == nil {
 			continue
 		}
-		if other, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig); err == nil && r.Router.Identity(other) == own {
-			return fmt.Sprintf("the tenant is removed, and its database is kept: tenant %q has it in git", t.ID)
+		if other, err := r.Router.Locate(t.ID, connection); err == nil && r.Router.Identity(other) == own {
+			return keeping{
+				fmt.Sprintf("the tenant is removed, and its database is kept: tenant %q has it in git", t.ID),
+				"give that tenant a database of its own, or run \"reconciler tenant take\" for it",
+			}
 		}
 	}
-	return ""
+	return doubt
 }
 
 // heldHere is a tenant that git no longer has and that a hold keeps as it is.

@@ -238,6 +238,33 @@ func TestRemovalThatFailedIsCancelled(t *testing.T) {
 	}
 }
 
+// So is one that was interrupted before it destroyed the database.
+func TestRemovalThatWasInterruptedIsCancelled(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	must(t, w.insertAs("acme", "ada"))
+	w.without("acme")
+	w.passAt(now)
+	store, err := state.Open(t.Context(), filepath.Join(w.data, "state.db"), state.Options{})
+	must(t, err)
+	known, err := store.Tenant(t.Context(), "acme")
+	must(t, err)
+	for i := range known.Steps {
+		known.Steps[i].Status = protocol.StepCompleted
+	}
+	known.Steps[len(known.Steps)-1].Status = protocol.StepRunning
+	must(t, errors.Join(store.SaveLifecycle(t.Context(), "acme", known.Lifecycle), store.Close()))
+	w.git("revert", "--no-edit", "HEAD")
+	if got := tenantOf(t, w.passAt(now.Add(100*time.Hour)), "acme"); got.Health != state.Healthy {
+		t.Errorf("got %+v", got)
+	}
+	must(t, w.insertAs("acme", "bo"))
+	if got := w.rows("acme", countCustomers); got != "2" {
+		t.Errorf("got %s rows, want 2", got)
+	}
+}
+
 // What looks like an accident removes and suspends nothing.
 func TestDeletionGuard(t *testing.T) {
 	ids := []string{"acme", "globex", "hooli", "initech"}
@@ -322,6 +349,39 @@ func TestOnlyTheBranchRemoves(t *testing.T) {
 	must(t, w.insertAs("globex", "ada"))
 }
 
+// A pass over an old revision heeds what that says of how long things are kept
+// and of legal holds no more than of which tenants there are.
+func TestOnlyTheBranchSaysWhatIsKept(t *testing.T) {
+	content := shop("acme", "globex", "initech")
+	content["fleet.yaml"] = "graceHours: 0\nretention: 0s\nbackup: {retention: 1h}\n"
+	content["apps/shop/objects/customer.yaml"] = customerWithPhone
+	w := newWorld(t, content)
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	w.onTenant("globex", "INSERT INTO customer (id, name, phone) VALUES ('c1', 'Ada', '1')")
+	w.commit("keep", files{
+		"fleet.yaml":                      "graceHours: 0\nretention: 365d\nbackup: {retention: 365d}\n",
+		"apps/shop/objects/customer.yaml": customer,
+		"tenants/globex/tenant.yaml":      tenantYAML("globex") + "legalHold: {reason: case 7}\n",
+	})
+	w.passAt(now)
+	w.without("acme")
+	w.passAt(now)
+	r, closeAll := w.openWith(func(c *reconcile.Config) { c.Now = func() time.Time { return now.Add(24 * time.Hour) } })
+	_, err := r.Sync(t.Context(), reconcile.Selection{Revision: w.git("rev-parse", "HEAD~2"), Tenants: []protocol.TenantID{"globex"}})
+	closeAll()
+	must(t, err)
+	if got := w.backups("acme"); len(got) != 1 || !got[0].ErasedAt.IsZero() {
+		t.Errorf("got backups %+v, want one", got)
+	}
+	if got := w.tenants()["globex"].Spec.LegalHold; got == nil || got.Reason != "case 7" {
+		t.Errorf("got legal hold %+v, want that of the branch", got)
+	}
+	if got := w.rows("globex", "SELECT count(phone) FROM customer"); got != "1" {
+		t.Errorf("got %s phones, want 1", got)
+	}
+}
+
 // A tenant that was renamed and has come to the database of its old name keeps
 // it.
 func TestRenamedTenantKeepsItsDatabase(t *testing.T) {
@@ -337,6 +397,32 @@ func TestRenamedTenantKeepsItsDatabase(t *testing.T) {
 	w.passAt(now.Add(1000 * time.Hour))
 	if got := w.rows("acme", countCustomers); got != "1" {
 		t.Errorf("got %s rows, want 1", got)
+	}
+}
+
+// So does one whose new directory is broken, which nothing was ever deployed to.
+func TestRenamedTenantThatIsBrokenKeepsItsDatabase(t *testing.T) {
+	for name, file := range map[string]string{
+		"tenants/acme2/tenant.yaml": tenantYAML("acme2") + "connectionConfig: {url: \"file:tenants/acme.db\"}\nwrong: 1\n",
+		"tenants/Acme/tenant.yaml":  tenantYAML("Acme"),
+	} {
+		w := newWorld(t, shop("acme", "globex"))
+		now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+		w.passAt(now)
+		must(t, w.insertAs("acme", "ada"))
+		w.commit("rename", files{"tenants/acme": "", name: file})
+		w.passAt(now)
+		got := tenantOf(t, w.passAt(now.Add(1000*time.Hour)), "acme")
+		if !strings.Contains(got.Result.Message, "under another name") || !strings.Contains(got.Result.Next, filepath.Dir(name)) {
+			t.Errorf("%s: got %+v", name, got.Result)
+		}
+		if !w.exists("acme") {
+			t.Fatalf("%s: the database is gone", name)
+		}
+		w.commit("no tenant", files{filepath.Dir(name): ""})
+		if got := tenantOf(t, w.passAt(now.Add(1000*time.Hour)), "acme"); got.Result.Reason != "Destroyed" {
+			t.Errorf("%s: got %+v", name, got.Result)
+		}
 	}
 }
 
@@ -374,6 +460,29 @@ func TestLegalHoldKeepsARemovedTenant(t *testing.T) {
 	}
 	if got := w.rows("acme", countCustomers); got != "1" {
 		t.Errorf("got %s rows, want 1", got)
+	}
+}
+
+// A hold counts from the commit that sets it, whatever else is wrong with that.
+func TestLegalHoldOfABrokenTenant(t *testing.T) {
+	for name, broken := range map[string]files{
+		"an object": {
+			"tenants/acme/tenant.yaml":     tenantYAML("acme") + "legalHold: {reason: case 7}\n",
+			"tenants/acme/objects/no.yaml": "name: no\n",
+		},
+		"its file": {"tenants/acme/tenant.yaml": tenantYAML("acme") + "legalHold: {reason: case 7}\nwrong: 1\n"},
+	} {
+		w := newWorld(t, shop("acme", "globex"))
+		now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+		w.passAt(now)
+		w.commit("case", broken)
+		w.passAt(now)
+		w.without("acme")
+		w.passAt(now)
+		got := tenantOf(t, w.passAt(now.Add(10_000*time.Hour)), "acme")
+		if got.Result.Reason != "LegalHold" || !strings.Contains(got.Result.Message, "case 7") || !w.exists("acme") {
+			t.Errorf("%s: got %+v", name, got)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // leaves says what becomes of a tenant that is being removed, or is about to be.
-func (t *Tenant) leaves(f reading, known state.Tenant, keep string) {
+func (t *Tenant) leaves(f reading, known state.Tenant, keep keeping) {
 	is, begun := "the tenant is being removed: its database is read-only", !known.RemovedAt.IsZero()
 	if !begun {
 		is, known.RemovedAt = "the tenant is removed: its database becomes read-only", f.now
@@ -30,8 +30,8 @@ func (t *Tenant) leaves(f reading, known state.Tenant, keep string) {
 	case known.Awaits(state.PendingRemoval):
 		t.Result.Message += ", once git no longer has it"
 		t.Result.Next = "remove its directory from git, or see why the daemon cannot commit that"
-	case keep != "":
-		t.Result.Message, t.Result.Next = keep, "give that tenant a database of its own, or run \"reconciler tenant take\" for it"
+	case keep.why != "":
+		t.Result.Message, t.Result.Next = keep.why, keep.next
 	}
 }
 
@@ -70,7 +70,7 @@ func (r *Reconciler) planRemovals(ctx context.Context, f reading, s Selection) (
 		}
 		t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.OutOfSync, Health: state.Suspended}
 		t.Result.Action = Remove
-		t.leaves(f, known, r.inUse(f, known))
+		t.leaves(f, known, r.inUse(ctx, f, known))
 		report = append(report, t)
 	}
 	return report, nil
