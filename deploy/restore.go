@@ -146,7 +146,9 @@ func (d *Deployer) Restore(ctx context.Context, r RestoreRequest) (Restoration, 
 		return done, err
 	}
 	if done.Missing {
-		err = libsql.Place(part, r.Path)
+		if err = libsql.PlaceNew(part, r.Path); errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w (somebody has made a database there meanwhile: restore again)", errors.Join(err, os.Remove(part)))
+		}
 	} else {
 		done.Undo = done.ID
 		err = errors.Join(d.exchange(ctx, r, done, part), os.Remove(part))

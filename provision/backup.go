@@ -20,8 +20,8 @@ import (
 	"github.com/tenantops/reconciler/state"
 )
 
-// backUp keeps a copy of a tenant's database, read back and checked, unless the
-// newest backup of this removal has the same content. name tells the backups of
+// backUp keeps a copy of a tenant's database, read back and checked, unless a
+// backup has the same content, whose retention then begins anew. name tells the backups of
 // one removal apart, so that taking one again after a crash replaces it.
 func (s *Service) backUp(ctx context.Context, t state.Tenant, at Database, c config.Backup, name string) (err error) {
 	vault, err := s.Backups(c)
@@ -45,7 +45,11 @@ func (s *Service) backUp(ctx context.Context, t state.Tenant, at Database, c con
 	if backup.SHA256, backup.Size, err = examine(ctx, path); err != nil {
 		return fmt.Errorf("back up tenant %q: the copy is of no use: %w", t.ID, err)
 	}
-	if kept, err := s.keeps(ctx, vault, t, backup.SHA256); err != nil || kept {
+	if kept, err := s.keeps(ctx, vault, t, backup.SHA256); err != nil || kept != nil {
+		if kept != nil { // it is as good as one of now, and is kept as long
+			kept.TakenAt = backup.TakenAt
+			err = s.Store.SaveBackup(context.WithoutCancel(ctx), *kept)
+		}
 		return err
 	}
 	if backup.URL, err = put(ctx, vault, string(t.ID)+"/"+name+".db", path); err != nil {
@@ -108,18 +112,19 @@ func verify(ctx context.Context, vault Vault, b state.Backup) error {
 	return nil
 }
 
-// keeps tells that a backup of the tenant with this content is there and whole.
-func (s *Service) keeps(ctx context.Context, vault Vault, t state.Tenant, sum string) (bool, error) {
+// keeps returns the backup of the tenant with this content that is there and
+// whole, nil for none.
+func (s *Service) keeps(ctx context.Context, vault Vault, t state.Tenant, sum string) (*state.Backup, error) {
 	all, err := s.Store.Backups(ctx, t.ID)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, b := range all {
 		if b.SHA256 == sum && b.ErasedAt.IsZero() && verify(ctx, vault, b) == nil {
-			return true, nil
+			return &b, nil
 		}
 	}
-	return false, nil
+	return nil, nil
 }
 
 // Expire erases the backups that are past their retention, but for those of

@@ -98,3 +98,23 @@ func TestNothingIsErasedOfWhatIsThere(t *testing.T) {
 		})
 	}
 }
+
+// The backup of a database that nobody wrote to in its time of grace is kept as
+// long as one that is taken when it is destroyed.
+func TestRetentionBeginsWithTheDestruction(t *testing.T) {
+	w := onFiles(t)
+	w.fleet.config.Backup.Retention = "80h"
+	acme := w.provision("acme")
+	must(t, w.write(acme))
+	must(t, w.DestroyTenant(t.Context(), acme))
+	w.now = w.now.Add(73 * time.Hour)
+	must(t, w.DestroyTenant(t.Context(), acme))
+	w.now = w.now.Add(79 * time.Hour)
+	must(t, w.Expire(t.Context(), w.fleet.config.Backup))
+	w.wantBackups(acme, 1)
+	w.now = w.now.Add(2 * time.Hour)
+	must(t, w.Expire(t.Context(), w.fleet.config.Backup))
+	if b := must1(w.Store.Backups(t.Context(), acme))(t); len(b) != 1 || b[0].ErasedAt.IsZero() {
+		t.Errorf("got backups %+v, want one that is erased", b)
+	}
+}

@@ -249,6 +249,12 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 	done := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.Synced, Health: state.Suspended}
 	done.Result.Action = Remove
 	keep := r.inUse(ctx, f, known)
+	if keep.why == "" && r.overtaken(ctx, f, known) {
+		keep = keeping{
+			"the tenant is removed, and its database is kept: the branch has moved since this pass has read it, or is not to be read, and may have the tenant again",
+			"nothing: the next pass looks again",
+		}
+	}
 	before := known.Lifecycle
 	gone, err := r.life.Remove(ctx, &known, f.loaded.Config, "git no longer has the tenant", keep.why)
 	if err != nil {
@@ -313,6 +319,21 @@ func (r *Reconciler) inUse(ctx context.Context, f reading, known state.Tenant) k
 		}
 	}
 	return doubt
+}
+
+// overtaken tells of a tenant whose time of grace is over that the branch has moved
+// since the pass has read it, or cannot say whether it has: a pass may take long,
+// and what it destroys is gone.
+func (r *Reconciler) overtaken(ctx context.Context, f reading, known state.Tenant) bool {
+	now := r.Now()
+	if known.RemovedAt.IsZero() {
+		known.RemovedAt = now
+	}
+	if now.Before(provision.DestroyAt(known, f.loaded.Config)) {
+		return false
+	}
+	head, err := r.Repo.Resolve(ctx, "")
+	return err != nil || head.Hash != f.commit.Hash
 }
 
 // heldHere is a tenant that git no longer has and that a hold keeps as it is.

@@ -265,6 +265,30 @@ func TestRemovalThatWasInterruptedIsCancelled(t *testing.T) {
 	}
 }
 
+// So is one that is put back while the pass goes on that would destroy the
+// database.
+func TestRemovalIsCancelledDuringThePass(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	w.without("acme")
+	w.passAt(now)
+	r, closeAll := w.openWith(func(c *reconcile.Config) {
+		c.Now = func() time.Time { return now.Add(100 * time.Hour) }
+		c.OnRead = func(int) { w.git("revert", "--no-edit", "HEAD") }
+	})
+	report, err := r.Sync(t.Context(), reconcile.Selection{})
+	closeAll()
+	must(t, err)
+	if got := tenantOf(t, report, "acme"); got.Result.Reason != "Removed" || !strings.Contains(got.Result.Message, "has moved") {
+		t.Errorf("got %+v", got.Result)
+	}
+	if got := tenantOf(t, w.passAt(now.Add(100*time.Hour)), "acme"); got.Health != state.Healthy {
+		t.Errorf("got %+v", got)
+	}
+	must(t, w.insertAs("acme", "ada"))
+}
+
 // What looks like an accident removes and suspends nothing.
 func TestDeletionGuard(t *testing.T) {
 	ids := []string{"acme", "globex", "hooli", "initech"}

@@ -182,3 +182,20 @@ func TestKilledOverwrite(t *testing.T) {
 	}
 	t.Logf("left: %v", seen)
 }
+
+// A file that has come to have the name stays.
+func TestPlaceNew(t *testing.T) {
+	dir := t.TempDir()
+	part, to := filepath.Join(dir, "a.part"), filepath.Join(dir, "a")
+	for i, want := range []error{nil, fs.ErrExist} {
+		if err := os.WriteFile(part, fmt.Append(nil, i), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := libsql.PlaceNew(part, to); !errors.Is(err, want) {
+			t.Errorf("got error %v, want %v", err, want)
+		}
+	}
+	if got, err := os.ReadFile(to); err != nil || string(got) != "0" {
+		t.Errorf("got %q and error %v, want the first content", got, err)
+	}
+}
