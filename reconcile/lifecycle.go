@@ -249,7 +249,14 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 	done := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.Synced, Health: state.Suspended}
 	done.Result.Action = Remove
 	keep := r.inUse(ctx, f, known)
-	if keep.why == "" && r.overtaken(ctx, f, known) {
+	switch {
+	case keep.why != "" || !r.isOver(f, known):
+	case f.leapt:
+		keep = keeping{
+			"the tenant is removed, and its database is kept: the clock was set forward, and a day is left to see whether it is right",
+			"correct the clock if it is wrong; restart the daemon if it is right",
+		}
+	case r.overtaken(ctx, f):
 		keep = keeping{
 			"the tenant is removed, and its database is kept: the branch has moved since this pass has read it, or is not to be read, and may have the tenant again",
 			"nothing: the next pass looks again",
@@ -321,17 +328,18 @@ func (r *Reconciler) inUse(ctx context.Context, f reading, known state.Tenant) k
 	return doubt
 }
 
-// overtaken tells of a tenant whose time of grace is over that the branch has moved
-// since the pass has read it, or cannot say whether it has: a pass may take long,
-// and what it destroys is gone.
-func (r *Reconciler) overtaken(ctx context.Context, f reading, known state.Tenant) bool {
+// isOver tells that the time of grace of a tenant is over, which may begin now.
+func (r *Reconciler) isOver(f reading, known state.Tenant) bool {
 	now := r.Now()
 	if known.RemovedAt.IsZero() {
 		known.RemovedAt = now
 	}
-	if now.Before(provision.DestroyAt(known, f.loaded.Config)) {
-		return false
-	}
+	return !now.Before(provision.DestroyAt(known, f.loaded.Config))
+}
+
+// overtaken tells that the branch has moved since the pass has read it, or cannot
+// say whether it has: a pass may take long, and what it destroys is gone.
+func (r *Reconciler) overtaken(ctx context.Context, f reading) bool {
 	head, err := r.Repo.Resolve(ctx, "")
 	return err != nil || head.Hash != f.commit.Hash
 }

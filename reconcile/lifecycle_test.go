@@ -289,6 +289,45 @@ func TestRemovalIsCancelledDuringThePass(t *testing.T) {
 	must(t, w.insertAs("acme", "ada"))
 }
 
+// A clock that is set forward ends no time of grace and no retention: it may be put
+// right.
+func TestClockIsSetForward(t *testing.T) {
+	content := shop("acme", "globex", "initech")
+	content["fleet.yaml"] = "graceHours: 0\n"
+	content["apps/shop/objects/customer.yaml"] = customerWithPhone
+	w := newWorld(t, content)
+	w.sync()
+	must(t, w.insertAs("acme", "ada"))
+	w.onTenant("globex", "INSERT INTO customer (id, name, phone) VALUES ('c1', 'Ada', '1')")
+	w.without("initech")
+	w.sync()
+	w.commit("less", files{"tenants/acme": "", "apps/shop/objects/customer.yaml": customer, "fleet.yaml": "graceHours: 72\n"})
+	var ahead time.Duration
+	now := func(c *reconcile.Config) { c.Now = func() time.Time { return time.Now().Add(ahead) } }
+	r, closeAll := w.openWith(now)
+	const phones = "SELECT count(*) FROM pragma_table_info('customer') WHERE name LIKE '%phone'"
+	for _, ahead = range []time.Duration{0, 10_000 * time.Hour, 10_000*time.Hour + time.Minute} {
+		report, err := r.Sync(t.Context(), reconcile.Selection{})
+		must(t, err)
+		if got := tenantOf(t, report, "acme"); ahead > 0 && !strings.Contains(got.Result.Message, "clock") || !w.exists("acme") {
+			t.Errorf("got %+v", got.Result)
+		}
+		kept, err := r.Store.Backups(t.Context(), "initech")
+		must(t, err)
+		if len(kept) != 1 || !kept[0].ErasedAt.IsZero() || w.rows("globex", phones) != "1" {
+			t.Errorf("got backups %+v and %s columns of phones", kept, w.rows("globex", phones))
+		}
+	}
+	closeAll()
+	r, closeAll = w.openWith(now) // somebody takes it for right
+	defer closeAll()
+	_, err := r.Sync(t.Context(), reconcile.Selection{})
+	must(t, err)
+	if w.exists("acme") || w.rows("globex", phones) != "0" {
+		t.Error("what is past its time stays")
+	}
+}
+
 // What looks like an accident removes and suspends nothing.
 func TestDeletionGuard(t *testing.T) {
 	ids := []string{"acme", "globex", "hooli", "initech"}

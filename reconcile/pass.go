@@ -33,7 +33,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	if err == nil && s.Revision == "" {
 		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}
-	f.past = s.Revision != ""
+	f.past, f.leapt = s.Revision != "", r.clockLeapt(started)
 	if err == nil {
 		defer r.foresee(ctx, f)()
 		err = r.record(ctx, &f, s)
@@ -54,7 +54,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	report.Tenants = append(report.Tenants, r.removals(ctx, f, s)...)
 	report.Waiting = f.waiting
 	report.finish()
-	if !f.past { // its fleet.yaml does not say how long backups are kept now
+	if !f.past && !f.leapt { // an old fleet.yaml does not say how long backups are kept now
 		r.expire(ctx, f)
 	}
 	r.recover(ctx, f)

@@ -111,7 +111,7 @@ func ownPolicy(t bundle.TenantSpec) bool {
 
 // policy is that of a tenant; its map is not to be written to.
 func (f *reading) policy(t *bundle.Tenant) deploy.Policy {
-	if f.past { // nothing is purged on account of what fleet.yaml once said
+	if f.past || f.leapt { // nothing is purged on account of what fleet.yaml once said, or of a clock that may be wrong
 		spec := t.Spec
 		spec.LegalHold = heldBy(f.records[t.ID], spec)
 		p := tenantPolicy(f.loaded.Config, spec)
@@ -126,7 +126,7 @@ func (f *reading) policy(t *bundle.Tenant) deploy.Policy {
 
 // policyText is a tenant's policy as text.
 func (f *reading) policyText(t *bundle.Tenant, p deploy.Policy) string {
-	if f.past || ownPolicy(t.Spec) || f.common.text == "" {
+	if f.past || f.leapt || ownPolicy(t.Spec) || f.common.text == "" {
 		return policyText(p)
 	}
 	return f.common.text
