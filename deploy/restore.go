@@ -53,7 +53,7 @@ func (d *Deployer) AssessRestore(ctx context.Context, r RestoreRequest) (Restora
 	switch {
 	case errors.Is(err, database.ErrMissing):
 		found.Missing = true
-		if err = leftAlone(r.Path); err == nil {
+		if err = libsql.LeftAlone(r.Path); err == nil {
 			return found, nil
 		}
 	case err == nil && live.Record.Last != nil && live.Record.Owner != copied.Record.Owner:
@@ -74,24 +74,6 @@ func (d *Deployer) AssessRestore(ctx context.Context, r RestoreRequest) (Restora
 		}
 	}
 	return found, nil
-}
-
-// leftAlone refuses what a database that is gone has left beside its file: SQLite
-// would read it into the one that takes its place, and it may hold the rows that
-// the snapshot lacks.
-func leftAlone(path string) error {
-	for _, suffix := range []string{"-wal", "-journal"} {
-		info, err := os.Stat(path + suffix)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
-			continue
-		}
-		if err == nil {
-			err = fmt.Errorf("%w, and its log %s%s is there, which may have rows of it (move the log away, and restore again)",
-				database.ErrMissing, path, suffix)
-		}
-		return err
-	}
-	return nil
 }
 
 // examined is what a database says about itself.

@@ -42,7 +42,7 @@ func (s *Service) Remove(ctx context.Context, t *state.Tenant, c config.Fleet, r
 	name := fmt.Sprintf("%s-%s", t.ID, t.RemovedAt.UTC().Format("20060102T150405.000Z"))
 	return s.carry(ctx, t, operation{
 		name: opDestroy, during: protocol.TenantDestroying,
-		steps: append(s.suspending(t, c),
+		steps: append(s.leaving(t, c),
 			step{"back_up", func(ctx context.Context) error { return s.backUpRemoved(ctx, *t, c, name) }},
 			step{waitStep, func(ctx context.Context) error {
 				kept := keep != "" && s.withDatabase(ctx, *t, nothing) == nil // and nobody has taken it over yet
@@ -57,6 +57,21 @@ func (s *Service) Remove(ctx context.Context, t *state.Tenant, c config.Fleet, r
 		forget: true,
 		done:   []state.Event{s.event(state.EventDestroyed, *t, reason, "")},
 	})
+}
+
+// leaving are the steps of suspending a tenant that is removed, but for a database
+// of which nothing says that it is the tenant's: that will be left as it is.
+func (s *Service) leaving(t *state.Tenant, c config.Fleet) []step {
+	steps := s.suspending(t, c)
+	for i, of := range steps {
+		steps[i].run = func(ctx context.Context) error {
+			if err := s.withDatabase(ctx, *t, known); errors.Is(err, errSkipped) {
+				return err
+			}
+			return of.run(ctx) // which says it, too, of one that cannot be looked at
+		}
+	}
+	return steps
 }
 
 // unused makes sure, when the time of grace is over, that the database was
