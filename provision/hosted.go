@@ -246,7 +246,13 @@ func (h *Hosted) Block(ctx context.Context, at Database, writes bool) error {
 func (h *Hosted) Destroy(ctx context.Context, at Database) error {
 	p, s, err := h.placed(ctx, at)
 	if errors.Is(err, ErrNotPlaced) {
-		return h.Files.Destroy(ctx, at)
+		// One that was asked for and never made: whoever has the name by now, it is
+		// not the tenant's.
+		err = h.Files.Destroy(ctx, at)
+		if err == nil && at.Own {
+			err = h.Forget(ctx, at.Tenant)
+		}
+		return err
 	}
 	if err == nil {
 		err = h.leftBehind(ctx, s, p, at)

@@ -449,6 +449,31 @@ func (s *struck) Delete(ctx context.Context, name string) error {
 	return s.do(func() error { return s.Server.Delete(ctx, name) })
 }
 
+// A database that was asked for and not made is forgotten with its tenant: the
+// next one of the name asks whether somebody else has it by then.
+func TestWhatWasAskedForIsForgotten(t *testing.T) {
+	behind := sqldtest.Start(t)
+	server, err := sqld.New(sqld.Config{Admin: behind.Admin, URL: "http://{name}.sqld.test"})
+	must(t, err)
+	w := onServer(t, behind, &struck{Server: server, before: true})
+	w.fleet.config.GraceHours = 0
+	r, err := w.ProvisionTenant(t.Context(), protocol.TenantProvisioningRequest{OrgID: "acme"})
+	must(t, err)
+	p, asked, err := w.Store.Placement(t.Context(), r.TenantID)
+	must(t, err)
+	if r.Status == protocol.TenantActive || !asked {
+		t.Fatalf("got %+v and placement %+v, want one that is asked for", r, p)
+	}
+	must(t, w.DestroyTenant(t.Context(), r.TenantID))
+	_, err = server.Create(t.Context(), p.Name) // somebody else does
+	must(t, err)
+	r, err = w.ProvisionTenant(t.Context(), protocol.TenantProvisioningRequest{OrgID: "acme"})
+	must(t, err)
+	if r.Status != protocol.TenantFailed || !strings.Contains(r.Error, "already") {
+		t.Errorf("got %+v, want that the name is taken", r)
+	}
+}
+
 // Whatever call fails, done or not, saying it again brings the tenant through
 // its life.
 func TestEveryCallMayFail(t *testing.T) {
