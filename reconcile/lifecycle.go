@@ -147,6 +147,8 @@ func (r *Reconciler) bringUp(ctx context.Context, f reading, t *bundle.Tenant, k
 		return Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}.failed(err)
 	case err != nil && done.Result.Err == nil:
 		return done.failed(err)
+	case done.Result.Reason == reason.Suspended: // its tenant.yaml says that it is in use
+		done.Result.Next = fmt.Sprintf("run \"reconciler tenant resume %s --now\" where this is the customer whose database it was before a removal; else move the database away", t.ID)
 	}
 	return done
 }

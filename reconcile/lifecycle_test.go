@@ -328,6 +328,28 @@ func TestClockIsSetForward(t *testing.T) {
 	}
 }
 
+// A database that a removed tenant has left, as where its volume was away when it
+// was to be destroyed, is not given to a new tenant of the id without a word.
+func TestDatabaseOfARemovedTenantOfTheID(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	must(t, w.insertAs("acme", "ada"))
+	w.without("acme")
+	w.passAt(now)
+	must(t, os.Rename(w.tenantFile("acme"), w.tenantFile("acme")+".away"))
+	w.passAt(now.Add(100 * time.Hour))
+	must(t, os.Rename(w.tenantFile("acme")+".away", w.tenantFile("acme")))
+	w.git("revert", "--no-edit", "HEAD")
+	got := tenantOf(t, w.passAt(now.Add(101*time.Hour)), "acme")
+	if got.Result.Reason != "Suspended" || !strings.Contains(got.Result.Next, "tenant resume acme --now") {
+		t.Errorf("got %+v", got.Result)
+	}
+	if got := w.rows("acme", countCustomers); got != "1" {
+		t.Errorf("got %s rows, want 1", got)
+	}
+}
+
 // What looks like an accident removes and suspends nothing.
 func TestDeletionGuard(t *testing.T) {
 	ids := []string{"acme", "globex", "hooli", "initech"}
