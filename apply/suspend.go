@@ -26,6 +26,9 @@ func Suspend(ctx context.Context, conn database.Conn, since time.Time) (bool, er
 	if err != nil || !master.Reconciled {
 		return false, err
 	}
+	if marked, err := suspended(ctx, conn); err != nil || marked != "" {
+		return err == nil, err // a server that was told to refuses all that writes
+	}
 	_, err = conn.Exec(ctx, "INSERT INTO _reconciler_meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
 		suspendedKey, since.UTC().Format(time.RFC3339))
 	if err != nil {

@@ -175,7 +175,7 @@ func (all *rehearsals) one(ctx context.Context, id tenantID, g *Group) (h Rehear
 	}
 	defer func() {
 		if err := c.close(); err != nil && h.Failure == "" {
-			h.Failure = Optional("the copy could not be removed: " + err.Error())
+			h.Failure = Optional("the copy could not be removed, which the next rehearsal does: " + err.Error())
 		}
 	}()
 	if err := all.try(ctx, c, id, g, &h); errors.As(err, &refused) {

@@ -30,7 +30,8 @@ func (h *Hosted) Copy(ctx context.Context, at Database, path string) error {
 }
 
 // Branch implements Brancher. A branch is recorded before it is made, and
-// forgotten after it was removed: Sweep removes what a crash has left.
+// forgotten after it was removed. What a crash has left of earlier ones, or a
+// server that did not answer, goes first.
 func (h *Hosted) Branch(ctx context.Context, at Database) (database.Conn, error) {
 	p, s, err := h.placed(ctx, at)
 	if errors.Is(err, ErrNotPlaced) {
@@ -39,15 +40,24 @@ func (h *Hosted) Branch(ctx context.Context, at Database) (database.Conn, error)
 	if err != nil {
 		return nil, err
 	}
+	if h.Branches != nil {
+		_ = h.Sweep(ctx) // what cannot be removed now is tried with the next one
+	}
 	b := state.Branch{Provider: p.Provider, Name: branchName(p.Name), Tenant: at.Tenant}
+	h.Branches.begin(b.Name)
+	remove := func() error {
+		defer h.Branches.end(b.Name)
+		return h.prune(context.WithoutCancel(ctx), s, b)
+	}
 	if err := h.Store.SaveBranch(ctx, b); err != nil {
+		h.Branches.end(b.Name)
 		return nil, err
 	}
 	conn, err := h.branch(ctx, s, p.Name, b)
 	if err != nil {
-		return nil, errors.Join(err, h.prune(context.WithoutCancel(ctx), s, b))
+		return nil, errors.Join(err, remove())
 	}
-	return &branch{Conn: conn, remove: func() error { return h.prune(context.WithoutCancel(ctx), s, b) }}, nil
+	return &branch{Conn: conn, remove: remove}, nil
 }
 
 // branchName is a name that no tenant's database has: a tenant's id has no two
@@ -108,8 +118,9 @@ func (b *branch) Close() error {
 	return err
 }
 
-// Sweep removes branches that are recorded, of processes that ended before they
-// did. The caller makes sure that nobody uses one.
+// Sweep removes branches that are recorded and not in use: those
+// of processes that ended before they did, and those that could not be removed.
+// The caller makes sure that no other process uses one.
 func (h *Hosted) Sweep(ctx context.Context) error {
 	all, err := h.Store.Branches(ctx)
 	if err != nil || len(all) == 0 {
@@ -121,7 +132,7 @@ func (h *Hosted) Sweep(ctx context.Context) error {
 	}
 	var wrong []error
 	for _, b := range all {
-		if b.Provider == s.Provider() {
+		if b.Provider == s.Provider() && !h.Branches.has(b.Name) {
 			wrong = append(wrong, h.prune(ctx, s, b))
 		}
 	}

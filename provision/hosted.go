@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tenantops/reconciler/apply"
@@ -72,11 +73,8 @@ func (h *Hosted) placed(ctx context.Context, at Database) (state.Placement, Serv
 		return p, nil, fmt.Errorf("%w: %s", ErrNotPlaced, at.URL)
 	}
 	s, _, err := h.server(ctx)
-	if err == nil && s.Provider() != p.Provider {
-		err = fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", at.Tenant, p.Provider, s.Provider())
-	}
 	if err == nil {
-		err = same(ctx, s, p)
+		err = onThis(ctx, s, p)
 	}
 	return p, s, err
 }
@@ -93,6 +91,22 @@ func same(ctx context.Context, s Server, p state.Placement) error {
 		err = &ElsewhereError{Tenant: p.Tenant, URL: p.URL, Found: found.URL}
 	}
 	return err
+}
+
+// UsageOf returns what a database has used that was made on a server.
+func UsageOf(ctx context.Context, s Server, p state.Placement) (control.Usage, error) {
+	if err := onThis(ctx, s, p); err != nil {
+		return control.Usage{}, err
+	}
+	return s.Usage(ctx, p.Name)
+}
+
+// onThis makes sure that a database was made on the server that is configured.
+func onThis(ctx context.Context, s Server, p state.Placement) error {
+	if s.Provider() != p.Provider {
+		return fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", p.Tenant, p.Provider, s.Provider())
+	}
+	return same(ctx, s, p)
 }
 
 // Locate implements Provider.
@@ -132,16 +146,14 @@ func (h *Hosted) Place(ctx context.Context, tenant protocol.TenantID, adopt bool
 			return nil // it is where it was
 		}
 	}
+	asked = asked && p.Provider == s.Provider() // else that server did not make it
 	if !asked {
 		p = state.Placement{Tenant: tenant, Provider: s.Provider(), Name: h.nameOf(fleet.Fleet, tenant)}
 		if err := h.ask(ctx, s, p, adopt); err != nil {
 			return err
 		}
 	}
-	made, err := s.Create(ctx, p.Name)
-	if errors.Is(err, control.ErrExists) { // an earlier try has made it
-		made, err = s.Find(ctx, p.Name)
-	}
+	made, err := h.make(ctx, s, p, asked || adopt)
 	if err != nil {
 		return err
 	}
@@ -162,6 +174,30 @@ func (h *Hosted) ask(ctx context.Context, s Server, p state.Placement, adopt boo
 		return err
 	}
 	return h.Store.SavePlacement(context.WithoutCancel(ctx), p)
+}
+
+// make has a database made, of which it is recorded that it is about to be. One
+// that is there is used if it may be known: an earlier try may have made it.
+//
+// The record of a first try goes when the server has refused it: what somebody
+// else makes under the name until the next one is not an earlier try's.
+func (h *Hosted) make(ctx context.Context, s Server, p state.Placement, known bool) (control.Database, error) {
+	made, err := s.Create(ctx, p.Name)
+	there := errors.Is(err, control.ErrExists)
+	var refused *control.Error
+	switch {
+	case there && known:
+		found, missing := s.Find(ctx, p.Name)
+		if errors.Is(missing, control.ErrNotFound) {
+			return made, err // something has the name that is no database
+		}
+		return found, missing
+	case there: // somebody has made it since it was looked for
+		err = &NameTakenError{Provider: p.Provider, Name: p.Name}
+	case known || !errors.As(err, &refused) || !refused.Undone():
+		return made, err
+	}
+	return made, errors.Join(err, h.Store.ForgetPlacement(context.WithoutCancel(ctx), p.Tenant))
 }
 
 // hasFile tells that a tenant's database is in a file of this machine: it is
@@ -292,8 +328,9 @@ func (h *Hosted) Forget(ctx context.Context, tenant protocol.TenantID) error {
 	return nil
 }
 
-// List implements Provider: files, and what the server lists. A server that
-// cannot list has what is recorded, as far as it is there.
+// List implements Provider: files, what the server lists, and what is recorded
+// and there all the same, as in a group that was configured before. Branches are
+// not among them: the reconciler removes them itself.
 func (h *Hosted) List(ctx context.Context) ([]Database, error) {
 	list, err := h.Files.List(ctx)
 	if err != nil {
@@ -308,9 +345,14 @@ func (h *Hosted) List(ctx context.Context) ([]Database, error) {
 		return nil, err
 	}
 	found, err := s.List(ctx)
-	if errors.Is(err, control.ErrNoList) {
-		found, err = h.recorded(ctx, s, placements)
+	if err != nil && !errors.Is(err, control.ErrNoList) {
+		return nil, err
 	}
+	unlisted, err := h.unlisted(ctx, s, placements, found)
+	if err != nil {
+		return nil, err
+	}
+	branches, err := h.Store.Branches(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -318,17 +360,24 @@ func (h *Hosted) List(ctx context.Context) ([]Database, error) {
 	for _, p := range placements {
 		tenants[p.Name] = p.Tenant
 	}
-	for _, d := range found {
+	for _, d := range append(found, unlisted...) {
+		if slices.ContainsFunc(branches, func(b state.Branch) bool { return b.Provider == s.Provider() && b.Name == d.Name }) {
+			continue
+		}
 		list = append(list, Database{Tenant: tenants[d.Name], URL: d.URL, Own: true})
 	}
 	return list, nil
 }
 
-// recorded are the databases of placements that are there.
-func (h *Hosted) recorded(ctx context.Context, s Server, placements []state.Placement) ([]control.Database, error) {
+// unlisted are the databases of placements that are there and not on a list.
+func (h *Hosted) unlisted(ctx context.Context, s Server, placements []state.Placement, listed []control.Database) ([]control.Database, error) {
+	names := map[string]bool{}
+	for _, d := range listed {
+		names[d.Name] = true
+	}
 	var list []control.Database
 	for _, p := range placements {
-		if p.Provider != s.Provider() {
+		if p.Provider != s.Provider() || names[p.Name] {
 			continue
 		}
 		d, err := s.Find(ctx, p.Name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,14 +40,23 @@ func onSQLD(t testing.TB) *world {
 
 // onTurso has the double of the platform in front of it.
 func onTurso(t testing.TB) *world {
+	w, _ := onPlatform(t)
+	return w
+}
+
+// onPlatform returns also what opens another group of the platform.
+func onPlatform(t testing.TB) (*world, func(group string) provision.Server) {
 	behind := sqldtest.Start(t)
 	platform := tursotest.Open(t, tursotest.Options{Admin: behind.Admin, Host: sqldtest.Host})
-	server, err := turso.New(turso.Config{
-		Base: platform.URL, Organization: "acme", Group: "default", Token: func() (string, error) { return tursotest.Token, nil },
-		URL: func(d protocol.TursoDatabase) string { return "http://" + d.Hostname },
-	})
-	must(t, err)
-	return onServer(t, behind, server)
+	in := func(group string) provision.Server {
+		server, err := turso.New(turso.Config{
+			Base: platform.URL, Organization: "acme", Group: group, Token: func() (string, error) { return tursotest.Token, nil },
+			URL: func(d protocol.TursoDatabase) string { return "http://" + d.Hostname },
+		})
+		must(t, err)
+		return server
+	}
+	return onServer(t, behind, in("default")), in
 }
 
 // onServer is a world on a server. Names of databases have a prefix of their own,
@@ -67,7 +77,8 @@ func onServer(t testing.TB, behind *sqldtest.Server, server provision.Server) *w
 		hosted := &provision.Hosted{
 			Files: provision.Files{Router: router}, Store: store, Secrets: keeper, Fleet: w.fleet.Config,
 			Databases: provision.Databases{
-				Name: prefix + "-{tenant_id}", Server: func(config.Databases) (provision.Server, error) { return server, nil },
+				Branches: new(provision.Branches),
+				Name:     prefix + "-{tenant_id}", Server: func(config.Databases) (provision.Server, error) { return server, nil },
 			},
 		}
 		hosted.Confirm()
@@ -116,16 +127,11 @@ func (w *world) token(tenant protocol.TenantID) string {
 	return token
 }
 
-// What another fleet has taken over on a server is left alone, with its tokens.
+// What another fleet has taken over on a server is left alone, with its tokens:
+// it is written to with the one of before.
 func TestHostedDatabaseOfSomebodyElseStays(t *testing.T) {
 	for name, on := range hosts {
-		t.Run(name, func(t *testing.T) {
-			w := on(t)
-			acme := w.takenOver("fleet", "other")
-			if p, _, err := w.Store.Placement(t.Context(), acme); err != nil || !p.RotatedAt.IsZero() {
-				t.Errorf("got %+v, %v; want tokens that were not replaced", p, err)
-			}
-		})
+		t.Run(name, func(t *testing.T) { on(t).takenOver("fleet", "other") })
 	}
 }
 
@@ -145,6 +151,15 @@ func TestRecreateOnServer(t *testing.T) {
 			server, err := w.hosted().Server(config.Databases{})
 			must(t, err)
 			must(t, server.Delete(t.Context(), p.Name))
+			w.fleet.config.Databases.Lifecycle = &protocol.TenantLifecycle{}
+			var unmade *provision.UnmadeError
+			if err := w.Recreate(t.Context(), acme, "lost"); !errors.As(err, &unmade) {
+				t.Errorf("got %v where no database is made, want an UnmadeError", err)
+			}
+			if status, err := w.TenantStatus(t.Context(), acme); err != nil || status != protocol.TenantActive {
+				t.Errorf("got %v, %v; want nothing changed", status, err)
+			}
+			w.fleet.config.Databases.Lifecycle = nil
 			must(t, w.Recreate(t.Context(), acme, "lost"))
 			w.provision("acme")
 			must(t, w.write(acme))
@@ -243,6 +258,33 @@ func TestRotate(t *testing.T) {
 	}
 }
 
+// tokenless is a server that makes no tokens.
+type tokenless struct{ provision.Server }
+
+func (tokenless) Rotate(context.Context, string) (string, error) {
+	return "", fmt.Errorf("%w: %w", control.ErrCutOff, &control.Error{Status: http.StatusUnauthorized})
+}
+
+// A rotation that ends halfway says so, and the next pass looks at the tenant.
+func TestRotateHalfway(t *testing.T) {
+	w := onTurso(t)
+	acme := w.provision("acme")
+	server, err := w.hosted().Server(config.Databases{})
+	must(t, err)
+	row, _, err := w.Store.ObservedOf(t.Context(), acme)
+	must(t, err)
+	row.InputDigest = "looked at"
+	must(t, w.Store.SaveObserved(t.Context(), row))
+	w.hosted().Server = func(config.Databases) (provision.Server, error) { return tokenless{server}, nil }
+	_, err = w.Rotate(t.Context(), acme, "leak")
+	if !errors.Is(err, control.ErrCutOff) || !strings.Contains(err.Error(), "run it again") {
+		t.Errorf("got %v, want ErrCutOff and what to do", err)
+	}
+	if row, _, err = w.Store.ObservedOf(t.Context(), acme); err != nil || row.InputDigest != "" {
+		t.Errorf("got %+v, %v; want a tenant that the next pass looks at", row, err)
+	}
+}
+
 func TestNothingToRotate(t *testing.T) {
 	for _, w := range []*world{onFiles(t), inMemory(t)} {
 		if _, err := w.Rotate(t.Context(), w.provision("acme"), ""); !errors.Is(err, provision.ErrNotPlaced) {
@@ -266,7 +308,51 @@ func TestSuspendedOnTheServer(t *testing.T) {
 			must(t, w.ResumeTenant(t.Context(), acme))
 			_, err := w.connect(acme, w.token(acme)).Exec(t.Context(), insert)
 			must(t, err)
+			must(t, w.SuspendTenant(t.Context(), acme)) // and is removed though nothing can be written
+			w.fleet.config.GraceHours = 0
+			must(t, w.DestroyTenant(t.Context(), acme))
+			w.wantBackups(acme, 1)
 		})
+	}
+}
+
+// A suspension that has stopped halfway, whatever call failed, is taken back by
+// resuming; and a resumption by suspending.
+func TestHalfway(t *testing.T) {
+	for name, open := range hosts {
+		for _, before := range []bool{true, false} {
+			for n := range 3 {
+				t.Run(fmt.Sprint(name, n, before), func(t *testing.T) {
+					w := open(t)
+					acme := w.provision("acme")
+					server, err := w.hosted().Server(config.Databases{})
+					must(t, err)
+					struckAt := func(n int) {
+						at := &struck{Server: server, left: n, before: before}
+						w.hosted().Server = func(config.Databases) (provision.Server, error) { return at, nil }
+					}
+					struckAt(n)
+					suspended := w.SuspendTenant(t.Context(), acme)
+					struckAt(-1)
+					unsettled, err := w.Store.UnsettledTenants(t.Context())
+					must(t, err)
+					if suspended != nil && (len(unsettled) != 1 || !provision.Halfway(unsettled[0].Lifecycle)) {
+						t.Errorf("got unsettled %+v after half a suspension, want the tenant", unsettled)
+					}
+					must(t, w.ResumeTenant(t.Context(), acme))
+					must(t, w.write(acme))
+
+					must(t, w.SuspendTenant(t.Context(), acme))
+					struckAt(n)
+					_ = w.ResumeTenant(t.Context(), acme)
+					struckAt(-1)
+					must(t, w.SuspendTenant(t.Context(), acme))
+					if w.write(acme) == nil {
+						t.Error("a suspended tenant can be written to")
+					}
+				})
+			}
+		}
 	}
 }
 
@@ -343,6 +429,24 @@ func TestOrphansOnAServer(t *testing.T) {
 	}
 }
 
+// After the fleet has another group, databases of the one before are there still,
+// and are branched there.
+func TestAnotherGroup(t *testing.T) {
+	w, in := onPlatform(t)
+	acme := w.provision("acme")
+	other := in("other") // which the platform does not have
+	w.hosted().Server = func(config.Databases) (provision.Server, error) { return other, nil }
+	if found, err := w.Orphans(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("got orphans %+v, %v; want none", found, err)
+	}
+	conn, err := w.hosted().Branch(t.Context(), must1(w.Provider.Locate(acme, nil))(t))
+	must(t, err)
+	if found, err := w.Orphans(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("got orphans %+v, %v beside a branch; want none", found, err)
+	}
+	must(t, conn.Close())
+}
+
 // A branch has the rows and takes writes, the original does not see them, and
 // nothing is left of it.
 func TestBranch(t *testing.T) {
@@ -374,22 +478,97 @@ func TestBranch(t *testing.T) {
 	}
 }
 
-// What a crash has left of a branch goes with the next start.
+// another is another provider of the same databases.
+func (w *world) another() *provision.Hosted {
+	h := w.hosted()
+	return &provision.Hosted{Files: h.Files, Databases: h.Databases, Store: h.Store, Secrets: h.Secrets, Fleet: h.Fleet}
+}
+
+// restarted is that of the next process.
+func (w *world) restarted() *provision.Hosted {
+	h := w.another()
+	h.Branches = new(provision.Branches)
+	return h
+}
+
+// What a crash has left of a branch goes with the next start, and with the next
+// branch; what is open does not.
 func TestSweep(t *testing.T) {
-	w := onSQLD(t)
-	acme := w.provision("acme")
-	conn, err := w.hosted().Branch(t.Context(), must1(w.Provider.Locate(acme, nil))(t))
-	must(t, err)
-	left := w.branches(1)
-	must(t, w.Sweep(t.Context()))
-	w.branches(0)
-	server, err := w.hosted().Server(config.Databases{})
-	must(t, err)
-	if _, err := server.Find(t.Context(), left[0].Name); !errors.Is(err, control.ErrNotFound) {
-		t.Errorf("got %v, want the branch gone", err)
+	for name, open := range hosts {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			at := must1(w.Provider.Locate(w.provision("acme"), nil))(t)
+			server, err := w.hosted().Server(config.Databases{})
+			must(t, err)
+			for doing, sweep := range map[string]func(*provision.Hosted) error{
+				"start": func(h *provision.Hosted) error { return h.Sweep(t.Context()) },
+				"branch": func(h *provision.Hosted) error {
+					conn, err := h.Branch(t.Context(), at)
+					must(t, err)
+					return conn.Close()
+				},
+			} {
+				_, err := w.hosted().Branch(t.Context(), at)
+				must(t, err)
+				left := w.branches(1)
+				for _, same := range []*provision.Hosted{w.hosted(), w.another()} {
+					must(t, sweep(same))
+					w.branches(1)
+				}
+				must(t, sweep(w.restarted()))
+				w.branches(0)
+				if _, err := server.Find(t.Context(), left[0].Name); !errors.Is(err, control.ErrNotFound) {
+					t.Errorf("%s: got %v, want the branch gone", doing, err)
+				}
+			}
+			must(t, w.write(at.Tenant))
+		})
 	}
-	must(t, conn.Close())
-	must(t, w.write(acme))
+}
+
+// refusing is a server that makes no database, for a while.
+type refusing struct {
+	provision.Server
+	with error
+}
+
+func (r *refusing) Create(ctx context.Context, name string) (control.Database, error) {
+	if err := r.with; err != nil {
+		return control.Database{}, err
+	}
+	return r.Server.Create(ctx, name)
+}
+
+// A database that somebody else makes after the server has refused to make the
+// tenant's, or at the same moment, is not used either. One that an earlier try
+// may have made is.
+func TestNameIsTakenLater(t *testing.T) {
+	for name, test := range map[string]struct {
+		with error
+		used bool
+	}{
+		"refused":                 {with: &control.Error{Status: http.StatusPaymentRequired}},
+		"made at the same moment": {with: control.ErrExists},
+		"not answered":            {with: &control.Error{Status: http.StatusBadGateway}, used: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := onTurso(t)
+			server, err := w.hosted().Server(config.Databases{})
+			must(t, err)
+			refusing := &refusing{Server: server, with: test.with}
+			w.hosted().Server = func(config.Databases) (provision.Server, error) { return refusing, nil }
+			if err := w.hosted().Place(t.Context(), "acme", false); !errors.Is(err, test.with) {
+				t.Fatalf("got %v, want %v", err, test.with)
+			}
+			refusing.with = nil
+			_, err = server.Create(t.Context(), strings.ReplaceAll(w.hosted().Name, "{tenant_id}", "acme"))
+			must(t, err)
+			err = w.hosted().Place(t.Context(), "acme", false)
+			if taken := errors.Is(err, control.ErrExists); taken == test.used {
+				t.Errorf("got %v, want it used: %v", err, test.used)
+			}
+		})
+	}
 }
 
 func (w *world) branches(want int) []state.Branch {

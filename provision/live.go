@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
@@ -52,7 +53,7 @@ func (s *Service) Provision(
 func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) (database.Conn, error) {
 	// One that was deployed to and is gone is not made anew: its volume may
 	// not be mounted.
-	made := c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate
+	made := creates(c)
 	create := t.Bundle == "" && made
 	if placer, ok := s.Provider.(Placer); ok && create && t.Spec.ConnectionConfig == nil {
 		if err := placer.Place(ctx, t.ID, false); err != nil {
@@ -76,6 +77,11 @@ func (s *Service) create(ctx context.Context, t state.Tenant, c config.Fleet) (d
 		}
 	}
 	return conn, nil
+}
+
+// creates tells that the fleet has databases of new tenants made.
+func creates(c config.Fleet) bool {
+	return c.Databases.Lifecycle == nil || c.Databases.Lifecycle.OnTenantCreate.AutoCreate
 }
 
 // UnmadeError says that a new tenant has no database and gets none, as fleet.yaml
@@ -146,7 +152,7 @@ func (s *Service) suspending(t *state.Tenant, c config.Fleet) []step {
 			return s.block(ctx, *t, true)
 		}})
 	}
-	return append(steps, step{"revoke_tokens", func(ctx context.Context) error { return s.revoke(ctx, *t, hook) }})
+	return append(steps, step{revokeStep, func(ctx context.Context) error { return s.revoke(ctx, *t, hook) }})
 }
 
 // block has the server refuse writes to a tenant's own database, whoever makes
@@ -215,8 +221,27 @@ func (s *Service) resuming(t *state.Tenant) []step {
 		unblock := step{"unblock_writes", func(ctx context.Context) error { return s.block(ctx, *t, false) }}
 		steps = append([]step{unblock}, steps...)
 	}
+	if tokenless(t.Steps) {
+		renew := step{renewStep, func(ctx context.Context) error {
+			return s.revoke(ctx, *t, protocol.TenantSuspendHook{RevokeTokens: true})
+		}}
+		steps = append([]step{renew}, steps...)
+	}
 	return steps
 }
+
+// tokenless tells that tokens were begun to be revoked, or renewed after that, and
+// that there may be no valid one.
+func tokenless(steps []protocol.ProvisioningStep) bool {
+	return slices.ContainsFunc(steps, func(at protocol.ProvisioningStep) bool {
+		return at.Name == renewStep || at.Name == revokeStep && (at.Status == protocol.StepRunning || at.Status == protocol.StepFailed)
+	})
+}
+
+const (
+	revokeStep = "revoke_tokens"
+	renewStep  = "renew_tokens"
+)
 
 func (s *Service) resume(ctx context.Context, t state.Tenant) error {
 	return s.withDatabase(ctx, t, func(ctx context.Context, conn database.Conn) error { return apply.Resume(ctx, conn) })
@@ -256,11 +281,19 @@ func OwnerOf(c config.Fleet, tenant protocol.TenantID, spec bundle.TenantSpec) a
 }
 
 // own answers errSkipped for a database that somebody else has taken over:
-// another tenant, or another fleet for its tenant of the same name.
+// another tenant, or another fleet for its tenant of the same name. One without a
+// journal, where one was written, is another database that has the name by now,
+// or was emptied: whose it is is not known.
 func (s *Service) own(ctx context.Context, conn database.Conn, t state.Tenant) error {
 	read, err := apply.Read(ctx, conn)
-	if err != nil || read.Record.Last == nil {
+	if err != nil {
 		return err
+	}
+	if read.Record.Last == nil && t.Bundle != "" {
+		return fmt.Errorf("%w: the database has no journal, though the tenant was deployed to", errSkipped)
+	}
+	if read.Record.Last == nil {
+		return nil
 	}
 	c, err := s.Fleet.Config(ctx)
 	if err != nil {

@@ -177,14 +177,17 @@ func (s *Service) destroy(ctx context.Context, t state.Tenant, c config.Fleet, n
 	if !at.Own {
 		return fmt.Errorf("%w: tenant.yaml had named the database, which is left where it is", errSkipped)
 	}
-	err = s.withDatabase(ctx, t, nothing)
+	err = s.withDatabase(ctx, t, known)
+	if placer, ok := s.Provider.(Placer); ok && errors.Is(err, errSkipped) && !errors.Is(err, errAbsent) {
+		// It is somebody else's, also for a later tenant of the same id.
+		if err := placer.Forget(ctx, t.ID); err != nil {
+			return err
+		}
+	}
 	if err != nil && !errors.Is(err, errAbsent) {
 		return err // it belongs to somebody else, or cannot be read
 	}
 	if err == nil {
-		if err = s.withDatabase(ctx, t, known); err != nil {
-			return err
-		}
 		if err = s.backUpRemoved(ctx, t, c, name+"-last"); err != nil && !errors.Is(err, errSkipped) {
 			return err
 		}

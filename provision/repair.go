@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
@@ -16,14 +17,12 @@ import (
 var ErrThere = errors.New("database is there")
 
 // Recreate lets a tenant whose database has vanished be provisioned anew, empty.
-// It gives ErrThere when the database can be found: then it is not lost.
+// It gives ErrThere when the database can be found: then it is not lost. Where the
+// fleet makes no databases it gives an *UnmadeError, and nothing is changed.
 func (s *Service) Recreate(ctx context.Context, id protocol.TenantID, reason string) error {
 	defer s.Lock(id)()
-	t, err := s.tenant(ctx, id)
+	t, c, err := s.living(ctx, id)
 	if err != nil {
-		return err
-	}
-	if err := alive(t); err != nil {
 		return err
 	}
 	at, err := s.Provider.Locate(t.ID, t.Spec.ConnectionConfig)
@@ -32,6 +31,10 @@ func (s *Service) Recreate(ctx context.Context, id protocol.TenantID, reason str
 	}
 	if err := s.absent(ctx, at); err != nil {
 		return err
+	}
+	if !creates(c) {
+		unmade := &UnmadeError{Tenant: id, Err: database.ErrMissing}
+		return fmt.Errorf("%w (%s)", unmade, strings.ReplaceAll(unmade.Next(), "TENANT", string(id)))
 	}
 	if placer, ok := s.Provider.(Placer); ok && at.Own {
 		if err := placer.Forget(ctx, id); err != nil {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/protocol"
+	"github.com/tenantops/reconciler/provision/control"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -38,6 +40,10 @@ func (s *Service) Rotate(ctx context.Context, id protocol.TenantID, reason strin
 	}
 	if own := t.Spec.ConnectionConfig; errors.Is(err, ErrNotPlaced) && own != nil && own.AuthToken != "" {
 		err = fmt.Errorf("%w (replace what its connectionConfig.authToken refers to, where it was issued)", err)
+	}
+	if errors.Is(err, control.ErrCutOff) || errors.Is(err, database.ErrAway) { // what was done before the answer was lost is not known
+		err = fmt.Errorf("%w (run it again: until then the reconciler may have no valid token either)", err)
+		err = errors.Join(err, s.lookAgain(ctx, id, func(*state.Observed) {}))
 	}
 	if err != nil {
 		return Rotated{}, fmt.Errorf("rotate the tokens of tenant %q: %w", id, err)

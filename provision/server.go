@@ -37,6 +37,8 @@ type Server interface {
 	Block(ctx context.Context, name string, writes bool) error
 	// List returns all databases, or gives control.ErrNoList.
 	List(ctx context.Context) ([]control.Database, error)
+	// Usage returns what a database has used.
+	Usage(ctx context.Context, name string) (control.Usage, error)
 	// Reach asks for something that changes nothing: whether it answers here, and
 	// accepts the key.
 	Reach(ctx context.Context) error
@@ -83,7 +85,11 @@ func (e *NameTakenError) Reason() string { return reason.NameTaken }
 
 // Next is the next step, for people.
 func (e *NameTakenError) Next() string {
-	return "if it is the tenant's, run \"reconciler tenant take TENANT\", which replaces its tokens; else name another one in connectionConfig"
+	tokens := "which replaces its tokens"
+	if e.Provider == "turso" {
+		tokens = "which makes a token for it (those of before stay valid until \"reconciler secrets rotate TENANT\")"
+	}
+	return "if it is the tenant's, run \"reconciler tenant take TENANT\", " + tokens + "; else name another one in connectionConfig"
 }
 
 // ElsewhereError says that the configured server is not the one on which a
@@ -118,6 +124,34 @@ type Databases struct {
 	Name string
 	// Server returns the server for the fleet's policy.
 	Server func(config.Databases) (Server, error)
+	// Branches are those that are in use, of all who have these databases. Without
+	// it, what was left of earlier ones goes with Sweep alone, which nobody then
+	// calls while one is in use.
+	Branches *Branches
+}
+
+// Branches are the branches that a process has open, by their names, which never
+// come twice. They may be shared.
+type Branches struct{ open sync.Map }
+
+func (b *Branches) begin(name string) {
+	if b != nil {
+		b.open.Store(name, true)
+	}
+}
+
+func (b *Branches) end(name string) {
+	if b != nil {
+		b.open.Delete(name)
+	}
+}
+
+func (b *Branches) has(name string) bool {
+	if b == nil {
+		return false
+	}
+	_, open := b.open.Load(name)
+	return open
 }
 
 // Shared returns open with a memory: the server of a policy is opened once. Its

@@ -39,7 +39,7 @@ func (s *Service) SetStatus(ctx context.Context, tenant protocol.TenantID, statu
 		}
 	}
 	switch {
-	case t.Status == status:
+	case t.Status == status && !Halfway(t.Lifecycle):
 		return nil
 	case status == protocol.TenantSuspended:
 		return s.Suspend(ctx, &t, c, reason)

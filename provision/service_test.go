@@ -17,6 +17,7 @@ import (
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/protocol/contracttest"
 	"github.com/tenantops/reconciler/provision"
+	"github.com/tenantops/reconciler/provision/control"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -225,6 +226,33 @@ func TestDatabaseOfSomebodyElseStays(t *testing.T) {
 	}
 }
 
+// A database that has come in the place of the tenant's, under its name, stays
+// too.
+func TestDatabaseInItsPlaceStays(t *testing.T) {
+	for name, open := range map[string]func(testing.TB) *world{"file": onFiles, "sqld": onSQLD, "turso": onTurso} {
+		t.Run(name, func(t *testing.T) {
+			w := open(t)
+			acme := w.provision("acme")
+			w.look(acme, func(conn database.Conn) {
+				for _, table := range []string{"_reconciler_journal", "_reconciler_meta"} {
+					_, err := conn.Exec(t.Context(), "DROP TABLE "+table)
+					must(t, err)
+				}
+			})
+			must(t, w.write(acme))
+			must(t, w.SuspendTenant(t.Context(), acme))
+			w.gone(acme)
+			w.wantBackups(acme)
+			w.look(acme, func(conn database.Conn) {
+				rows, err := conn.Query(t.Context(), "SELECT count(*) FROM customer")
+				if err != nil || rows.Values[0][0] != int64(1) {
+					t.Errorf("got %v, %v; want the database with its row", rows.Values, err)
+				}
+			})
+		})
+	}
+}
+
 // takenOver destroys a tenant whose database is somebody else's by now, who goes
 // on using it.
 func (w *world) takenOver(key, value string) protocol.TenantID {
@@ -235,10 +263,27 @@ func (w *world) takenOver(key, value string) protocol.TenantID {
 		_, err := conn.Exec(w.t.Context(), "UPDATE _reconciler_meta SET value = ? WHERE key = ?", value, key)
 		must(w.t, err)
 	})
-	w.fleet.config.GraceHours = 0
-	must(w.t, w.DestroyTenant(w.t.Context(), acme))
+	w.gone(acme)
 	must(w.t, w.write(acme))
 	return acme
+}
+
+// gone destroys a tenant whose database stays, and makes sure that on a server
+// another one of its id does not get it. Tests find it as before.
+func (w *world) gone(tenant protocol.TenantID) {
+	w.t.Helper()
+	w.fleet.config.GraceHours = 0
+	hosted, onServer := w.Provider.(*provision.Hosted)
+	if !onServer {
+		must(w.t, w.DestroyTenant(w.t.Context(), tenant))
+		return
+	}
+	placed, _ := hosted.Router.Placements().Of(tenant)
+	must(w.t, w.DestroyTenant(w.t.Context(), tenant))
+	if err := hosted.Place(w.t.Context(), tenant, false); !errors.Is(err, control.ErrExists) {
+		w.t.Errorf("got %v for the next tenant of the id, want that the name is taken", err)
+	}
+	hosted.Router.Placements().Put(placed)
 }
 
 // A new customer never gets what an earlier one of the same name has left.

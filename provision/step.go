@@ -142,6 +142,12 @@ func ended(steps []protocol.ProvisioningStep) bool {
 	return !slices.ContainsFunc(steps, func(at protocol.ProvisioningStep) bool { return !done(at.Status) })
 }
 
+// Halfway tells that a tenant was begun to be suspended or resumed, and neither is
+// done: its status says what it was before, and its database may be either.
+func Halfway(l state.Lifecycle) bool {
+	return (l.Operation == opSuspend || l.Operation == opResume) && !ended(l.Steps)
+}
+
 func sameSteps(recorded []protocol.ProvisioningStep, steps []step) bool {
 	return slices.EqualFunc(recorded, steps, func(at protocol.ProvisioningStep, s step) bool { return at.Name == s.name })
 }

@@ -68,7 +68,7 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 	case known.Awaits(state.PendingRemoval) || destroying:
 		return r.remove(ctx, f, known)
 	case known.Spec.ProvisioningStatus == protocol.TenantSuspended:
-		if known.Status != protocol.TenantSuspended || !known.RemovedAt.IsZero() {
+		if known.Status != protocol.TenantSuspended || !known.RemovedAt.IsZero() || provision.Halfway(known.Lifecycle) {
 			err = r.suspend(ctx, f, known)
 		}
 		if err != nil {
@@ -94,9 +94,9 @@ func (r *Reconciler) syncTenant(ctx context.Context, f reading, t *bundle.Tenant
 	return done
 }
 
-// resumes tells that a tenant is not in use, which is to be.
+// resumes tells that a tenant is not in use, or may not be, which is to be.
 func resumes(known state.Tenant) bool {
-	return !known.RemovedAt.IsZero() || known.Status == protocol.TenantSuspended || known.Status == protocol.TenantDestroying
+	return provision.Halfway(known.Lifecycle) || !known.RemovedAt.IsZero() || known.Status == protocol.TenantSuspended || known.Status == protocol.TenantDestroying
 }
 
 // suspend suspends a tenant, also one that was being removed: it is in git
@@ -283,8 +283,7 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 		return done
 	}
 	done.leaves(f, known, keep)
-	waits := keep.why != "" || known.Spec.LegalHold != nil || known.Awaits(state.PendingRemoval)
-	if at := provision.DestroyAt(known, f.loaded.Config); !waits && (r.nextEnd.IsZero() || at.Before(r.nextEnd)) {
+	if at := provision.DestroyAt(known, f.loaded.Config); !removalWaits(known, keep) && (r.nextEnd.IsZero() || at.Before(r.nextEnd)) {
 		r.nextEnd = at
 	}
 	row := f.before(known.ID)

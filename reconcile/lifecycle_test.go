@@ -406,8 +406,8 @@ func TestPlanOfRemovals(t *testing.T) {
 	for _, c := range []struct{ id, want string }{{"acme", "becomes read-only, and destroyed after "}, {"hooli", "becomes read-only, and left where it is"}} {
 		w.git("reset", "--hard", "HEAD~1")
 		w.without(c.id)
-		if got := tenantOf(t, plan(), c.id); !strings.Contains(got.Result.Message, c.want) {
-			t.Errorf("%s: got %q, want %q in it", c.id, got.Result.Message, c.want)
+		if got := tenantOf(t, plan(), c.id); !strings.Contains(got.Result.Message, c.want) || got.Sync != state.OutOfSync {
+			t.Errorf("%s: got %s with %q, want %q in it", c.id, got.Sync, got.Result.Message, c.want)
 		}
 	}
 	if got := tenantOf(t, w.sync(), "hooli"); !strings.Contains(got.Result.Message, "is read-only, and left where it is") {
@@ -415,6 +415,8 @@ func TestPlanOfRemovals(t *testing.T) {
 	}
 	if got := tenantOf(t, plan(), "hooli"); !strings.Contains(got.Result.Message, "is read-only, and left where it is") {
 		t.Errorf("got %q for a removal that has begun", got.Result.Message)
+	} else if got.Sync != state.Synced {
+		t.Errorf("got %s for a removal of which nothing is due", got.Sync)
 	}
 }
 

@@ -35,6 +35,11 @@ func (t *Tenant) leaves(f reading, known state.Tenant, keep keeping) {
 	}
 }
 
+// removalWaits tells that a removal goes no further however long it lasts.
+func removalWaits(known state.Tenant, keep keeping) bool {
+	return keep.why != "" || known.Spec.LegalHold != nil || known.Awaits(state.PendingRemoval)
+}
+
 // planRemovals says what a pass would do about tenants that git no longer has.
 func (r *Reconciler) planRemovals(ctx context.Context, f reading, s Selection) ([]Tenant, error) {
 	var report []Tenant
@@ -68,9 +73,13 @@ func (r *Reconciler) planRemovals(ctx context.Context, f reading, s Selection) (
 			report = append(report, r.kept(f, known, waiting.Waiting))
 			continue
 		}
+		keep := r.inUse(ctx, f, known)
 		t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.OutOfSync, Health: state.Suspended}
+		if !known.RemovedAt.IsZero() && (removalWaits(known, keep) || f.now.Before(provision.DestroyAt(known, f.loaded.Config))) {
+			t.Sync = state.Synced // all is done that is due
+		}
 		t.Result.Action = Remove
-		t.leaves(f, known, r.inUse(ctx, f, known))
+		t.leaves(f, known, keep)
 		report = append(report, t)
 	}
 	return report, nil

@@ -59,6 +59,10 @@ func (r *Reconciler) planTenant(ctx context.Context, f reading, t *bundle.Tenant
 		return deploy.Result{Assessment: a}
 	}, r.openToLook)
 	done.Estimate, done.Rows = takes, rows
+	if done.Result.Action == Suspend && r.Store != nil && f.records[t.ID].Status != protocol.TenantSuspended {
+		done.Sync = state.OutOfSync
+		done.Result.Message = "the tenant is to be suspended: its database becomes read-only, and nothing is deployed to it"
+	}
 	return done
 }
 

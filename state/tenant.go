@@ -178,11 +178,13 @@ func (s *Store) Tenants(ctx context.Context) ([]Tenant, error) {
 }
 
 // UnsettledTenants returns the tenants that are not simply active: those in
-// another state, those that git no longer has, or does not have yet. By id.
+// another state, those that git no longer has, or does not have yet, and those
+// that were begun to be suspended or resumed and are not. By id.
 func (s *Store) UnsettledTenants(ctx context.Context) ([]Tenant, error) {
 	return read(ctx, s, "read unsettled tenants", (*Tenant).joined, database.Statement{
 		SQL: selection("tenants", new(Tenant).joined()) +
-			"WHERE status <> 'active' OR removed_at <> '' OR revision = '' OR pending <> '' ORDER BY tenant",
+			`WHERE status <> 'active' OR removed_at <> '' OR revision = '' OR pending <> '' OR operation IN ('suspend', 'resume') AND
+ EXISTS (SELECT 1 FROM json_each(steps) WHERE value ->> 'status' NOT IN ('completed', 'skipped')) ORDER BY tenant`,
 	})
 }
 

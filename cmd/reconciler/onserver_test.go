@@ -238,12 +238,32 @@ func TestRemovalOnServer(t *testing.T) {
 	x := startOnServer(t)
 	x.call(0, "named", "sync")
 	push(t, x.path("repo"), map[string]string{"fleet.yaml": "graceHours: 0\n", "tenants/named/tenant.yaml": ""})
-	x.call(0, "left where it is", "plan")
+	x.call(exitChanges, "left where it is", "plan")
 	x.call(0, "left where it is", "sync")
 	x.call(0, "Succeeded: 1 tenant", "sync")
 	if got := x.ask("named", "SELECT count(*) FROM customer"); got != int64(0) {
 		t.Errorf("got %v customers, want none in a table that is there", got)
 	}
+}
+
+// What the server counts of a database that was made on it is in the tenant's
+// status, beside what its quotas are held against.
+func TestUsageOnServer(t *testing.T) {
+	x := startOnServer(t)
+	x.call(0, "placed", "sync")
+	if said := x.call(0, "rows written, since it was made", "status", "placed"); !strings.Contains(said, "bytes on the server") {
+		t.Errorf("got\n%s", said)
+	}
+	if said := x.call(0, "USES", "status", "named"); strings.Contains(said, "since it was made") {
+		t.Errorf("a database that was not made by the reconciler has\n%s", said)
+	}
+	x.call(0, `"since": "creation"`, "status", "placed", "-o", "json")
+	settings, err := os.ReadFile(x.path("reconciler.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.write("reconciler.yaml", strings.Replace(string(settings), x.server.Admin, "http://127.0.0.1:1", 1))
+	x.call(0, "usage not known", "status", "placed")
 }
 
 // What cannot be done while the server is away is done by the next pass that finds

@@ -58,7 +58,7 @@ func (c *cli) plan(ctx context.Context) error {
 	switch {
 	case report.Status == state.Partial:
 		return outcome(exitPartial)
-	case slices.ContainsFunc(answer.Tenants, planTenant.changes):
+	case slices.ContainsFunc(report.Tenants, changes):
 		return outcome(exitChanges)
 	}
 	return nil
@@ -95,9 +95,15 @@ type preCheck struct {
 	IDs   []string `json:"ids"`   // of the first rows
 }
 
-// changes tells that a sync would write to the tenant.
-func (t planTenant) changes() bool {
-	return t.Action == deploy.Create || t.Action == deploy.Update || t.Action == reconcile.Resume
+// changes tells that a sync would do something to the tenant.
+func changes(t reconcile.Tenant) bool {
+	switch t.Result.Action {
+	case deploy.Create, deploy.Update, reconcile.Resume:
+		return true
+	case reconcile.Suspend, reconcile.Remove:
+		return t.Health == state.Suspended && t.Sync == state.OutOfSync
+	}
+	return false
 }
 
 func planAnswerOf(r reconcile.Report) planAnswer {

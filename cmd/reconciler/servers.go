@@ -30,7 +30,7 @@ func (c *cli) router(ctx context.Context, store *state.Store) (*tenantrouter.Rou
 // files.
 func (c *cli) databases() provision.Databases {
 	s := c.settings.Databases
-	d := provision.Databases{Name: s.Name}
+	d := provision.Databases{Name: s.Name, Branches: new(provision.Branches)}
 	switch s.Provider {
 	case config.ServerSQLD:
 		d.Server = provision.Shared(func(policy config.Databases) (provision.Server, error) { return c.sqld(policy) })

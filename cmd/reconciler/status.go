@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tenantops/reconciler/protocol"
+	controlplane "github.com/tenantops/reconciler/provision/control"
 	"github.com/tenantops/reconciler/state"
 )
 
@@ -22,8 +23,9 @@ is (health), and for each word that is not good the reason and the next step.
 
 It reads DIR/state.db alone, and for one tenant also what is retired in its
 database, the tables that uninstalled apps left there, and what the tenant uses
-and may use. Its users are counted with a repository, whose fleet.yaml says what
-they are. It works while the daemon runs.`,
+and may use; where the database was made on a server, also what that counts. Its
+users are counted with a repository, whose fleet.yaml says what they are. It works
+while the daemon runs.`,
 		Example: `  reconciler status --data ./data
   reconciler status --data ./data acme
   reconciler status --data ./data -o json | jq -r '.tenants[] | select(.error) | .tenant'`,
@@ -38,7 +40,11 @@ they are. It works while the daemon runs.`,
 				one.Retired = c.retiredOf(ctx, store, one.Tenant, one.purgeAt)
 				one.Kept = c.keptOf(ctx, store, one.Tenant)
 				one.Quotas = quotasOf(ctx, store, one.Tenant)
-				one.Usage = c.usageOf(ctx, store, one.Tenant, c.usersOf(ctx))
+				policy := c.policyOf(ctx)
+				one.Usage = c.usageOf(ctx, store, one.Tenant, policy.Usage.Users)
+				if one.ServerUsage, err = c.serverUsageOf(ctx, store, one.Tenant, policy.Databases); err != nil {
+					c.logger().Warn("usage not known", attrErr, err)
+				}
 			}
 			return c.print(answer, answer.people)
 		}),
@@ -67,11 +73,12 @@ type tenantStatus struct {
 	BundleDigest    *string               `json:"bundleDigest"` // of the bundle that is applied
 	DeploymentID    *string               `json:"deploymentId"`
 	ObservedAt      *stamp                `json:"observedAt"`
-	PurgeAt         *stamp                `json:"purgeAt"` // when the first thing that is retired is due
-	Retired         []retiredAnswer       `json:"retired"` // of the tenant that was asked for; null for others
-	Kept            []keptAnswer          `json:"kept"`    // likewise
-	Usage           *protocol.TenantUsage `json:"usage"`   // likewise
-	Quotas          *protocol.TenantQuota `json:"quotas"`  // likewise
+	PurgeAt         *stamp                `json:"purgeAt"`     // when the first thing that is retired is due
+	Retired         []retiredAnswer       `json:"retired"`     // of the tenant that was asked for; null for others
+	Kept            []keptAnswer          `json:"kept"`        // likewise
+	Usage           *protocol.TenantUsage `json:"usage"`       // likewise
+	Quotas          *protocol.TenantQuota `json:"quotas"`      // likewise
+	ServerUsage     *controlplane.Usage   `json:"serverUsage"` // likewise, of a database that was made on a server
 	Error           *problem              `json:"error"`
 
 	purgeAt time.Time
@@ -175,7 +182,7 @@ func (a statusAnswer) people(p *page) {
 		}
 		if t.Usage != nil {
 			p.line("")
-			p.usage(*t.Usage, t.Quotas)
+			p.usage(*t.Usage, t.Quotas, t.ServerUsage)
 		}
 	}
 	var wrong []tenantProblem

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -253,6 +254,95 @@ func TestEndlessAnswer(t *testing.T) {
 	var large *hrana.LargeError
 	if !errors.As(err, &large) || errors.Is(err, database.ErrAway) || large.Reason() != "AnswerTooLarge" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// endless is the body of an answer that does not end, and what of all such is
+// being read at a time.
+type endless struct {
+	reading *reading
+	got     int
+}
+
+type reading struct {
+	mu         sync.Mutex
+	large, top int // bodies of which more was read than any that is not large has
+}
+
+const clearlyLarge = 8 << 20
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	was := e.got
+	e.got += len(p)
+	if was < clearlyLarge && e.got >= clearlyLarge {
+		e.reading.add(1)
+	}
+	return len(p), nil
+}
+
+func (e *endless) Close() error {
+	if e.got >= clearlyLarge {
+		e.reading.add(-1)
+	}
+	return nil
+}
+
+func (r *reading) add(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.large += n
+	r.top = max(r.top, r.large)
+}
+
+type transport func(*http.Request) *http.Response
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r), nil }
+
+// Large answers are read few at a time, and into one buffer each.
+func TestMemoryOfLargeAnswers(t *testing.T) {
+	var all reading
+	client := &http.Client{Transport: transport(func(*http.Request) *http.Response {
+		return &http.Response{StatusCode: http.StatusOK, Body: &endless{reading: &all}, ContentLength: -1}
+	})}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var asking sync.WaitGroup
+	for range 16 {
+		asking.Go(func() {
+			var large *hrana.LargeError
+			if _, err := open(t, hrana.Options{URL: "http://db.example", HTTP: client}).Query(t.Context(), "SELECT 1"); !errors.As(err, &large) {
+				t.Errorf("got %v, want a LargeError", err)
+			}
+		})
+	}
+	asking.Wait()
+	runtime.ReadMemStats(&after)
+	if all.top > 2 {
+		t.Errorf("got %d large answers at a time, want two at most", all.top)
+	}
+	if each := (after.TotalAlloc - before.TotalAlloc) / 16; each > 96<<20 {
+		t.Errorf("got %d bytes allocated for each answer of 64 MiB", each)
+	}
+}
+
+// Whose answer it is that cannot be read is said.
+func TestHostOfAnAnswerThatCannotBeRead(t *testing.T) {
+	for _, answer := range []string{
+		`<html>`, `{"results":[]}`, `{"results":[{"type":"error"},{"type":"ok"}]}`, `{"results":[{"type":"ok"},{"type":"ok"}]}`,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }))
+		t.Cleanup(server.Close)
+		c := open(t, hrana.Options{URL: server.URL, Host: "acme.example"})
+		_, one := c.Query(t.Context(), "SELECT 1")
+		_, batch := c.Batch(t.Context(), []database.Step{{Statement: database.Statement{SQL: "SELECT 1"}}})
+		for _, err := range []error{one, batch} {
+			if err == nil || !strings.Contains(err.Error(), "acme.example: the answer cannot be read") {
+				t.Errorf("%s: got %v", answer, err)
+			}
+		}
 	}
 }
 

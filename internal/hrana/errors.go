@@ -210,9 +210,19 @@ var ErrExpired = errors.New("the server has ended the stream, and rolled its tra
 
 func (c *Conn) away(err error) error { return &AwayError{Host: c.host, Err: err} }
 
-// malformed makes the error of an answer that is not one of the protocol.
+// malformed makes the error of an answer that is not one of the protocol. Whose
+// it is is known to the connection, which adds it with named.
 func malformed(format string, args ...any) error {
-	return &AwayError{Host: "server", Err: fmt.Errorf("the answer cannot be read: "+format, args...)}
+	return &AwayError{Err: fmt.Errorf("the answer cannot be read: "+format, args...)}
+}
+
+// named adds the host to an error of malformed.
+func (c *Conn) named(err error) error {
+	var away *AwayError
+	if errors.As(err, &away) && away.Host == "" {
+		away.Host = c.host
+	}
+	return err
 }
 
 // refusal makes the error of an answer that is not one to a pipeline. 404 is

@@ -111,7 +111,7 @@ func (c *Conn) one(ctx context.Context, statement database.Statement) database.S
 	}
 	done, err := results[0].execute()
 	if err != nil {
-		return database.StepResult{Err: err}
+		return database.StepResult{Err: c.named(err)}
 	}
 	return done
 }
@@ -144,7 +144,7 @@ func (c *Conn) Batch(ctx context.Context, steps []database.Step) ([]database.Ste
 			answered[i].Err = fault
 		}
 	}
-	return answered, err
+	return answered, c.named(err)
 }
 
 // Close ends the stream, if one is open, which rolls back its transaction. It

@@ -42,6 +42,7 @@ func (c *Conn) send(ctx context.Context, left keeps, r request) ([]answer, error
 		err = malformed("it is an error that says nothing")
 	}
 	if err != nil {
+		err = c.named(err)
 		if open || left == keepsOpen {
 			c.lost(err) // what is open on the server is not known, and what was may be gone
 		}
@@ -113,12 +114,14 @@ func (c *Conn) post(ctx context.Context, body []byte, terse bool) (answers, erro
 	if c.options.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.options.Token)
 	}
+	var large turn
+	defer large.end() // when what the answer takes can be given up
 	answered, err := c.options.HTTP.Do(r)
 	if err != nil {
 		return answers{}, c.unanswered(ctx, err)
 	}
 	defer answered.Body.Close()
-	text, err := read(answered, c.options.MaxResponse+1)
+	text, err := read(ctx, answered, c.options.MaxResponse+1, &large)
 	switch {
 	case err != nil:
 		return answers{}, c.unanswered(ctx, err)
@@ -130,14 +133,53 @@ func (c *Conn) post(ctx context.Context, body []byte, terse bool) (answers, erro
 	return c.understand(text)
 }
 
-// read reads the body of an answer, at most so many bytes of it.
-func read(r *http.Response, most int64) ([]byte, error) {
+// largeAnswer is where an answer begins to be large, in bytes. Few that the
+// reconciler asks for are: sqld itself gives at most 10 MB, unless it is told to.
+const largeAnswer = 4 << 20
+
+// large are the large answers of this process that are read at a time, whatever
+// server they are from: they bound the memory that servers can make it use.
+var large = make(chan struct{}, 2)
+
+// turn is that of a large answer. Its zero value has not come.
+type turn bool
+
+// begin waits for the turn.
+func (t *turn) begin(ctx context.Context) error {
+	select {
+	case large <- struct{}{}:
+		*t = true
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *turn) end() {
+	if *t {
+		*t = false
+		<-large
+	}
+}
+
+// read reads the body of an answer, at most so many bytes of it. A large one is
+// read in its turn, into a buffer that does not grow any more: one that grows is
+// there twice while it does.
+func read(ctx context.Context, r *http.Response, most int64, its *turn) ([]byte, error) {
 	const usual = 64 << 10 // of one that says how long it is, which may not be true
 	var text bytes.Buffer
 	if r.ContentLength > 0 && r.ContentLength <= usual {
 		text.Grow(int(r.ContentLength) + bytes.MinRead)
 	}
-	_, err := text.ReadFrom(io.LimitReader(r.Body, most))
+	n, err := text.ReadFrom(io.LimitReader(r.Body, min(most, largeAnswer)))
+	if err != nil || n == most || n < largeAnswer {
+		return text.Bytes(), err
+	}
+	if err := its.begin(ctx); err != nil {
+		return nil, err
+	}
+	text.Grow(int(most-n) + bytes.MinRead)
+	_, err = text.ReadFrom(io.LimitReader(r.Body, most-n))
 	return text.Bytes(), err
 }
 

@@ -184,6 +184,35 @@ func TestLimiterGivesUp(t *testing.T) {
 	}
 }
 
+// A wait that is too long keeps nobody waiting, and is kept all the same.
+func TestLongRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		p := &control.Plane{Provider: "turso", Base: "http://server.example", Limiter: control.NewLimiter(), Client: &http.Client{
+			Transport: answers(func(*http.Request) *http.Response {
+				if asked.Add(1) == 1 {
+					return response(http.StatusTooManyRequests, http.Header{"Retry-After": {"1800"}})
+				}
+				return response(http.StatusOK, nil)
+			}),
+		}}
+		began := time.Now()
+		for range 3 {
+			var refused *control.Error
+			if err := p.Do(t.Context(), call); !errors.As(err, &refused) || refused.Reason() != "ProviderLimited" {
+				t.Errorf("got %v, want ProviderLimited", err)
+			}
+		}
+		if asked.Load() != 1 || time.Since(began) > 0 {
+			t.Errorf("asked %d times in %v, want once and no wait", asked.Load(), time.Since(began))
+		}
+		time.Sleep(29*time.Minute + 30*time.Second) // of the test's own clock
+		if err := p.Do(t.Context(), call); err != nil || asked.Load() != 2 || time.Since(began) != 30*time.Minute {
+			t.Errorf("got %v after %v, want success after half an hour", err, time.Since(began))
+		}
+	})
+}
+
 func TestWaitEndsWithItsContext(t *testing.T) {
 	limiter := control.NewLimiter()
 	limiter.Slow(time.Hour)

@@ -17,6 +17,9 @@ var (
 	// ErrNotFound says that the control plane does not know the database, or the
 	// group: unlike the data plane's, its word counts.
 	ErrNotFound = errors.New("it does not exist")
+	// ErrCutOff says that all tokens of a database are invalid, and that there is
+	// no new one.
+	ErrCutOff = errors.New("its tokens are invalid already, and there is no new one")
 	// ErrNoList says that the server cannot list its databases.
 	ErrNoList = errors.New("the server cannot list its databases")
 )
@@ -66,6 +69,13 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
+// Undone tells that the server has refused the call as it was, so that nothing
+// of it was done. Of one that was not answered, or that failed on the server,
+// this is not known.
+func (e *Error) Undone() bool {
+	return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusRequestTimeout && e.Status != http.StatusConflict
+}
+
 // refusal is what a status means: its reason in one word, and the next step.
 type refusal struct{ reason, next string }
 
@@ -73,7 +83,7 @@ var refusals = map[int]refusal{
 	http.StatusUnauthorized:    {reason: reason.ProviderUnauthorized, next: "give the reconciler a token or key that the server knows; it is tried again"},
 	http.StatusPaymentRequired: {reason: reason.ProviderPayment, next: "see the plan and the invoices of the organization; it is tried again"},
 	http.StatusForbidden:       {reason: reason.ProviderForbidden, next: "let the token do this, or see whether the organization is blocked; it is tried again"},
-	http.StatusNotFound:        {reason: reason.ProviderNotFound, next: "see whether the organization and the group bear the names in the configuration, or whether adminUrl is that of the admin API; it is tried again"},
+	http.StatusNotFound:        {reason: reason.ProviderNotFound, next: "see whether organization and group on Turso bear the names in the configuration, or whether adminUrl is that of the admin API of the sqld; it is tried again"},
 	http.StatusConflict:        {reason: reason.ProviderConflict, next: "see what has the name; it is tried again"},
 	http.StatusTooManyRequests: {reason: reason.ProviderLimited, next: "nothing: it is tried again, more slowly"},
 }

@@ -33,14 +33,29 @@ func NewLimiter() *Limiter {
 	return &Limiter{calls: rate.NewLimiter(firstRate, burst), now: time.Now}
 }
 
-// Wait waits until the next call may be made.
+// PausedError says that the server has asked for no calls until a time that is
+// too far away to wait for.
+type PausedError struct{ Until time.Time }
+
+func (e *PausedError) Error() string {
+	return "it has asked for no calls before " + e.Until.UTC().Format(time.TimeOnly) + " UTC"
+}
+
+// Wait waits until the next call may be made, a minute at most for a server that
+// has asked to wait: a longer time gives a *PausedError at once.
 func (l *Limiter) Wait(ctx context.Context) error {
 	for {
 		l.mu.Lock()
-		pause := l.until.Sub(l.now())
+		until := l.until
+		pause := until.Sub(l.now())
 		l.mu.Unlock()
-		if pause <= 0 {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case pause <= 0:
 			return l.calls.Wait(ctx)
+		case pause > maxWait:
+			return &PausedError{Until: until}
 		}
 		timer := time.NewTimer(pause)
 		select {
@@ -71,7 +86,7 @@ func (l *Limiter) Slow(wait time.Duration) {
 	if wait <= 0 {
 		wait = time.Duration(float64(time.Second) / float64(l.calls.Limit()))
 	}
-	if until := now.Add(min(wait, maxWait)); until.After(l.until) {
+	if until := now.Add(wait); until.After(l.until) {
 		l.until = until
 	}
 }

@@ -6,6 +6,7 @@ package control
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,10 +23,11 @@ import (
 
 const (
 	callTime   = 30 * time.Second // for one try; a fork of 1 GB took 4 s
-	maxAnswer  = 64 << 20         // bytes; a list of 100,000 databases has 40 MB
+	maxAnswer  = 1 << 20          // bytes, of one about a single database
 	maxMessage = 300              // bytes of a server's message in an error
 	tries      = 4                // of a call that is asked to wait
-	maxWait    = time.Minute      // that a Retry-After is heeded
+	maxWait    = time.Minute      // for a server; what it asks for beyond is heeded without waiting
+	maxPause   = time.Hour        // that a Retry-After is heeded
 )
 
 // Database is a database of a server.
@@ -33,6 +35,20 @@ type Database struct {
 	Name string // that the server knows it by
 	URL  string // where statements go; without secrets
 }
+
+// Usage is what a database has used, as its server counts it.
+type Usage struct {
+	RowsRead    int64  `json:"rowsRead"`
+	RowsWritten int64  `json:"rowsWritten"`
+	Bytes       int64  `json:"bytes"` // that it takes now
+	Since       string `json:"since"` // of the rows: UsedEver or UsedThisMonth
+}
+
+// The times since when a server counts.
+const (
+	UsedEver      = "creation"
+	UsedThisMonth = "month" // of the calendar
+)
 
 // Plane is the control plane of one server. It may be shared.
 type Plane struct {
@@ -74,13 +90,18 @@ type Call struct {
 	Query  url.Values
 	In     any // JSON of the body; nil for none
 	Out    any // what the answer is read into; nil to ignore it
+	Most   int // size of the answer, in bytes; default 1 MiB
 }
 
 // Do makes a call. One that the server asks to wait with is made again; any other
 // failure is returned, since its work may be done: the errors are *Error.
 func (p *Plane) Do(ctx context.Context, c Call) error {
 	for try := 1; ; try++ {
-		if err := p.Limiter.Wait(ctx); err != nil {
+		err := p.Limiter.Wait(ctx)
+		if paused := (*PausedError)(nil); errors.As(err, &paused) {
+			return p.failed(c, http.StatusTooManyRequests, "", paused)
+		}
+		if err != nil {
 			return p.failed(c, 0, "", fmt.Errorf("wait for its turn: %w", err))
 		}
 		wait, err := p.once(ctx, c)
@@ -113,17 +134,18 @@ func (p *Plane) once(ctx context.Context, c Call) (time.Duration, error) {
 		if errors.As(err, &at) {
 			err = at.Err
 		}
-		return 0, p.failed(c, statusAway, "", err)
+		return 0, p.failed(c, statusAway, "", fmt.Errorf("no answer: %w", err))
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	most := cmp.Or(c.Most, maxAnswer)
+	body, err := io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
 	switch {
 	case err != nil:
 		return 0, p.failed(c, statusAway, "", fmt.Errorf("read the answer: %w", err))
 	case response.StatusCode < 200 || response.StatusCode > 299:
-		return retryafter.Of(response.Header, time.Now(), time.Hour), p.failed(c, response.StatusCode, messageOf(body, secret), nil)
-	case len(body) > maxAnswer:
-		return 0, p.failed(c, 0, "", fmt.Errorf("the answer has more than %d bytes", maxAnswer))
+		return retryafter.Of(response.Header, time.Now(), maxPause), p.failed(c, response.StatusCode, messageOf(body, secret), nil)
+	case len(body) > most:
+		return 0, p.failed(c, 0, "", fmt.Errorf("the answer has more than %d bytes", most))
 	case c.Out == nil:
 		return 0, nil
 	}

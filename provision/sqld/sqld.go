@@ -135,16 +135,15 @@ func (s *Server) Reach(ctx context.Context) error {
 	return err
 }
 
-// Usage is what a namespace has used since it was made.
-type Usage struct {
-	RowsRead    int64 `json:"rows_read_count"`
-	RowsWritten int64 `json:"rows_written_count"`
-	Storage     int64 `json:"storage_bytes_used"` // in bytes
-}
-
-// Usage returns that of a namespace.
-func (s *Server) Usage(ctx context.Context, name string) (u Usage, err error) {
-	return u, s.call(ctx, "read the usage of namespace", http.MethodGet, name, "stats", nil, &u)
+// Usage implements provision.Server.
+func (s *Server) Usage(ctx context.Context, name string) (control.Usage, error) {
+	var answer struct {
+		RowsRead    int64 `json:"rows_read_count"`
+		RowsWritten int64 `json:"rows_written_count"`
+		Bytes       int64 `json:"storage_bytes_used"`
+	}
+	err := s.call(ctx, "read the usage of namespace", http.MethodGet, name, "stats", nil, &answer)
+	return control.Usage{RowsRead: answer.RowsRead, RowsWritten: answer.RowsWritten, Bytes: answer.Bytes, Since: control.UsedEver}, err
 }
 
 // settings are the configuration of a namespace, with keys that a newer server

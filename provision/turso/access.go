@@ -56,12 +56,17 @@ func (s *Server) CreateToken(ctx context.Context, name string, scope protocol.Tu
 }
 
 // Rotate makes every token of a database invalid and returns a new one. The
-// platform restarts the database for it, which takes a moment.
+// platform restarts the database for it, which takes a moment. control.ErrCutOff
+// says that the first was done and the second was not.
 func (s *Server) Rotate(ctx context.Context, name string) (string, error) {
 	if err := s.invalidate(ctx, name); err != nil {
 		return "", err
 	}
-	return s.Token(ctx, name)
+	token, err := s.Token(ctx, name)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", control.ErrCutOff, err)
+	}
+	return token, err
 }
 
 func (s *Server) invalidate(ctx context.Context, name string) error {

@@ -5,6 +5,7 @@
 package turso
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +13,12 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/tenantops/reconciler/protocol"
 	"github.com/tenantops/reconciler/provision/control"
 )
+
+const maxList = 64 << 20 // bytes; a list of 100,000 databases has 40 MB
 
 // BaseURL is that of Turso Cloud.
 const BaseURL = "https://api.turso.tech"
@@ -100,8 +102,13 @@ type found struct {
 
 func (f found) protocol() protocol.TursoDatabase { return protocol.TursoDatabase(f) }
 
-func (s *Server) placed(f found) control.Database {
-	return control.Database{Name: f.Name, URL: s.config.URL(f.protocol())}
+// placed is a database that the platform has told of. One without a host would be
+// recorded as being nowhere.
+func (s *Server) placed(name string, f found) (control.Database, error) {
+	if f.Hostname == "" {
+		return control.Database{}, fmt.Errorf("turso: the answer about database %q has no host", name)
+	}
+	return control.Database{Name: name, URL: s.config.URL(f.protocol())}, nil
 }
 
 // creation is the request for a database.
@@ -144,7 +151,10 @@ func (s *Server) create(ctx context.Context, name string, seed *protocol.TursoSe
 		Path: []string{"v1", "organizations", s.config.Organization, "databases"},
 		In:   creation{Name: name, Group: s.config.Group, Seed: seed}, Out: &answer,
 	})
-	return s.placed(answer.Database), err
+	if err != nil {
+		return control.Database{}, err
+	}
+	return s.placed(name, answer.Database)
 }
 
 // CreateGroup makes a group of databases in a location, such as iad.
@@ -156,18 +166,25 @@ func (s *Server) CreateGroup(ctx context.Context, name, location string) error {
 	})
 }
 
-// Fork makes a branch: a database with what another one holds now.
+// Fork makes a branch: a database with what another one holds now, in its group,
+// which need not be the one that new databases are made in.
 func (s *Server) Fork(ctx context.Context, from, to string) (control.Database, error) {
-	if err := named(from); err != nil {
+	d, err := s.describe(ctx, from)
+	if err != nil {
 		return control.Database{}, err
 	}
-	return s.create(ctx, to, &protocol.TursoSeed{Type: "database", Name: from})
+	beside := *s
+	beside.config.Group = cmp.Or(d.Group, s.config.Group)
+	return beside.create(ctx, to, &protocol.TursoSeed{Type: "database", Name: from})
 }
 
 // Find returns a database; one that is not there gives control.ErrNotFound.
 func (s *Server) Find(ctx context.Context, name string) (control.Database, error) {
 	d, err := s.describe(ctx, name)
-	return control.Database{Name: name, URL: s.config.URL(d)}, err
+	if err != nil {
+		return control.Database{}, err
+	}
+	return s.placed(name, found(d))
 }
 
 func (s *Server) describe(ctx context.Context, name string) (protocol.TursoDatabase, error) {
@@ -222,7 +239,7 @@ func (s *Server) Databases(ctx context.Context, group string) ([]protocol.TursoD
 	}
 	err := s.plane.Do(ctx, control.Call{
 		Doing: fmt.Sprintf("list the databases of group %q", group), Method: http.MethodGet, Query: query,
-		Path: []string{"v1", "organizations", s.config.Organization, "databases"}, Out: &answer,
+		Path: []string{"v1", "organizations", s.config.Organization, "databases"}, Out: &answer, Most: maxList,
 	})
 	var list []protocol.TursoDatabase
 	for _, f := range answer.Databases {
@@ -236,34 +253,24 @@ func (s *Server) Databases(ctx context.Context, group string) ([]protocol.TursoD
 // URL is where the statements of a database go.
 func (s *Server) URL(d protocol.TursoDatabase) string { return s.config.URL(d) }
 
-// Usage is what a database has used.
-type Usage struct {
-	RowsRead    int64 `json:"rows_read"`
-	RowsWritten int64 `json:"rows_written"`
-	Storage     int64 `json:"storage_bytes"` // in bytes
-}
-
-// Usage returns that of a database between two times; zero times mean the
-// calendar month.
-func (s *Server) Usage(ctx context.Context, name string, from, to time.Time) (Usage, error) {
+// Usage implements provision.Server.
+func (s *Server) Usage(ctx context.Context, name string) (control.Usage, error) {
+	type used struct {
+		RowsRead    int64 `json:"rows_read"`
+		RowsWritten int64 `json:"rows_written"`
+		Bytes       int64 `json:"storage_bytes"`
+	}
 	var answer struct {
 		Database struct {
-			Total *Usage `json:"total"`
-			Usage *Usage `json:"usage"` // as older documents have it
+			Total *used `json:"total"`
+			Usage *used `json:"usage"` // as older documents have it
 		} `json:"database"`
 	}
-	query := url.Values{}
-	if !from.IsZero() {
-		query.Set("from", from.UTC().Format(time.RFC3339))
-	}
-	if !to.IsZero() {
-		query.Set("to", to.UTC().Format(time.RFC3339))
-	}
-	err := s.database(ctx, name, control.Call{Doing: "read the usage of database", Method: http.MethodGet, Query: query, Out: &answer}, "usage")
-	for _, u := range []*Usage{answer.Database.Total, answer.Database.Usage} {
+	err := s.database(ctx, name, control.Call{Doing: "read the usage of database", Method: http.MethodGet, Out: &answer}, "usage")
+	for _, u := range []*used{answer.Database.Total, answer.Database.Usage} {
 		if u != nil {
-			return *u, err
+			return control.Usage{RowsRead: u.RowsRead, RowsWritten: u.RowsWritten, Bytes: u.Bytes, Since: control.UsedThisMonth}, err
 		}
 	}
-	return Usage{}, err
+	return control.Usage{Since: control.UsedThisMonth}, err
 }

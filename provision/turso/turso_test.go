@@ -4,10 +4,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/sqldtest"
@@ -91,7 +91,7 @@ func TestLife(t *testing.T) {
 	}
 	wantAnswer(t, execute(t, behind, name, fresh, "SELECT group_concat(x) AS all_x FROM t"), `"value":"7"`)
 
-	if used, err := s.Usage(ctx, name, time.Now().Add(-time.Hour), time.Now()); err != nil || used.RowsWritten == 0 {
+	if used, err := s.Usage(ctx, name); err != nil || used.RowsWritten == 0 {
 		t.Errorf("got usage %+v, %v; want rows that were written", used, err)
 	}
 	list, err := s.List(ctx)
@@ -149,6 +149,19 @@ func TestWrongToken(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || strings.Contains(err.Error(), "planted") {
 			t.Errorf("got %v, want 401 without the token", err)
 		}
+	}
+}
+
+// An answer without the host of a database is an error.
+func TestAnswerWithoutAHost(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"database":{}}`) }))
+	t.Cleanup(server.Close)
+	s, err := turso.New(turso.Config{Base: server.URL, Organization: "acme", Token: func() (string, error) { return tursotest.Token, nil }})
+	must(t, err)
+	made, err := s.Create(t.Context(), "acme")
+	found, missing := s.Find(t.Context(), "acme")
+	if err == nil || missing == nil {
+		t.Errorf("got %+v and %+v, want errors", made, found)
 	}
 }
 

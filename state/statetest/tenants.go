@@ -161,12 +161,18 @@ func tenantUnsettled(f *fixture) {
 		"c-removed": func(t *state.Tenant) { t.RemovedAt = now },
 		"d-pending": func(t *state.Tenant) { t.Revision = "" },
 		"e-ahead":   func(t *state.Tenant) { t.Pending = state.PendingPlan },
+		"f-halfway": func(t *state.Tenant) {
+			t.Operation, t.Steps = "suspend", []protocol.ProvisioningStep{{Name: "block_writes", Status: protocol.StepFailed}}
+		},
+		"resumed": func(t *state.Tenant) {
+			t.Operation, t.Steps = "resume", []protocol.ProvisioningStep{{Name: "make_writable", Status: protocol.StepCompleted}}
+		},
 	} {
 		t := tenant(id)
 		t.Pending, t.Lifecycle = "", state.Lifecycle{Status: protocol.TenantActive, StatusSince: now}
 		set(&t)
 		f.must(s.SaveTenants(ctx, t))
-		if id != "active" {
+		if id != "active" && id != "resumed" {
 			want = append(want, t)
 		}
 	}

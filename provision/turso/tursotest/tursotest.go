@@ -205,7 +205,7 @@ func (p *Platform) do(r *http.Request, operation, name string, d *entry, body []
 		return nil, http.StatusInternalServerError, p.rekey(ctx, name, d)
 	case "retrieve usage":
 		u, err := p.behind.Usage(ctx, name)
-		used := map[string]int64{"rows_read": u.RowsRead, "rows_written": u.RowsWritten, "storage_bytes": u.Storage}
+		used := map[string]int64{"rows_read": u.RowsRead, "rows_written": u.RowsWritten, "storage_bytes": u.Bytes}
 		return map[string]any{"database": map[string]any{"uuid": id(name), "instances": []any{}, "total": used}}, http.StatusInternalServerError, err
 	case "create group":
 		return p.createGroup(body)
