@@ -74,37 +74,44 @@ func (h *Hosted) placed(ctx context.Context, at Database) (state.Placement, Serv
 	}
 	s, _, err := h.server(ctx)
 	if err == nil {
-		err = onThis(ctx, s, p)
+		p.ServerID, err = onThis(ctx, s, p)
 	}
 	return p, s, err
 }
 
 // same makes sure that what the server has under a placement's name is the
-// database that was placed. Another server, which is configured by now, may have
+// database that was placed, and returns its id. Another server, which is configured by now, may have
 // somebody else's of that name.
-func same(ctx context.Context, s Server, p state.Placement) error {
+func same(ctx context.Context, s Server, p state.Placement) (string, error) {
 	found, err := s.Find(ctx, p.Name)
 	if errors.Is(err, control.ErrNotFound) {
-		return nil // nothing can be done to it
+		return p.ServerID, nil // nothing can be done to it
 	}
-	if err == nil && found.URL != p.URL {
+	switch {
+	case err != nil:
+	case found.URL != p.URL:
 		err = &ElsewhereError{Tenant: p.Tenant, URL: p.URL, Found: found.URL}
+	case p.ServerID != "" && found.ID != p.ServerID:
+		err = &NameTakenError{Provider: p.Provider, Name: p.Name, Anew: true}
+	default:
+		return found.ID, nil
 	}
-	return err
+	return p.ServerID, err
 }
 
 // UsageOf returns what a database has used that was made on a server.
 func UsageOf(ctx context.Context, s Server, p state.Placement) (control.Usage, error) {
-	if err := onThis(ctx, s, p); err != nil {
+	if _, err := onThis(ctx, s, p); err != nil {
 		return control.Usage{}, err
 	}
 	return s.Usage(ctx, p.Name)
 }
 
-// onThis makes sure that a database was made on the server that is configured.
-func onThis(ctx context.Context, s Server, p state.Placement) error {
+// onThis makes sure that a database was made on the server that is configured, and
+// returns its id.
+func onThis(ctx context.Context, s Server, p state.Placement) (string, error) {
 	if s.Provider() != p.Provider {
-		return fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", p.Tenant, p.Provider, s.Provider())
+		return "", fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", p.Tenant, p.Provider, s.Provider())
 	}
 	return same(ctx, s, p)
 }
@@ -142,8 +149,9 @@ func (h *Hosted) Place(ctx context.Context, tenant protocol.TenantID, adopt bool
 	}
 	if p.URL != "" {
 		var moved *ElsewhereError
-		if p.Provider != s.Provider() || !errors.As(same(ctx, s, p), &moved) {
-			return nil // it is where it was
+		var another *NameTakenError
+		if _, is := same(ctx, s, p); p.Provider != s.Provider() || !errors.As(is, &moved) && !errors.As(is, &another) {
+			return nil // it is where it was, and what it was
 		}
 	}
 	asked = asked && p.Provider == s.Provider() // else that server did not make it
@@ -161,7 +169,7 @@ func (h *Hosted) Place(ctx context.Context, tenant protocol.TenantID, adopt bool
 	if err != nil {
 		return err
 	}
-	p.URL = made.URL
+	p.URL, p.ServerID = made.URL, made.ID
 	return h.record(ctx, p, token)
 }
 
@@ -317,6 +325,13 @@ func (h *Hosted) leftBehind(ctx context.Context, s Server, p state.Placement, at
 		return &ElsewhereError{Tenant: p.Tenant, URL: p.URL}
 	}
 	return nil
+}
+
+// Anew implements Placer.
+func (h *Hosted) Anew(ctx context.Context, at Database) bool {
+	_, _, err := h.placed(ctx, at)
+	var taken *NameTakenError
+	return errors.As(err, &taken)
 }
 
 // Forget implements Placer.

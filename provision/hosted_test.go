@@ -231,6 +231,58 @@ func TestAnotherServer(t *testing.T) {
 	}
 }
 
+// A database that somebody has made anew on the platform under the tenant's name
+// is not the tenant's, whatever is in it: it is neither rotated nor blocked nor
+// destroyed, until somebody says that it is the tenant's.
+func TestMadeAnew(t *testing.T) {
+	w, in := onPlatform(t)
+	acme := w.provision("acme")
+	placed, _ := w.hosted().Router.Placements().Of(acme)
+	at, err := w.Provider.Locate(acme, nil)
+	must(t, err)
+	platform := in("default")
+	must(t, platform.Delete(t.Context(), placed.Name))
+	_, err = platform.Create(t.Context(), placed.Name)
+	must(t, err)
+	token, err := platform.Token(t.Context(), placed.Name)
+	must(t, err)
+	theirs := w.connect(acme, token)
+	_, err = theirs.Exec(t.Context(), "CREATE TABLE theirs (x)")
+	must(t, err)
+	_, rotated := w.hosted().Rotate(t.Context(), at)
+	for doing, err := range map[string]error{
+		"rotate": rotated, "block": w.hosted().Block(t.Context(), at, true), "destroy": w.hosted().Destroy(t.Context(), at),
+	} {
+		var taken *provision.NameTakenError
+		if !errors.As(err, &taken) || !strings.Contains(err.Error(), "made it anew") {
+			t.Errorf("%s: got %v, want that another has the name", doing, err)
+		}
+	}
+	must(t, w.SuspendTenant(t.Context(), acme))
+	w.gone(acme)
+	if _, err = theirs.Exec(t.Context(), "INSERT INTO theirs VALUES (1)"); err != nil {
+		t.Errorf("the other database has gone, or takes no more rows: %v", err)
+	}
+}
+
+// The tenant of a database that was made anew is given it by who knows that it is
+// the tenant's.
+func TestTakeWhatWasMadeAnew(t *testing.T) {
+	w, in := onPlatform(t)
+	acme := w.provision("acme")
+	placed, _ := w.hosted().Router.Placements().Of(acme)
+	must(t, in("default").Delete(t.Context(), placed.Name))
+	_, err := in("default").Create(t.Context(), placed.Name)
+	must(t, err)
+	_, err = w.Take(t.Context(), acme, "it was put back from a backup")
+	must(t, err)
+	must(t, w.SuspendTenant(t.Context(), acme))
+	must(t, w.ResumeTenant(t.Context(), acme))
+	if now, _ := w.hosted().Router.Placements().Of(acme); now.ServerID == "" || now.ServerID == placed.ServerID {
+		t.Errorf("got the id %q of the database, was %q", now.ServerID, placed.ServerID)
+	}
+}
+
 // A rotation cuts off who has the old token, and the router follows.
 func TestRotate(t *testing.T) {
 	for name, open := range hosts {

@@ -167,10 +167,11 @@ func (s *Service) block(ctx context.Context, t state.Tenant, writes bool) error 
 	})
 }
 
-// notPlaced makes of a database that is not on a server one with which there is
-// nothing to do.
+// notPlaced makes of a database that is not on a server, or is somebody else's
+// there by now, one with which there is nothing to do.
 func notPlaced(err error) error {
-	if errors.Is(err, ErrNotPlaced) {
+	var taken *NameTakenError
+	if errors.Is(err, ErrNotPlaced) || errors.As(err, &taken) {
 		return fmt.Errorf("%w: %w", errSkipped, err)
 	}
 	return err
@@ -262,13 +263,22 @@ func (s *Service) withDatabase(ctx context.Context, t state.Tenant, do func(cont
 		return fmt.Errorf("open database of tenant %q: %w", t.ID, err)
 	}
 	err = s.own(ctx, conn, t)
-	if errors.Is(err, database.ErrMissing) { // a server says so with the first statement
+	switch {
+	case errors.Is(err, database.ErrMissing): // a server says so with the first statement
 		err = errAbsent
+	case err != nil && s.anew(ctx, at): // which does not take its token
+		err = fmt.Errorf("%w: it is another database that has its name by now", errSkipped)
 	}
 	if err == nil {
 		err = do(ctx, conn)
 	}
 	return errors.Join(err, conn.Close())
+}
+
+// anew tells that somebody has made a database anew under the name of a tenant's.
+func (s *Service) anew(ctx context.Context, at Database) bool {
+	placer, ok := s.Provider.(Placer)
+	return ok && placer.Anew(ctx, at)
 }
 
 // OwnerOf is who the database of a tenant belongs to, as its journal says.

@@ -54,6 +54,9 @@ type Placer interface {
 	// Forget forgets where the database of a tenant was, which is not there any
 	// more, so that Place has another one made.
 	Forget(ctx context.Context, tenant protocol.TenantID) error
+	// Anew tells that what a server has under the name of a database that was placed
+	// is another one, which somebody has made anew. False where that is not known.
+	Anew(ctx context.Context, at Database) bool
 	// Rotate replaces the token of a database that was placed, and makes all
 	// others invalid. It gives ErrNotPlaced for any other database.
 	Rotate(ctx context.Context, at Database, events ...state.Event) (state.Placement, error)
@@ -70,10 +73,16 @@ type Blocker interface {
 var ErrNotPlaced = errors.New("the reconciler did not have the database made on a server")
 
 // NameTakenError says that a database is there already under the name that one
-// was to be made with.
-type NameTakenError struct{ Provider, Name string }
+// was to be made with, or was made with.
+type NameTakenError struct {
+	Provider, Name string
+	Anew           bool // in the place of the one that was made
+}
 
 func (e *NameTakenError) Error() string {
+	if e.Anew {
+		return e.Provider + ": the database " + e.Name + " is not the one that was made for the tenant: somebody has made it anew"
+	}
 	return e.Provider + ": there is a database " + e.Name + " already, and nothing says that it is the tenant's"
 }
 

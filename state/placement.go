@@ -15,6 +15,7 @@ type Placement struct {
 	Provider string // sqld or turso
 	Name     string // that it has there
 	URL      string // without secrets; empty until the database is there
+	ServerID string // of the database, which one made anew under the name does not have; empty where none is known
 	// Token opens the database: a reference, $age: and what is encrypted, never
 	// the token itself. Empty where none is needed.
 	Token     string
@@ -36,6 +37,7 @@ func (p *Placement) columns() []column {
 		{"provider", &p.Provider},
 		{"name", &p.Name},
 		{"url", &p.URL},
+		{"server_id", &p.ServerID},
 		{"token", &p.Token},
 		{"placed_at", &p.PlacedAt},
 		{"rotated_at", &p.RotatedAt},
@@ -54,7 +56,7 @@ func (s *Store) SavePlacement(ctx context.Context, p Placement, events ...Event)
 	if err != nil {
 		return explain(s.path, doing, err)
 	}
-	row.SQL += " ON CONFLICT (tenant) DO UPDATE SET provider = excluded.provider, name = excluded.name, url = excluded.url," +
+	row.SQL += " ON CONFLICT (tenant) DO UPDATE SET provider = excluded.provider, name = excluded.name, url = excluded.url, server_id = excluded.server_id," +
 		" token = excluded.token, placed_at = excluded.placed_at, rotated_at = excluded.rotated_at"
 	told, err := s.insertions(events)
 	if err != nil {

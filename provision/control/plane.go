@@ -34,6 +34,7 @@ const (
 type Database struct {
 	Name string // that the server knows it by
 	URL  string // where statements go; without secrets
+	ID   string // that one which is made anew under the name does not have; empty where the server gives none
 }
 
 // Usage is what a database has used, as its server counts it.

@@ -108,7 +108,7 @@ func (s *Server) placed(name string, f found) (control.Database, error) {
 	if f.Hostname == "" {
 		return control.Database{}, fmt.Errorf("turso: the answer about database %q has no host", name)
 	}
-	return control.Database{Name: name, URL: s.config.URL(f.protocol())}, nil
+	return control.Database{Name: name, URL: s.config.URL(f.protocol()), ID: f.DBID}, nil
 }
 
 // creation is the request for a database.
@@ -216,7 +216,7 @@ func (s *Server) List(ctx context.Context) ([]control.Database, error) {
 	all, err := s.Databases(ctx, s.config.Group)
 	list := make([]control.Database, len(all))
 	for i, d := range all {
-		list[i] = control.Database{Name: d.Name, URL: s.config.URL(d)}
+		list[i] = control.Database{Name: d.Name, URL: s.config.URL(d), ID: d.DBID}
 	}
 	return list, err
 }

@@ -58,7 +58,7 @@ func TestLife(t *testing.T) {
 	ctx, name := t.Context(), unique+"-acme"
 	made, err := s.Create(ctx, name)
 	must(t, err)
-	if want := (control.Database{Name: name, URL: "libsql://" + sqldtest.Host(name)}); made != want {
+	if want := (control.Database{Name: name, URL: "libsql://" + sqldtest.Host(name), ID: made.ID}); made != want || made.ID == "" {
 		t.Errorf("got %+v, want %+v", made, want)
 	}
 	if _, err := s.Create(ctx, name); !errors.Is(err, control.ErrExists) {

@@ -21,7 +21,7 @@ var placements = []exercise{
 func placement(tenant protocol.TenantID) state.Placement {
 	return state.Placement{
 		Tenant: tenant, Provider: "sqld", Name: "main-" + string(tenant), URL: "https://" + string(tenant) + ".example:8080",
-		Token: "$age:-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n-----END AGE ENCRYPTED FILE-----", PlacedAt: now, RotatedAt: now.Add(time.Hour),
+		Token: "$age:-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n-----END AGE ENCRYPTED FILE-----", PlacedAt: now, RotatedAt: now.Add(time.Hour), ServerID: "0eb771dd",
 	}
 }
 

@@ -46,12 +46,14 @@ type Platform struct {
 
 	mu        sync.Mutex
 	databases map[string]*entry
+	made      int // databases, ever
 	groups    []string
 	refusals  []refusal
 	calls     []string
 }
 
 type entry struct {
+	id        string // another one when it is made anew under its name
 	group     string
 	key       ed25519.PrivateKey
 	protected bool
@@ -206,7 +208,7 @@ func (p *Platform) do(r *http.Request, operation, name string, d *entry, body []
 	case "retrieve usage":
 		u, err := p.behind.Usage(ctx, name)
 		used := map[string]int64{"rows_read": u.RowsRead, "rows_written": u.RowsWritten, "storage_bytes": u.Bytes}
-		return map[string]any{"database": map[string]any{"uuid": id(name), "instances": []any{}, "total": used}}, http.StatusInternalServerError, err
+		return map[string]any{"database": map[string]any{"uuid": d.id, "instances": []any{}, "total": used}}, http.StatusInternalServerError, err
 	case "create group":
 		return p.createGroup(body)
 	}
@@ -236,7 +238,8 @@ func (p *Platform) create(ctx context.Context, body []byte) (any, int, error) {
 	} else if _, err = p.behind.Fork(ctx, in.Seed.Name, in.Name); err == nil {
 		err = p.behind.Block(ctx, in.Name, false)
 	}
-	d := &entry{group: in.Group}
+	p.made++
+	d := &entry{id: fmt.Sprintf("0eb771dd-6906-11ee-8553-%012x", p.made), group: in.Group}
 	if err == nil {
 		err = p.rekey(ctx, in.Name, d)
 	}
@@ -246,12 +249,10 @@ func (p *Platform) create(ctx context.Context, body []byte) (any, int, error) {
 
 func (p *Platform) describe(name string) map[string]any {
 	return map[string]any{
-		"Name": name, "DbId": id(name), "Hostname": p.options.Host(name), "group": p.databases[name].group,
+		"Name": name, "DbId": p.databases[name].id, "Hostname": p.options.Host(name), "group": p.databases[name].group,
 		"primaryRegion": "iad", "regions": []string{"iad"}, "type": "logical", "version": "tech-preview",
 	}
 }
-
-func id(name string) string { return "0eb771dd-6906-11ee-8553-" + fmt.Sprintf("%012x", len(name)) }
 
 func (p *Platform) list(group string) any {
 	all := []any{}
