@@ -145,7 +145,7 @@ func (l *loader) readTenant(dir string) *tenantEntry {
 	}
 	if e.lost {
 		id, _ := e.document.At("id").Value.(string)
-		e.spec = TenantSpec{ID: id}
+		e.spec = TenantSpec{ID: id, LegalHold: legalHold(e.document)}
 	}
 	e.document = e.document.Folded(data)
 	if m := e.part.compiled.Manifest; m != nil {
@@ -155,6 +155,19 @@ func (l *loader) readTenant(dir string) *tenantEntry {
 		e.readManifest(l.tree, path.Join(dir, manifestFile))
 	}
 	return e
+}
+
+// legalHold is that of a file of which nothing else counts, since it has mistakes.
+func legalHold(d config.Document) *LegalHold {
+	switch hold := d.At("legalHold").Value.(type) {
+	case nil:
+		return nil
+	case map[string]any:
+		reason, _ := hold["reason"].(string)
+		return &LegalHold{Reason: reason}
+	default:
+		return &LegalHold{}
+	}
 }
 
 // ownManifest is bundle.yaml: a DeployManifest in which nothing is required.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -52,7 +53,9 @@ func (d *Deployer) AssessRestore(ctx context.Context, r RestoreRequest) (Restora
 	switch {
 	case errors.Is(err, database.ErrMissing):
 		found.Missing = true
-		return found, nil
+		if err = libsql.LeftAlone(r.Path); err == nil {
+			return found, nil
+		}
 	case err == nil && live.Record.Last != nil && live.Record.Owner != copied.Record.Owner:
 		err = fmt.Errorf("%w: it is of fleet %q (%s), the snapshot of fleet %q (%s)", apply.ErrOwnedElsewhere,
 			live.Record.Owner.Fleet, live.Record.Owner.Environment, copied.Record.Owner.Fleet, copied.Record.Owner.Environment)
@@ -125,7 +128,9 @@ func (d *Deployer) Restore(ctx context.Context, r RestoreRequest) (Restoration, 
 		return done, err
 	}
 	if done.Missing {
-		err = libsql.Place(part, r.Path)
+		if err = libsql.PlaceNew(part, r.Path); errors.Is(err, fs.ErrExist) {
+			err = fmt.Errorf("%w (somebody has made a database there meanwhile: restore again)", errors.Join(err, os.Remove(part)))
+		}
 	} else {
 		done.Undo = done.ID
 		err = errors.Join(d.exchange(ctx, r, done, part), os.Remove(part))

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tenantops/reconciler/apply"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/database"
 	"github.com/tenantops/reconciler/internal/libsql"
@@ -19,8 +20,8 @@ import (
 	"github.com/tenantops/reconciler/state"
 )
 
-// backUp keeps a copy of a tenant's database, read back and checked, unless the
-// newest backup of this removal has the same content. name tells the backups of
+// backUp keeps a copy of a tenant's database, read back and checked, unless a
+// backup has the same content, whose retention then begins anew. name tells the backups of
 // one removal apart, so that taking one again after a crash replaces it.
 func (s *Service) backUp(ctx context.Context, t state.Tenant, at Database, c config.Backup, name string) (err error) {
 	vault, err := s.Backups(c)
@@ -44,7 +45,11 @@ func (s *Service) backUp(ctx context.Context, t state.Tenant, at Database, c con
 	if backup.SHA256, backup.Size, err = examine(ctx, path); err != nil {
 		return fmt.Errorf("back up tenant %q: the copy is of no use: %w", t.ID, err)
 	}
-	if kept, err := s.keeps(ctx, vault, t, backup.SHA256); err != nil || kept {
+	if kept, err := s.keeps(ctx, vault, t, backup.SHA256); err != nil || kept != nil {
+		if kept != nil { // it is as good as one of now, and is kept as long
+			kept.TakenAt = backup.TakenAt
+			err = s.Store.SaveBackup(context.WithoutCancel(ctx), *kept)
+		}
 		return err
 	}
 	if backup.URL, err = put(ctx, vault, string(t.ID)+"/"+name+".db", path); err != nil {
@@ -107,18 +112,19 @@ func verify(ctx context.Context, vault Vault, b state.Backup) error {
 	return nil
 }
 
-// keeps tells that a backup of the tenant with this content is there and whole.
-func (s *Service) keeps(ctx context.Context, vault Vault, t state.Tenant, sum string) (bool, error) {
+// keeps returns the backup of the tenant with this content that is there and
+// whole, nil for none.
+func (s *Service) keeps(ctx context.Context, vault Vault, t state.Tenant, sum string) (*state.Backup, error) {
 	all, err := s.Store.Backups(ctx, t.ID)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	for _, b := range all {
 		if b.SHA256 == sum && b.ErasedAt.IsZero() && verify(ctx, vault, b) == nil {
-			return true, nil
+			return &b, nil
 		}
 	}
-	return false, nil
+	return nil, nil
 }
 
 // Expire erases the backups that are past their retention, but for those of
@@ -141,12 +147,35 @@ func (s *Service) expire(ctx context.Context, b state.Backup, c config.Backup) e
 		return err
 	}
 	reason := "its retention of " + string(c.Retention) + " is over"
-	if isUnknown(err) { // it is destroyed, and nobody goes back to its snapshots
+	if isUnknown(err) && s.destroyed(ctx, b.Tenant) == nil { // nobody goes back to its snapshots
 		if err := s.eraseSnapshots(ctx, b.Tenant, reason, &Erasure{}); err != nil {
 			return err
 		}
 	}
 	return s.erase(ctx, b, c, reason)
+}
+
+// destroyed makes sure of a tenant that is not recorded that nothing else tells of
+// it: state may have been lost, or rebuilt.
+func (s *Service) destroyed(ctx context.Context, id protocol.TenantID) error {
+	_, seen, err := s.Store.ObservedOf(ctx, id)
+	if err == nil && !seen {
+		seen, err = s.Fleet.Has(ctx, id)
+	}
+	if err == nil && !seen {
+		err = s.withDatabase(ctx, state.Tenant{ID: id}, func(ctx context.Context, conn database.Conn) error {
+			read, err := apply.Read(ctx, conn)
+			seen = read.Record.Last != nil
+			return err
+		})
+		if errors.Is(err, errSkipped) {
+			err = nil
+		}
+	}
+	if err == nil && seen {
+		err = fmt.Errorf("%w: state does not know %q, which has a database or is in git (run reconciler sync first)", ErrAlive, id)
+	}
+	return err
 }
 
 func (s *Service) erase(ctx context.Context, b state.Backup, c config.Backup, reason string) error {
@@ -186,7 +215,10 @@ func (s *Service) Erase(ctx context.Context, tenant protocol.TenantID, c config.
 		return e, fmt.Errorf("tenant %q: %w: %s", tenant, ErrLegalHold, t.Spec.LegalHold.Reason)
 	case err == nil:
 		return e, fmt.Errorf("%w: %q is %s (destroy it first)", ErrAlive, tenant, t.Status)
-	case !errors.Is(err, protocol.ErrUnknownTenant):
+	case !isUnknown(err):
+		return e, err
+	}
+	if err := s.destroyed(ctx, tenant); err != nil {
 		return e, err
 	}
 	all, err := s.Store.Backups(ctx, tenant)

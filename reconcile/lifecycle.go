@@ -147,6 +147,8 @@ func (r *Reconciler) bringUp(ctx context.Context, f reading, t *bundle.Tenant, k
 		return Tenant{ID: t.ID, Plan: string(t.Spec.Plan), Faults: t.Faults, bundle: digestOf(t), target: f.gate.target(t.ID)}.failed(err)
 	case err != nil && done.Result.Err == nil:
 		return done.failed(err)
+	case done.Result.Reason == reason.Suspended: // its tenant.yaml says that it is in use
+		done.Result.Next = fmt.Sprintf("run \"reconciler tenant resume %s --now\" where this is the customer whose database it was before a removal; else move the database away", t.ID)
 	}
 	return done
 }
@@ -248,9 +250,22 @@ func (r *Reconciler) removeNow(ctx context.Context, f reading, id protocol.Tenan
 func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) Tenant {
 	done := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.Synced, Health: state.Suspended}
 	done.Result.Action = Remove
-	keep := r.inUse(f, known)
+	keep := r.inUse(ctx, f, known)
+	switch {
+	case keep.why != "" || !r.isOver(f, known):
+	case f.leapt:
+		keep = keeping{
+			"the tenant is removed, and its database is kept: the clock was set forward, and a day is left to see whether it is right",
+			"correct the clock if it is wrong; restart the daemon if it is right",
+		}
+	case r.overtaken(ctx, f):
+		keep = keeping{
+			"the tenant is removed, and its database is kept: the branch has moved since this pass has read it, or is not to be read, and may have the tenant again",
+			"nothing: the next pass looks again",
+		}
+	}
 	before := known.Lifecycle
-	gone, err := r.life.Remove(ctx, &known, f.loaded.Config, "git no longer has the tenant", keep)
+	gone, err := r.life.Remove(ctx, &known, f.loaded.Config, "git no longer has the tenant", keep.why)
 	if err != nil {
 		done = done.failed(err)
 		done.Result.Reason = reason.RemovalFailed
@@ -260,7 +275,7 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 		done.gone = true
 		done.Result.Reason, done.Result.Message = reason.Destroyed, "the tenant is gone with its database; backups are kept for "+string(f.loaded.Config.Backup.Retention)
 		if last := len(known.Steps) - 1; last >= 0 && known.Steps[last].Status == protocol.StepSkipped {
-			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's"
+			done.Result.Message = "the tenant is gone; its database is left, because it is somebody else's, or has tables and no journal"
 			if known.Spec.ConnectionConfig != nil {
 				done.Result.Message = "the tenant is gone; its database is left where it is, as its tenant.yaml named it"
 			}
@@ -276,23 +291,58 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 	return done
 }
 
+// keeping is why the database of a removed tenant must stay, and the next step;
+// zero for no reason.
+type keeping struct{ why, next string }
+
 // inUse says that a tenant in git has come to the database of one that git no
-// longer has: it was renamed.
-func (r *Reconciler) inUse(f reading, known state.Tenant) string {
+// longer has: it was renamed. That may be so of one, too, that was never read as it
+// is broken.
+func (r *Reconciler) inUse(ctx context.Context, f reading, known state.Tenant) keeping {
 	at, err := r.Router.Locate(known.ID, known.Spec.ConnectionConfig)
 	if err != nil {
-		return ""
+		return keeping{}
 	}
 	own := r.Router.Identity(at)
+	var doubt keeping
 	for _, t := range f.loaded.Tenants {
-		if t.ID == known.ID || t.Spec.ConnectionConfig == nil {
+		connection := t.Spec.ConnectionConfig
+		if t.Desired == nil && t.ID != known.ID && connection == nil {
+			before, err := r.Store.Tenant(ctx, t.ID)
+			if connection = before.Spec.ConnectionConfig; err != nil {
+				doubt = keeping{
+					fmt.Sprintf("the tenant is removed, and its database is kept: %s is broken, and may be the tenant under another name", t.Dir),
+					"correct " + t.Dir,
+				}
+			}
+		}
+		if t.ID == known.ID || connection == nil {
 			continue
 		}
-		if other, err := r.Router.Locate(t.ID, t.Spec.ConnectionConfig); err == nil && r.Router.Identity(other) == own {
-			return fmt.Sprintf("the tenant is removed, and its database is kept: tenant %q has it in git", t.ID)
+		if other, err := r.Router.Locate(t.ID, connection); err == nil && r.Router.Identity(other) == own {
+			return keeping{
+				fmt.Sprintf("the tenant is removed, and its database is kept: tenant %q has it in git", t.ID),
+				"give that tenant a database of its own, or run \"reconciler tenant take\" for it",
+			}
 		}
 	}
-	return ""
+	return doubt
+}
+
+// isOver tells that the time of grace of a tenant is over, which may begin now.
+func (r *Reconciler) isOver(f reading, known state.Tenant) bool {
+	now := r.Now()
+	if known.RemovedAt.IsZero() {
+		known.RemovedAt = now
+	}
+	return !now.Before(provision.DestroyAt(known, f.loaded.Config))
+}
+
+// overtaken tells that the branch has moved since the pass has read it, or cannot
+// say whether it has: a pass may take long, and what it destroys is gone.
+func (r *Reconciler) overtaken(ctx context.Context, f reading) bool {
+	head, err := r.Repo.Resolve(ctx, "")
+	return err != nil || head.Hash != f.commit.Hash
 }
 
 // heldHere is a tenant that git no longer has and that a hold keeps as it is.

@@ -238,6 +238,118 @@ func TestRemovalThatFailedIsCancelled(t *testing.T) {
 	}
 }
 
+// So is one that was interrupted before it destroyed the database.
+func TestRemovalThatWasInterruptedIsCancelled(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	must(t, w.insertAs("acme", "ada"))
+	w.without("acme")
+	w.passAt(now)
+	store, err := state.Open(t.Context(), filepath.Join(w.data, "state.db"), state.Options{})
+	must(t, err)
+	known, err := store.Tenant(t.Context(), "acme")
+	must(t, err)
+	for i := range known.Steps {
+		known.Steps[i].Status = protocol.StepCompleted
+	}
+	known.Steps[len(known.Steps)-1].Status = protocol.StepRunning
+	must(t, errors.Join(store.SaveLifecycle(t.Context(), "acme", known.Lifecycle), store.Close()))
+	w.git("revert", "--no-edit", "HEAD")
+	if got := tenantOf(t, w.passAt(now.Add(100*time.Hour)), "acme"); got.Health != state.Healthy {
+		t.Errorf("got %+v", got)
+	}
+	must(t, w.insertAs("acme", "bo"))
+	if got := w.rows("acme", countCustomers); got != "2" {
+		t.Errorf("got %s rows, want 2", got)
+	}
+}
+
+// So is one that is put back while the pass goes on that would destroy the
+// database.
+func TestRemovalIsCancelledDuringThePass(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	w.without("acme")
+	w.passAt(now)
+	r, closeAll := w.openWith(func(c *reconcile.Config) {
+		c.Now = func() time.Time { return now.Add(100 * time.Hour) }
+		c.OnRead = func(int) { w.git("revert", "--no-edit", "HEAD") }
+	})
+	report, err := r.Sync(t.Context(), reconcile.Selection{})
+	closeAll()
+	must(t, err)
+	if got := tenantOf(t, report, "acme"); got.Result.Reason != "Removed" || !strings.Contains(got.Result.Message, "has moved") {
+		t.Errorf("got %+v", got.Result)
+	}
+	if got := tenantOf(t, w.passAt(now.Add(100*time.Hour)), "acme"); got.Health != state.Healthy {
+		t.Errorf("got %+v", got)
+	}
+	must(t, w.insertAs("acme", "ada"))
+}
+
+// A clock that is set forward ends no time of grace and no retention: it may be put
+// right.
+func TestClockIsSetForward(t *testing.T) {
+	content := shop("acme", "globex", "initech")
+	content["fleet.yaml"] = "graceHours: 0\n"
+	content["apps/shop/objects/customer.yaml"] = customerWithPhone
+	w := newWorld(t, content)
+	w.sync()
+	must(t, w.insertAs("acme", "ada"))
+	w.onTenant("globex", "INSERT INTO customer (id, name, phone) VALUES ('c1', 'Ada', '1')")
+	w.without("initech")
+	w.sync()
+	w.commit("less", files{"tenants/acme": "", "apps/shop/objects/customer.yaml": customer, "fleet.yaml": "graceHours: 72\n"})
+	var ahead time.Duration
+	now := func(c *reconcile.Config) { c.Now = func() time.Time { return time.Now().Add(ahead) } }
+	r, closeAll := w.openWith(now)
+	const phones = "SELECT count(*) FROM pragma_table_info('customer') WHERE name LIKE '%phone'"
+	for _, ahead = range []time.Duration{0, 10_000 * time.Hour, 10_000*time.Hour + time.Minute} {
+		report, err := r.Sync(t.Context(), reconcile.Selection{})
+		must(t, err)
+		if got := tenantOf(t, report, "acme"); ahead > 0 && !strings.Contains(got.Result.Message, "clock") || !w.exists("acme") {
+			t.Errorf("got %+v", got.Result)
+		}
+		kept, err := r.Store.Backups(t.Context(), "initech")
+		must(t, err)
+		if len(kept) != 1 || !kept[0].ErasedAt.IsZero() || w.rows("globex", phones) != "1" {
+			t.Errorf("got backups %+v and %s columns of phones", kept, w.rows("globex", phones))
+		}
+	}
+	closeAll()
+	r, closeAll = w.openWith(now) // somebody takes it for right
+	defer closeAll()
+	_, err := r.Sync(t.Context(), reconcile.Selection{})
+	must(t, err)
+	if w.exists("acme") || w.rows("globex", phones) != "0" {
+		t.Error("what is past its time stays")
+	}
+}
+
+// A database that a removed tenant has left, as where its volume was away when it
+// was to be destroyed, is not given to a new tenant of the id without a word.
+func TestDatabaseOfARemovedTenantOfTheID(t *testing.T) {
+	w := newWorld(t, shop("acme", "globex"))
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	must(t, w.insertAs("acme", "ada"))
+	w.without("acme")
+	w.passAt(now)
+	must(t, os.Rename(w.tenantFile("acme"), w.tenantFile("acme")+".away"))
+	w.passAt(now.Add(100 * time.Hour))
+	must(t, os.Rename(w.tenantFile("acme")+".away", w.tenantFile("acme")))
+	w.git("revert", "--no-edit", "HEAD")
+	got := tenantOf(t, w.passAt(now.Add(101*time.Hour)), "acme")
+	if got.Result.Reason != "Suspended" || !strings.Contains(got.Result.Next, "tenant resume acme --now") {
+		t.Errorf("got %+v", got.Result)
+	}
+	if got := w.rows("acme", countCustomers); got != "1" {
+		t.Errorf("got %s rows, want 1", got)
+	}
+}
+
 // What looks like an accident removes and suspends nothing.
 func TestDeletionGuard(t *testing.T) {
 	ids := []string{"acme", "globex", "hooli", "initech"}
@@ -324,6 +436,39 @@ func TestOnlyTheBranchRemoves(t *testing.T) {
 	must(t, w.insertAs("globex", "ada"))
 }
 
+// A pass over an old revision heeds what that says of how long things are kept
+// and of legal holds no more than of which tenants there are.
+func TestOnlyTheBranchSaysWhatIsKept(t *testing.T) {
+	content := shop("acme", "globex", "initech")
+	content["fleet.yaml"] = "graceHours: 0\nretention: 0s\nbackup: {retention: 1h}\n"
+	content["apps/shop/objects/customer.yaml"] = customerWithPhone
+	w := newWorld(t, content)
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	w.passAt(now)
+	w.onTenant("globex", "INSERT INTO customer (id, name, phone) VALUES ('c1', 'Ada', '1')")
+	w.commit("keep", files{
+		"fleet.yaml":                      "graceHours: 0\nretention: 365d\nbackup: {retention: 365d}\n",
+		"apps/shop/objects/customer.yaml": customer,
+		"tenants/globex/tenant.yaml":      tenantYAML("globex") + "legalHold: {reason: case 7}\n",
+	})
+	w.passAt(now)
+	w.without("acme")
+	w.passAt(now)
+	r, closeAll := w.openWith(func(c *reconcile.Config) { c.Now = func() time.Time { return now.Add(24 * time.Hour) } })
+	_, err := r.Sync(t.Context(), reconcile.Selection{Revision: w.git("rev-parse", "HEAD~2"), Tenants: []protocol.TenantID{"globex"}})
+	closeAll()
+	must(t, err)
+	if got := w.backups("acme"); len(got) != 1 || !got[0].ErasedAt.IsZero() {
+		t.Errorf("got backups %+v, want one", got)
+	}
+	if got := w.tenants()["globex"].Spec.LegalHold; got == nil || got.Reason != "case 7" {
+		t.Errorf("got legal hold %+v, want that of the branch", got)
+	}
+	if got := w.rows("globex", "SELECT count(phone) FROM customer"); got != "1" {
+		t.Errorf("got %s phones, want 1", got)
+	}
+}
+
 // A tenant that was renamed and has come to the database of its old name keeps
 // it.
 func TestRenamedTenantKeepsItsDatabase(t *testing.T) {
@@ -339,6 +484,32 @@ func TestRenamedTenantKeepsItsDatabase(t *testing.T) {
 	w.passAt(now.Add(1000 * time.Hour))
 	if got := w.rows("acme", countCustomers); got != "1" {
 		t.Errorf("got %s rows, want 1", got)
+	}
+}
+
+// So does one whose new directory is broken, which nothing was ever deployed to.
+func TestRenamedTenantThatIsBrokenKeepsItsDatabase(t *testing.T) {
+	for name, file := range map[string]string{
+		"tenants/acme2/tenant.yaml": tenantYAML("acme2") + "connectionConfig: {url: \"file:tenants/acme.db\"}\nwrong: 1\n",
+		"tenants/Acme/tenant.yaml":  tenantYAML("Acme"),
+	} {
+		w := newWorld(t, shop("acme", "globex"))
+		now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+		w.passAt(now)
+		must(t, w.insertAs("acme", "ada"))
+		w.commit("rename", files{"tenants/acme": "", name: file})
+		w.passAt(now)
+		got := tenantOf(t, w.passAt(now.Add(1000*time.Hour)), "acme")
+		if !strings.Contains(got.Result.Message, "under another name") || !strings.Contains(got.Result.Next, filepath.Dir(name)) {
+			t.Errorf("%s: got %+v", name, got.Result)
+		}
+		if !w.exists("acme") {
+			t.Fatalf("%s: the database is gone", name)
+		}
+		w.commit("no tenant", files{filepath.Dir(name): ""})
+		if got := tenantOf(t, w.passAt(now.Add(1000*time.Hour)), "acme"); got.Result.Reason != "Destroyed" {
+			t.Errorf("%s: got %+v", name, got.Result)
+		}
 	}
 }
 
@@ -376,6 +547,29 @@ func TestLegalHoldKeepsARemovedTenant(t *testing.T) {
 	}
 	if got := w.rows("acme", countCustomers); got != "1" {
 		t.Errorf("got %s rows, want 1", got)
+	}
+}
+
+// A hold counts from the commit that sets it, whatever else is wrong with that.
+func TestLegalHoldOfABrokenTenant(t *testing.T) {
+	for name, broken := range map[string]files{
+		"an object": {
+			"tenants/acme/tenant.yaml":     tenantYAML("acme") + "legalHold: {reason: case 7}\n",
+			"tenants/acme/objects/no.yaml": "name: no\n",
+		},
+		"its file": {"tenants/acme/tenant.yaml": tenantYAML("acme") + "legalHold: {reason: case 7}\nwrong: 1\n"},
+	} {
+		w := newWorld(t, shop("acme", "globex"))
+		now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+		w.passAt(now)
+		w.commit("case", broken)
+		w.passAt(now)
+		w.without("acme")
+		w.passAt(now)
+		got := tenantOf(t, w.passAt(now.Add(10_000*time.Hour)), "acme")
+		if got.Result.Reason != "LegalHold" || !strings.Contains(got.Result.Message, "case 7") || !w.exists("acme") {
+			t.Errorf("%s: got %+v", name, got)
+		}
 	}
 }
 

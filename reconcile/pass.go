@@ -33,6 +33,7 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	if err == nil && s.Revision == "" {
 		err = r.follows(ctx, f.commit.Hash, last, s.AcceptRewrite)
 	}
+	f.past, f.leapt = s.Revision != "", r.clockLeapt(started)
 	if err == nil {
 		defer r.foresee(ctx, f)()
 		err = r.record(ctx, &f, s)
@@ -53,7 +54,9 @@ func (r *Reconciler) pass(ctx context.Context, s Selection, due turns) (Report, 
 	report.Tenants = append(report.Tenants, r.removals(ctx, f, s)...)
 	report.Waiting = f.waiting
 	report.finish()
-	r.expire(ctx, f)
+	if !f.past && !f.leapt { // an old fleet.yaml does not say how long backups are kept now
+		r.expire(ctx, f)
+	}
 	r.recover(ctx, f)
 	err = errors.Join(err, r.observe(ctx, f, report.Tenants, err == nil && len(s.Tenants) == 0), r.saveTags(ctx, f, report), r.endHolds(ctx, report))
 	if err == nil && len(s.Tenants) == 0 {

@@ -7,6 +7,7 @@ import (
 	"github.com/tenantops/reconciler/bundle"
 	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/deploy"
+	"github.com/tenantops/reconciler/state"
 )
 
 // SnapshotPolicy is what fleet.yaml says about snapshots.
@@ -81,6 +82,15 @@ func underHold(p deploy.Policy, hold *bundle.LegalHold) deploy.Policy {
 	return p
 }
 
+// heldBy is the legal hold of a tenant by a file of it that does not count alone:
+// one of an earlier commit, or of one that is broken. It sets a hold and lifts none.
+func heldBy(known state.Tenant, spec bundle.TenantSpec) *bundle.LegalHold {
+	if spec.LegalHold == nil {
+		return known.Spec.LegalHold
+	}
+	return spec.LegalHold
+}
+
 // common is the policy of the tenants that have none of their own, once for all
 // of them, and as text.
 type common struct {
@@ -101,6 +111,13 @@ func ownPolicy(t bundle.TenantSpec) bool {
 
 // policy is that of a tenant; its map is not to be written to.
 func (f *reading) policy(t *bundle.Tenant) deploy.Policy {
+	if f.past || f.leapt { // nothing is purged on account of what fleet.yaml once said, or of a clock that may be wrong
+		spec := t.Spec
+		spec.LegalHold = heldBy(f.records[t.ID], spec)
+		p := tenantPolicy(f.loaded.Config, spec)
+		p.Retention = math.MaxInt64
+		return p
+	}
 	if ownPolicy(t.Spec) || f.common.text == "" {
 		return tenantPolicy(f.loaded.Config, t.Spec)
 	}
@@ -109,7 +126,7 @@ func (f *reading) policy(t *bundle.Tenant) deploy.Policy {
 
 // policyText is a tenant's policy as text.
 func (f *reading) policyText(t *bundle.Tenant, p deploy.Policy) string {
-	if ownPolicy(t.Spec) || f.common.text == "" {
+	if f.past || f.leapt || ownPolicy(t.Spec) || f.common.text == "" {
 		return policyText(p)
 	}
 	return f.common.text

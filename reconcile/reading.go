@@ -35,6 +35,8 @@ type reading struct {
 	records  map[protocol.TenantID]state.Tenant // see record
 	now      time.Time                          // when it was read
 	slice    time.Duration                      // see deploy.Request
+	past     bool                               // it was asked for, and is not what the branch says
+	leapt    bool                               // see clock
 }
 
 // revision resolves and loads a revision, and reads what state has of it.

@@ -103,6 +103,7 @@ type Reconciler struct {
 	snapshots atomic.Pointer[deploy.SnapshotPolicy] // of the fleet.yaml that was read last
 	approval  atomic.Pointer[config.Approval]       // of the same
 
+	clock      clock
 	warned     string      // the commit whose removals were said to wait
 	waking     func() bool // something waits for the pass under way to end
 	authorship authorship

@@ -135,7 +135,8 @@ func (r *Reconciler) recall(ctx context.Context, f *reading) error {
 }
 
 // changedTenants are the records of tenants among some, nil for all, of which
-// this revision says something else. One that is broken, or shares its database, stays as it was.
+// this revision says something else. One that is broken, or shares its database, stays as it was,
+// but for a legal hold.
 func (f *reading) changedTenants(among []protocol.TenantID) ([]state.Tenant, error) {
 	var changed []state.Tenant
 	tenants := f.tenants
@@ -148,10 +149,14 @@ func (f *reading) changedTenants(among []protocol.TenantID) ([]state.Tenant, err
 		}
 	}
 	for _, t := range tenants {
+		known, ok := f.records[t.ID]
 		if t.Desired == nil || f.shared[t.ID] != nil {
+			if held := heldBy(known, t.Spec); ok && !reflect.DeepEqual(held, known.Spec.LegalHold) {
+				known.Spec.LegalHold = held
+				changed = append(changed, known)
+			}
 			continue
 		}
-		known, ok := f.records[t.ID]
 		next := f.recordOf(t, known)
 		same, err := saysTheSame(known, next)
 		if err != nil {
@@ -167,6 +172,9 @@ func (f *reading) changedTenants(among []protocol.TenantID) ([]state.Tenant, err
 func (f *reading) recordOf(t *bundle.Tenant, known state.Tenant) state.Tenant {
 	next := known
 	next.ID, next.Spec, next.Revision = t.ID, t.Spec, f.commit.Hash
+	if f.past {
+		next.Spec.LegalHold = heldBy(known, t.Spec)
+	}
 	next.Pending = ""
 	if known.Awaits(state.PendingStatus) && known.Spec.ProvisioningStatus != t.Spec.ProvisioningStatus {
 		next.Spec.ProvisioningStatus = known.Spec.ProvisioningStatus

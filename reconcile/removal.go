@@ -11,7 +11,7 @@ import (
 )
 
 // leaves says what becomes of a tenant that is being removed, or is about to be.
-func (t *Tenant) leaves(f reading, known state.Tenant, keep string) {
+func (t *Tenant) leaves(f reading, known state.Tenant, keep keeping) {
 	is, begun := "the tenant is being removed: its database is read-only", !known.RemovedAt.IsZero()
 	if !begun {
 		is, known.RemovedAt = "the tenant is removed: its database becomes read-only", f.now
@@ -30,14 +30,14 @@ func (t *Tenant) leaves(f reading, known state.Tenant, keep string) {
 	case known.Awaits(state.PendingRemoval):
 		t.Result.Message += ", once git no longer has it"
 		t.Result.Next = "remove its directory from git, or see why the daemon cannot commit that"
-	case keep != "":
-		t.Result.Message, t.Result.Next = keep, "give that tenant a database of its own, or run \"reconciler tenant take\" for it"
+	case keep.why != "":
+		t.Result.Message, t.Result.Next = keep.why, keep.next
 	}
 }
 
 // removalWaits tells that a removal goes no further however long it lasts.
-func removalWaits(known state.Tenant, keep string) bool {
-	return keep != "" || known.Spec.LegalHold != nil || known.Awaits(state.PendingRemoval)
+func removalWaits(known state.Tenant, keep keeping) bool {
+	return keep.why != "" || known.Spec.LegalHold != nil || known.Awaits(state.PendingRemoval)
 }
 
 // planRemovals says what a pass would do about tenants that git no longer has.
@@ -73,7 +73,7 @@ func (r *Reconciler) planRemovals(ctx context.Context, f reading, s Selection) (
 			report = append(report, r.kept(f, known, waiting.Waiting))
 			continue
 		}
-		keep := r.inUse(f, known)
+		keep := r.inUse(ctx, f, known)
 		t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.OutOfSync, Health: state.Suspended}
 		if !known.RemovedAt.IsZero() && (removalWaits(known, keep) || f.now.Before(provision.DestroyAt(known, f.loaded.Config))) {
 			t.Sync = state.Synced // all is done that is due

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,4 +116,27 @@ func TestRestoreKeepsTheFile(t *testing.T) {
 	if got := tenantOf(t, report, "acme"); got.Result.Action != deploy.Update || got.Result.Drift {
 		t.Errorf("got %s, drift %t: want the newer bundle to be planned, and no drift", got.Result.Action, got.Result.Drift)
 	}
+}
+
+// The log that a database left which is gone is not read into the one that takes
+// its place, nor removed: it may have rows that the snapshot lacks.
+func TestRestoreBesideALog(t *testing.T) {
+	shopContent := shop("acme")
+	shopContent["apps/shop/objects/customer.yaml"] = customerWithPhone
+	w := newWorld(t, shopContent)
+	w.snapshotSync(time.Now())
+	w.retype(0)
+	log := w.tenantFile("acme") + "-wal"
+	if err := errors.Join(os.Remove(w.tenantFile("acme")), os.WriteFile(log, []byte("rows"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d := deploy.New(deploy.Config{Snapshots: w.snapshots()})
+	_, err := d.AssessRestore(t.Context(), deploy.RestoreRequest{Snapshot: w.listSnapshots("acme")[0], Path: w.tenantFile("acme")})
+	if err == nil || !strings.Contains(err.Error(), log) {
+		t.Errorf("got error %v, want one that names the log", err)
+	}
+	if err := os.Rename(log, log+".away"); err != nil {
+		t.Fatal(err)
+	}
+	w.restore(w.listSnapshots("acme")[0], time.Now())
 }

@@ -92,6 +92,8 @@ func TestLogLeftBehindIsNotReadIntoANewFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	killAfter(t, child(t, "write", path), 20)
 	must(t, os.Rename(path, path+".broken-1"))
+	left, err := os.ReadFile(path + "-wal")
+	must(t, err)
 	if log, err := os.Stat(path + "-wal"); err != nil || log.Size() == 0 {
 		t.Fatalf("the writer left no log: %v", err)
 	}
@@ -100,6 +102,9 @@ func TestLogLeftBehindIsNotReadIntoANewFile(t *testing.T) {
 	must(t, err)
 	if len(list) > 0 {
 		t.Errorf("got %d deployments from the log of another file", len(list))
+	}
+	if kept, err := os.ReadFile(path + ".broken-2-wal"); err != nil || !bytes.Equal(kept, left) {
+		t.Errorf("got %d bytes and error %v, want the log as it was", len(kept), err)
 	}
 }
 

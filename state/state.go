@@ -58,6 +58,11 @@ type Store struct {
 // missing file with ReadOnly; database.ErrCorrupt or ErrNotADB for a file that
 // cannot be read, which SetAside makes room for.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	if !o.ReadOnly {
+		if err := setLogAside(path); err != nil {
+			return nil, err
+		}
+	}
 	conn, err := libsql.Open(ctx, path, libsql.Options{
 		ReadOnly:    o.ReadOnly,
 		Create:      !o.ReadOnly,

@@ -151,7 +151,7 @@ func (k *control) live(ctx context.Context, q lifeRequest, answer *lifeAnswer) e
 		answer.Detail = optional("cut off is " + rotated.CutOff)
 		return err
 	case verbErase:
-		return erase(ctx, life, q, answer)
+		return k.erase(ctx, life, q, answer)
 	}
 	return usagef("%q is nothing that can be done to a tenant", q.Verb)
 }
@@ -167,13 +167,19 @@ func take(ctx context.Context, life *provision.Service, q lifeRequest, answer *l
 	return err
 }
 
-func erase(ctx context.Context, life *provision.Service, q lifeRequest, answer *lifeAnswer) error {
+func (k *control) erase(ctx context.Context, life *provision.Service, q lifeRequest, answer *lifeAnswer) error {
 	if q.Reason == "" {
 		return usagef("--reason is missing: say why, for the record that stays")
 	}
 	c, err := life.Fleet.Config(ctx)
 	if err != nil {
 		return err
+	}
+	switch _, looked, err := k.store.LastPass(ctx); {
+	case err != nil:
+		return err
+	case !looked: // what nobody has looked for is not known to be destroyed
+		return errors.New("state knows of no pass, and so not which tenants there are (run reconciler sync first)")
 	}
 	erased, err := life.Erase(ctx, q.Tenant, c.Backup, q.Reason)
 	answer.Done = fmt.Sprintf("%s and %s erased", plural(len(erased.Backups), "backup"), plural(len(erased.Snapshots), "snapshot"))

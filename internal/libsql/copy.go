@@ -79,6 +79,29 @@ func Place(from, to string) error {
 	return SyncDirectory(filepath.Dir(to))
 }
 
+// PlaceNew is Place for a name that nothing has. What has come to have it
+// meanwhile stays, and is an error that matches fs.ErrExist.
+func PlaceNew(from, to string) error {
+	err := os.Link(from, to)
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported) { // there are no links on this volume
+		if _, err = os.Lstat(to); err == nil {
+			err = &fs.PathError{Op: "place", Path: to, Err: fs.ErrExist}
+		} else if errors.Is(err, fs.ErrNotExist) {
+			return Place(from, to)
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err == nil {
+		err = os.Remove(from)
+	}
+	if err != nil {
+		return systemFault(err)
+	}
+	return SyncDirectory(filepath.Dir(to))
+}
+
 // SyncDirectory makes the names in a directory durable.
 func SyncDirectory(path string) error {
 	dir, err := os.Open(path)

@@ -182,3 +182,40 @@ func TestKilledOverwrite(t *testing.T) {
 	}
 	t.Logf("left: %v", seen)
 }
+
+// A file that has come to have the name stays.
+func TestPlaceNew(t *testing.T) {
+	dir := t.TempDir()
+	part, to := filepath.Join(dir, "a.part"), filepath.Join(dir, "a")
+	for i, want := range []error{nil, fs.ErrExist} {
+		if err := os.WriteFile(part, fmt.Append(nil, i), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := libsql.PlaceNew(part, to); !errors.Is(err, want) {
+			t.Errorf("got error %v, want %v", err, want)
+		}
+	}
+	if got, err := os.ReadFile(to); err != nil || string(got) != "0" {
+		t.Errorf("got %q and error %v, want the first content", got, err)
+	}
+}
+
+// A database that is gone is not made anew beside its log, which would be thrown
+// away.
+func TestLogOfALostDatabase(t *testing.T) {
+	for _, suffix := range []string{"-wal", "-journal"} {
+		path := filepath.Join(t.TempDir(), "a.db")
+		if err := os.WriteFile(path+suffix, []byte("rows"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := libsql.Open(t.Context(), path, libsql.Options{Create: true}); !errors.Is(err, database.ErrMissing) {
+			t.Errorf("got error %v, want ErrMissing", err)
+		}
+		if got, err := os.ReadFile(path + suffix); err != nil || string(got) != "rows" {
+			t.Errorf("got %q and error %v, want the log as it was", got, err)
+		}
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("got %v, want no database", err)
+		}
+	}
+}

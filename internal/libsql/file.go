@@ -64,6 +64,9 @@ func tryClaim(path string, create bool) (claim, <-chan struct{}, error) {
 	defer claimed.Unlock()
 	c, err := identify(path)
 	if create && errors.Is(err, database.ErrMissing) {
+		if err := LeftAlone(path); err != nil {
+			return claim{}, nil, err
+		}
 		if err := makeFile(path, 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
 			return claim{}, nil, systemFault(err)
 		}
@@ -77,6 +80,24 @@ func tryClaim(path string, create bool) (claim, <-chan struct{}, error) {
 	}
 	claimed.files[c.id] = make(chan struct{})
 	return c, nil, nil
+}
+
+// LeftAlone refuses what a database that is gone has left beside its file, with an
+// error that matches database.ErrMissing: it may hold rows, which SQLite throws away
+// where an empty file takes the place, and reads into any other.
+func LeftAlone(path string) error {
+	for _, suffix := range []string{"-wal", "-journal"} {
+		info, err := os.Stat(path + suffix)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err == nil && info.Size() == 0:
+		case err != nil:
+			return systemFault(err)
+		default:
+			return fmt.Errorf("%w, and its log %s%s is there, which may have rows of it (move the log away first)",
+				database.ErrMissing, path, suffix)
+		}
+	}
+	return nil
 }
 
 // release lets the next connection have the file.
