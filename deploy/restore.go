@@ -28,6 +28,10 @@ type RestoreRequest struct {
 type Restoration struct {
 	Holds apply.Entry   // the newest deployment that the snapshot has
 	Lost  []apply.Entry // deployments that only the database has, oldest first
+	// Unrelated says that the snapshot and the database have no deployment in
+	// common: the database was made anew since, for the tenant or for another
+	// customer of the same id.
+	Unrelated bool
 	// Missing says that there is no database: there is none to be copied.
 	Missing bool
 	ID      string // of the restore in the journal; empty from AssessRestore
@@ -73,6 +77,7 @@ func (d *Deployer) AssessRestore(ctx context.Context, r RestoreRequest) (Restora
 			found.Lost = append(found.Lost, e)
 		}
 	}
+	found.Unrelated = len(live.journal) > 0 && len(found.Lost) == len(live.journal)
 	return found, nil
 }
 

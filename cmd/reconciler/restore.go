@@ -157,6 +157,7 @@ type restoreAnswer struct {
 	DeploymentID *string           `json:"deploymentId"` // of the restore
 	Undo         *string           `json:"undo"`         // snapshot of the database that was replaced
 	Undone       []undoneAnswer    `json:"undone"`       // oldest first
+	Unrelated    bool              `json:"unrelated"`    // to the database: no deployment is in both
 
 	missing bool
 }
@@ -174,7 +175,7 @@ func restoreAnswerOf(s deploy.Snapshot, r deploy.Restoration) restoreAnswer {
 	answer := restoreAnswer{
 		Tenant: s.Tenant, Snapshot: s.ID, TakenAt: stampOf(s.TakenAt), Revision: optional(r.Holds.Revision),
 		BundleDigest: r.Holds.Bundle, DeploymentID: optional(r.ID), Undo: optional(r.Undo),
-		Undone: []undoneAnswer{}, missing: r.Missing,
+		Undone: []undoneAnswer{}, Unrelated: r.Unrelated, missing: r.Missing,
 	}
 	for _, e := range r.Lost {
 		answer.Undone = append(answer.Undone, undoneAnswerOf(e))
@@ -197,7 +198,15 @@ func (a restoreAnswer) preview(p *page) {
 	}
 	p.line("every row written since then goes, and %s with it", plural(len(a.Undone), "deployment"))
 	a.undone(p)
+	a.warn(p)
 	p.line("the database as it is now is kept as a snapshot")
+}
+
+// warn tells of a snapshot that may be another customer's.
+func (a restoreAnswer) warn(p *page) {
+	if a.Unrelated {
+		p.line("WARNING: the database was made anew after this snapshot, for %s or for another customer of that id: see whose rows it has", a.Tenant)
+	}
 }
 
 func (a restoreAnswer) undone(p *page) {
@@ -212,6 +221,7 @@ func (a restoreAnswer) people(p *page) {
 	p.line("%s is what it was at %s: revision %s, bundle %s", a.Tenant, a.TakenAt, orDash(short(text(a.Revision))), short(a.BundleDigest))
 	p.line("%s undone", plural(len(a.Undone), "deployment"))
 	a.undone(p)
+	a.warn(p)
 	if a.Undo != nil {
 		p.line("the database before is snapshot %s", *a.Undo)
 		p.line("  to take this back: reconciler restore %s %s", a.Tenant, *a.Undo)
