@@ -3,9 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"github.com/tenantops/reconciler/internal/reason"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tenantops/reconciler/internal/reason"
 )
 
 // Exit codes beside 0. Of several that apply the highest is used.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/tenantops/reconciler/internal/reason"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -17,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tenantops/reconciler/internal/reason"
 	"github.com/tenantops/reconciler/state"
 )
 
