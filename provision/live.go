@@ -102,7 +102,7 @@ func (e *UnmadeError) Reason() string { return reason.Missing }
 
 // Next is the next step, for people.
 func (e *UnmadeError) Next() string {
-	return "name its database in connectionConfig, or run \"reconciler tenant take TENANT\" for one that is on the server under its name; " +
+	return "name its database in connectionConfig, or run \"reconciler tenant take " + string(e.Tenant) + "\" for one that is on the server under its name; " +
 		"or let autoCreate be true, which makes an empty one"
 }
 

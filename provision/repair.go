@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tenantops/reconciler/apply"
@@ -33,8 +32,7 @@ func (s *Service) Recreate(ctx context.Context, id protocol.TenantID, reason str
 		return err
 	}
 	if !creates(c) {
-		unmade := &UnmadeError{Tenant: id, Err: database.ErrMissing}
-		return fmt.Errorf("%w (%s)", unmade, strings.ReplaceAll(unmade.Next(), "TENANT", string(id)))
+		return &UnmadeError{Tenant: id, Err: database.ErrMissing}
 	}
 	if placer, ok := s.Provider.(Placer); ok && at.Own {
 		if err := placer.Forget(ctx, id); err != nil {

@@ -120,7 +120,7 @@ func (e *ElsewhereError) Reason() string { return reason.DatabaseElsewhere }
 
 // Next is the next step, for people.
 func (e *ElsewhereError) Next() string {
-	return "let databases in reconciler.yaml name the server that it was made on; where it has moved with its rows, run \"reconciler tenant take TENANT\""
+	return "let databases in reconciler.yaml name the server that it was made on; where it has moved with its rows, run \"reconciler tenant take " + string(e.Tenant) + "\""
 }
 
 // Again tells that the same may work later.
