@@ -57,8 +57,9 @@ func (TokenScope) Values() []string { return []string{"namespace", "none"} }
 // CodeServer is the code of faults about servers of databases.
 const CodeServer = "bad_server"
 
-// plainURL reports whether text is a URL to which paths can be added.
-func plainURL(text string) bool {
+// PlainURL reports whether text is an http or https URL without user, query and
+// fragment, so that paths can be added to it.
+func PlainURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && HTTPURL(text) && u.RawQuery == "" && u.Fragment == ""
 }
@@ -75,7 +76,7 @@ func (m *merge) servers(s Settings) {
 		m.fault([]any{"databases", "sqld", "adminUrl"}, CodeServer, "databases.sqld.adminUrl is missing", "write that of the admin API, like http://sqld.internal:8081")
 	}
 	for key, at := range map[string]string{"databases sqld adminUrl": d.SQLD.AdminURL, "databases turso apiUrl": d.Turso.APIURL} {
-		if at != "" && !plainURL(at) {
+		if at != "" && !PlainURL(at) {
 			words := strings.Fields(key)
 			m.fault([]any{words[0], words[1], words[2]}, CodeServer, "this is no http or https URL, or has a user, a query or a fragment",
 				"write one like http://sqld.internal:8081; the key belongs to adminKey, or apiToken")

@@ -209,6 +209,17 @@ func TestVerifyTakesNothingBack(t *testing.T) {
 	})
 }
 
+// verifiedAtLast makes sure that the next look verifies the second deployment.
+func (x *tenantFiles) verifiedAtLast(t *testing.T, second *bundle.Desired) {
+	t.Helper()
+	if result := x.verifying(t, second, true); result.Err != nil || result.Action != deploy.None {
+		t.Errorf("the next look: got %+v", result)
+	}
+	if got := x.history(t); !slices.Equal(got, []string{"ready", "ready"}) {
+		t.Errorf("got history %q", got)
+	}
+}
+
 // interrupted is a connection that is lost when a query is asked.
 type interrupted struct{ database.Conn }
 
@@ -226,12 +237,7 @@ func TestVerifyWaits(t *testing.T) {
 		}
 		return nil
 	})
-	if result := x.verifying(t, second, true); result.Err != nil || result.Action != deploy.None {
-		t.Errorf("the next look: got %+v", result)
-	}
-	if got := x.history(t); !slices.Equal(got, []string{"ready", "ready"}) {
-		t.Errorf("got history %q", got)
-	}
+	x.verifiedAtLast(t, second)
 }
 
 // ended is a connection whose process is told to end as a query is asked.
@@ -257,12 +263,7 @@ func TestVerifyInterrupted(t *testing.T) {
 		}
 		return nil
 	})
-	if result := x.verifying(t, second, true); result.Err != nil || result.Action != deploy.None {
-		t.Errorf("the next look: got %+v", result)
-	}
-	if got := x.history(t); !slices.Equal(got, []string{"ready", "ready"}) {
-		t.Errorf("got history %q", got)
-	}
+	x.verifiedAtLast(t, second)
 }
 
 // dying is a connection on which the process dies as a query is asked, as far

@@ -114,7 +114,7 @@ func TestMergeWithoutGit(t *testing.T) {
 func TestMergeGetsNoSecrets(t *testing.T) {
 	git, err := exec.LookPath("git")
 	if err != nil {
-		t.Skip("git is not there")
+		t.Fatal(err)
 	}
 	dir, base, head := branched(t, bothSides[0].base, bothSides[0].head)
 	path, told := t.TempDir(), filepath.Join(t.TempDir(), "told")

@@ -74,15 +74,18 @@ func (h *Hosted) placed(ctx context.Context, at Database) (state.Placement, Serv
 	}
 	s, _, err := h.server(ctx)
 	if err == nil {
-		p.ServerID, err = onThis(ctx, s, p)
+		p.ServerID, err = same(ctx, s, p)
 	}
 	return p, s, err
 }
 
-// same makes sure that what the server has under a placement's name is the
-// database that was placed, and returns its id. Another server, which is configured by now, may have
-// somebody else's of that name.
+// same makes sure that what the configured server has under a placement's name is
+// the database that was placed, and returns its id. Another server than the one on
+// which it was made may have somebody else's of that name.
 func same(ctx context.Context, s Server, p state.Placement) (string, error) {
+	if s.Provider() != p.Provider {
+		return p.ServerID, fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", p.Tenant, p.Provider, s.Provider())
+	}
 	found, err := s.Find(ctx, p.Name)
 	if errors.Is(err, control.ErrNotFound) {
 		return p.ServerID, nil // nothing can be done to it
@@ -101,19 +104,10 @@ func same(ctx context.Context, s Server, p state.Placement) (string, error) {
 
 // UsageOf returns what a database has used that was made on a server.
 func UsageOf(ctx context.Context, s Server, p state.Placement) (control.Usage, error) {
-	if _, err := onThis(ctx, s, p); err != nil {
+	if _, err := same(ctx, s, p); err != nil {
 		return control.Usage{}, err
 	}
 	return s.Usage(ctx, p.Name)
-}
-
-// onThis makes sure that a database was made on the server that is configured, and
-// returns its id.
-func onThis(ctx context.Context, s Server, p state.Placement) (string, error) {
-	if s.Provider() != p.Provider {
-		return "", fmt.Errorf("the database of tenant %q is on %s, and the configured server is %s", p.Tenant, p.Provider, s.Provider())
-	}
-	return same(ctx, s, p)
 }
 
 // Locate implements Provider.
@@ -150,7 +144,7 @@ func (h *Hosted) Place(ctx context.Context, tenant protocol.TenantID, adopt bool
 	if p.URL != "" {
 		var moved *ElsewhereError
 		var another *NameTakenError
-		if _, is := same(ctx, s, p); p.Provider != s.Provider() || !errors.As(is, &moved) && !errors.As(is, &another) {
+		if _, is := same(ctx, s, p); !errors.As(is, &moved) && !errors.As(is, &another) {
 			return nil // it is where it was, and what it was
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // since, or that is another customer's of the same id: its time of grace begins
 // when it is read-only.
 func TestRemovalIsAsOldAsTheMark(t *testing.T) {
-	for name, open := range map[string]func(testing.TB) *world{"files": onFiles, "memory": inMemory, "sqld": onSQLD, "turso": onTurso} {
+	for name, open := range everywhere {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
 			acme := w.provision("acme")
@@ -56,7 +56,7 @@ func TestRemovalIsAsOldAsTheMark(t *testing.T) {
 // A database with tables and without a journal, of a tenant that nothing was deployed
 // to, was there before the tenant. It stays, and is not made read-only either.
 func TestDatabaseThatWasThereStays(t *testing.T) {
-	for name, open := range map[string]func(testing.TB) *world{"files": onFiles, "sqld": onSQLD, "turso": onTurso} {
+	for name, open := range lasting {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
 			acme := w.provision("acme")

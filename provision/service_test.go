@@ -21,8 +21,14 @@ import (
 	"github.com/tenantops/reconciler/state"
 )
 
+// Where databases of tests are: everywhere, and where they outlast a process.
+var (
+	lasting    = map[string]func(testing.TB) *world{"files": onFiles, "sqld": onSQLD, "turso": onTurso}
+	everywhere = map[string]func(testing.TB) *world{"files": onFiles, "memory": inMemory, "sqld": onSQLD, "turso": onTurso}
+)
+
 func TestContract(t *testing.T) {
-	for name, open := range map[string]func(testing.TB) *world{"files": onFiles, "memory": inMemory, "sqld": onSQLD, "turso": onTurso} {
+	for name, open := range everywhere {
 		t.Run(name, func(t *testing.T) {
 			contracttest.Provisioning(t, func(t testing.TB) contracttest.ProvisioningFixture {
 				w := open(t)
@@ -43,7 +49,7 @@ func TestContract(t *testing.T) {
 // A tenant that is destroyed is suspended and backed up at once, waits, and is
 // gone after its time of grace; the backup has its rows.
 func TestDestroy(t *testing.T) {
-	for name, open := range map[string]func(testing.TB) *world{"files": onFiles, "memory": inMemory, "sqld": onSQLD, "turso": onTurso} {
+	for name, open := range everywhere {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
 			acme := w.provision("acme")
@@ -229,7 +235,7 @@ func TestDatabaseOfSomebodyElseStays(t *testing.T) {
 // A database that has come in the place of the tenant's, under its name, stays
 // too.
 func TestDatabaseInItsPlaceStays(t *testing.T) {
-	for name, open := range map[string]func(testing.TB) *world{"file": onFiles, "sqld": onSQLD, "turso": onTurso} {
+	for name, open := range lasting {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
 			acme := w.provision("acme")

@@ -250,20 +250,7 @@ func (r *Reconciler) removeNow(ctx context.Context, f reading, id protocol.Tenan
 func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) Tenant {
 	done := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.Synced, Health: state.Suspended}
 	done.Result.Action = Remove
-	keep := r.inUse(ctx, f, known)
-	switch {
-	case keep.why != "" || !r.isOver(f, known):
-	case f.leapt:
-		keep = keeping{
-			"the tenant is removed, and its database is kept: the clock was set forward, and a day is left to see whether it is right",
-			"correct the clock if it is wrong; restart the daemon if it is right",
-		}
-	case r.overtaken(ctx, f):
-		keep = keeping{
-			"the tenant is removed, and its database is kept: the branch has moved since this pass has read it, or is not to be read, and may have the tenant again",
-			"nothing: the next pass looks again",
-		}
-	}
+	keep := r.keeps(ctx, f, known)
 	before := known.Lifecycle
 	gone, err := r.life.Remove(ctx, &known, f.loaded.Config, "git no longer has the tenant", keep.why)
 	if err != nil {
@@ -289,60 +276,6 @@ func (r *Reconciler) remove(ctx context.Context, f reading, known state.Tenant) 
 	row := f.before(known.ID)
 	done.unchanged = before.Status == known.Status && row.Reason == done.Result.Reason && row.Message == done.Result.Message
 	return done
-}
-
-// keeping is why the database of a removed tenant must stay, and the next step;
-// zero for no reason.
-type keeping struct{ why, next string }
-
-// inUse says that a tenant in git has come to the database of one that git no
-// longer has: it was renamed. That may be so of one, too, that was never read as it
-// is broken.
-func (r *Reconciler) inUse(ctx context.Context, f reading, known state.Tenant) keeping {
-	at, err := r.Router.Locate(known.ID, known.Spec.ConnectionConfig)
-	if err != nil {
-		return keeping{}
-	}
-	own := r.Router.Identity(at)
-	var doubt keeping
-	for _, t := range f.loaded.Tenants {
-		connection := t.Spec.ConnectionConfig
-		if t.Desired == nil && t.ID != known.ID && connection == nil {
-			before, err := r.Store.Tenant(ctx, t.ID)
-			if connection = before.Spec.ConnectionConfig; err != nil {
-				doubt = keeping{
-					fmt.Sprintf("the tenant is removed, and its database is kept: %s is broken, and may be the tenant under another name", t.Dir),
-					"correct " + t.Dir,
-				}
-			}
-		}
-		if t.ID == known.ID || connection == nil {
-			continue
-		}
-		if other, err := r.Router.Locate(t.ID, connection); err == nil && r.Router.Identity(other) == own {
-			return keeping{
-				fmt.Sprintf("the tenant is removed, and its database is kept: tenant %q has it in git", t.ID),
-				"give that tenant a database of its own, or run \"reconciler tenant take\" for it",
-			}
-		}
-	}
-	return doubt
-}
-
-// isOver tells that the time of grace of a tenant is over, which may begin now.
-func (r *Reconciler) isOver(f reading, known state.Tenant) bool {
-	now := r.Now()
-	if known.RemovedAt.IsZero() {
-		known.RemovedAt = now
-	}
-	return !now.Before(provision.DestroyAt(known, f.loaded.Config))
-}
-
-// overtaken tells that the branch has moved since the pass has read it, or cannot
-// say whether it has: a pass may take long, and what it destroys is gone.
-func (r *Reconciler) overtaken(ctx context.Context, f reading) bool {
-	head, err := r.Repo.Resolve(ctx, "")
-	return err != nil || head.Hash != f.commit.Hash
 }
 
 // heldHere is a tenant that git no longer has and that a hold keeps as it is.

@@ -210,6 +210,19 @@ func TestRemovalIsCancelled(t *testing.T) {
 	}
 }
 
+// isBack makes sure that a tenant whose removal was taken back has the row that it
+// had, and takes another.
+func (w *world) isBack(tenant string, at time.Time) {
+	w.t.Helper()
+	if got := tenantOf(w.t, w.passAt(at), tenant); got.Health != state.Healthy {
+		w.t.Errorf("got %+v", got)
+	}
+	must(w.t, w.insertAs(tenant, "bo"))
+	if got := w.rows(tenant, countCustomers); got != "2" {
+		w.t.Errorf("got %s rows, want 2", got)
+	}
+}
+
 // A removal that did not get to destroy the database is taken back even after
 // the time of grace.
 func TestRemovalThatFailedIsCancelled(t *testing.T) {
@@ -229,13 +242,7 @@ func TestRemovalThatFailedIsCancelled(t *testing.T) {
 	w.git("revert", "--no-edit", "HEAD")
 	must(t, os.Remove(backups))
 	must(t, os.Rename(backups+".away", backups))
-	if got := tenantOf(t, w.passAt(later), "acme"); got.Health != state.Healthy {
-		t.Errorf("got %+v", got)
-	}
-	must(t, w.insertAs("acme", "bo"))
-	if got := w.rows("acme", countCustomers); got != "2" {
-		t.Errorf("got %s rows, want 2", got)
-	}
+	w.isBack("acme", later)
 }
 
 // So is one that was interrupted before it destroyed the database.
@@ -256,13 +263,7 @@ func TestRemovalThatWasInterruptedIsCancelled(t *testing.T) {
 	known.Steps[len(known.Steps)-1].Status = protocol.StepRunning
 	must(t, errors.Join(store.SaveLifecycle(t.Context(), "acme", known.Lifecycle), store.Close()))
 	w.git("revert", "--no-edit", "HEAD")
-	if got := tenantOf(t, w.passAt(now.Add(100*time.Hour)), "acme"); got.Health != state.Healthy {
-		t.Errorf("got %+v", got)
-	}
-	must(t, w.insertAs("acme", "bo"))
-	if got := w.rows("acme", countCustomers); got != "2" {
-		t.Errorf("got %s rows, want 2", got)
-	}
+	w.isBack("acme", now.Add(100*time.Hour))
 }
 
 // So is one that is put back while the pass goes on that would destroy the

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tenantops/reconciler/internal/reason"
@@ -40,6 +41,80 @@ func removalWaits(known state.Tenant, keep keeping) bool {
 	return keep.why != "" || known.Spec.LegalHold != nil || known.Awaits(state.PendingRemoval)
 }
 
+// keeping is why the database of a removed tenant must stay, and the next step;
+// zero for no reason.
+type keeping struct{ why, next string }
+
+// keeps says why the database of a tenant must stay that could be destroyed now
+// otherwise: what the pass has read, and by which clock, may not be so any more.
+func (r *Reconciler) keeps(ctx context.Context, f reading, known state.Tenant) keeping {
+	keep := r.inUse(ctx, f, known)
+	switch {
+	case keep.why != "" || !r.isOver(f, known):
+	case f.leapt:
+		keep = keeping{
+			"the tenant is removed, and its database is kept: the clock was set forward, and a day is left to see whether it is right",
+			"correct the clock if it is wrong; restart the daemon if it is right",
+		}
+	case r.overtaken(ctx, f):
+		keep = keeping{
+			"the tenant is removed, and its database is kept: the branch has moved since this pass has read it, or is not to be read, and may have the tenant again",
+			"nothing: the next pass looks again",
+		}
+	}
+	return keep
+}
+
+// inUse says that a tenant in git has come to the database of one that git no
+// longer has: it was renamed. That may be so of one, too, that was never read as it
+// is broken.
+func (r *Reconciler) inUse(ctx context.Context, f reading, known state.Tenant) keeping {
+	at, err := r.Router.Locate(known.ID, known.Spec.ConnectionConfig)
+	if err != nil {
+		return keeping{}
+	}
+	own := r.Router.Identity(at)
+	var doubt keeping
+	for _, t := range f.loaded.Tenants {
+		connection := t.Spec.ConnectionConfig
+		if t.Desired == nil && t.ID != known.ID && connection == nil {
+			before, err := r.Store.Tenant(ctx, t.ID)
+			if connection = before.Spec.ConnectionConfig; err != nil {
+				doubt = keeping{
+					fmt.Sprintf("the tenant is removed, and its database is kept: %s is broken, and may be the tenant under another name", t.Dir),
+					"correct " + t.Dir,
+				}
+			}
+		}
+		if t.ID == known.ID || connection == nil {
+			continue
+		}
+		if other, err := r.Router.Locate(t.ID, connection); err == nil && r.Router.Identity(other) == own {
+			return keeping{
+				fmt.Sprintf("the tenant is removed, and its database is kept: tenant %q has it in git", t.ID),
+				"give that tenant a database of its own, or run \"reconciler tenant take\" for it",
+			}
+		}
+	}
+	return doubt
+}
+
+// isOver tells that the time of grace of a tenant is over, which may begin now.
+func (r *Reconciler) isOver(f reading, known state.Tenant) bool {
+	now := r.Now()
+	if known.RemovedAt.IsZero() {
+		known.RemovedAt = now
+	}
+	return !now.Before(provision.DestroyAt(known, f.loaded.Config))
+}
+
+// overtaken tells that the branch has moved since the pass has read it, or cannot
+// say whether it has: a pass may take long, and what it destroys is gone.
+func (r *Reconciler) overtaken(ctx context.Context, f reading) bool {
+	head, err := r.Repo.Resolve(ctx, "")
+	return err != nil || head.Hash != f.commit.Hash
+}
+
 // planRemovals says what a pass would do about tenants that git no longer has.
 func (r *Reconciler) planRemovals(ctx context.Context, f reading, s Selection) ([]Tenant, error) {
 	var report []Tenant
@@ -75,7 +150,7 @@ func (r *Reconciler) planRemovals(ctx context.Context, f reading, s Selection) (
 		}
 		keep := r.inUse(ctx, f, known)
 		t := Tenant{ID: known.ID, Plan: string(known.Spec.Plan), Sync: state.OutOfSync, Health: state.Suspended}
-		if !known.RemovedAt.IsZero() && (removalWaits(known, keep) || f.now.Before(provision.DestroyAt(known, f.loaded.Config))) {
+		if !known.RemovedAt.IsZero() && (removalWaits(known, keep) || !r.isOver(f, known)) {
 			t.Sync = state.Synced // all is done that is due
 		}
 		t.Result.Action = Remove

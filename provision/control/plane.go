@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/tenantops/reconciler/config"
 	"github.com/tenantops/reconciler/internal/retryafter"
 )
 
@@ -65,9 +66,7 @@ type Plane struct {
 // New returns a Plane with its defaults. A base that is no plain URL is an
 // error.
 func New(p Plane) (*Plane, error) {
-	base, err := url.Parse(p.Base)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" ||
-		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+	if !config.PlainURL(p.Base) {
 		return nil, fmt.Errorf("%s: the control plane needs a URL such as https://host:8081, without user and query", p.Provider)
 	}
 	p.Base = strings.TrimSuffix(p.Base, "/")
